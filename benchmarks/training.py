@@ -1,0 +1,171 @@
+"""Training throughput: `fit()` against the limit and against what a user writes first.
+
+    python -m benchmarks.training [lenet resnet ...]
+
+Three ways to train the same network on the same 28 px images with the same batch size, optimizer, shifted crop and flip, in turns in
+one process: (a) the limit: a bare PyTorch loop over tensors in memory, in the recipe's memory format; (b) plain Lightning over
+torchvision's dataset, transforms and DataLoader with two workers; (c) neocog's fit(). Images per second of training batches, median of
+the rounds; validation, start-up and export left out of all.
+"""
+
+import statistics
+import struct
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.utils.data import DataLoader
+from torchvision import datasets, transforms
+
+from neocog import architectures
+from neocog.data import prepared
+from neocog.data.augment import Augmentation, training_batch
+from neocog.training import fit as fitting
+from neocog.training.optimizer import optimizer
+from neocog.training.recipe import Recipe
+from pipelines import params
+
+IMAGES = {"lenet": 24_000, "resnet": 6_000}
+ROUNDS = 5
+
+
+def bare(model: nn.Module, data: prepared.Prepared, recipe: Recipe, count: int) -> float:
+    """The limit: (a)."""
+    if recipe.channels_last:
+        model = model.to(memory_format=torch.channels_last)
+    split = data.split("train")
+    images, labels = torch.from_numpy(split.images[:count].copy()), torch.from_numpy(split.labels[:count].copy())
+    mean, std = torch.tensor(data.mean) * 255, torch.tensor(data.std) * 255
+    augmentation, step = Augmentation(flip=recipe.flip, crop=recipe.crop), optimizer(model, recipe)
+    model.train()
+    begin = time.perf_counter()
+    order = torch.randperm(count)
+    for start in range(0, count - recipe.batch_size + 1, recipe.batch_size):
+        rows = order[start : start + recipe.batch_size]
+        inputs, targets = training_batch(images[rows], labels[rows], augmentation, mean=mean, std=std, classes=10)
+        inputs = inputs if recipe.channels_last else inputs.contiguous()
+        step.zero_grad()
+        F.cross_entropy(model(inputs), targets, label_smoothing=recipe.label_smoothing).backward()
+        step.step()
+    return count // recipe.batch_size * recipe.batch_size / (time.perf_counter() - begin)
+
+
+class First(pl.LightningModule):
+    """What a user writes first."""
+
+    def __init__(self, model: nn.Module, recipe: Recipe) -> None:
+        super().__init__()
+        self.model, self.recipe = model, recipe
+
+    def training_step(self, batch: tuple[torch.Tensor, torch.Tensor], batch_idx: int) -> torch.Tensor:
+        loss = F.cross_entropy(self.model(batch[0]), batch[1], label_smoothing=self.recipe.label_smoothing)
+        self.log("train/loss", loss)
+        return loss
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return optimizer(self.model, self.recipe)
+
+    def on_train_epoch_start(self) -> None:
+        self.begin = time.perf_counter()
+
+    def on_train_epoch_end(self) -> None:
+        self.seconds = time.perf_counter() - self.begin
+
+
+def plain(model: nn.Module, folder: Path, recipe: Recipe, data: prepared.Prepared) -> float:
+    """What a user writes first: (b)."""
+    chain = transforms.Compose(
+        [
+            transforms.RandomCrop(28, padding=max(1, recipe.crop)),
+            transforms.RandomHorizontalFlip(recipe.flip),
+            transforms.ToTensor(),
+            transforms.Normalize(data.mean, data.std),
+        ]
+    )
+    images = datasets.FashionMNIST(folder, transform=chain)
+    loader = DataLoader(images, batch_size=recipe.batch_size, shuffle=True, drop_last=True, num_workers=2)
+    learner = First(model, recipe)
+    trainer = pl.Trainer(
+        max_epochs=1,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(learner, loader)
+    return len(loader) * recipe.batch_size / learner.seconds
+
+
+def ours(name: str, sizes: dict[str, object], data: prepared.Prepared, recipe: Recipe, folder: Path) -> float:
+    """neocog: (c)."""
+    build = lambda: architectures.build(name, channels=1, size=28, classes=10, sizes=sizes)  # noqa: E731
+    return fitting.fit(
+        build, data, replace(recipe, epochs=1), name=name, work=Path(tempfile.mkdtemp(dir=folder))
+    ).images_per_second
+
+
+def subset(data: prepared.Prepared, folder: Path, count: int) -> prepared.Prepared:
+    """The first `count` training images as a prepared data set and as the files that torchvision reads."""
+    split, val = data.split("train"), data.split("val")
+    images = np.concatenate([split.images[:count], val.images[:256], val.images[:256]])
+    labels = np.concatenate([split.labels[:count], val.labels[:256], val.labels[:256]])
+    splits = ["train"] * count + ["val"] * 256 + ["test"] * 256
+    names = [f"{i:08d}" for i in range(len(images))]
+    samples = prepared.Samples(rows=np.arange(len(images)), labels=labels, splits=splits, sha256=names, sources=names)
+    small = prepared.write(
+        folder / "prepared", name="subset", classes=data.classes, images=images, samples=samples, source_digest="subset"
+    )
+    raw = folder / "FashionMNIST" / "raw"
+    raw.mkdir(parents=True)
+    for part, rows in (("train", slice(0, count)), ("t10k", slice(count, count + 256))):
+        chosen = images[rows]
+        (raw / f"{part}-images-idx3-ubyte").write_bytes(
+            struct.pack(">iiii", 2051, len(chosen), 28, 28) + chosen.tobytes()
+        )
+        (raw / f"{part}-labels-idx1-ubyte").write_bytes(
+            struct.pack(">ii", 2049, len(chosen)) + labels[rows].astype(np.uint8).tobytes()
+        )
+    return small
+
+
+def main(names: list[str]) -> None:
+    """Print the table for `names`."""
+    fitting._quiet()
+    data = prepared.read("data/prepared")
+    print(
+        "| network | batch | (a) bare loop | (b) Lightning + DataLoader | (c) neocog fit() | c / a | c / b |\n|---|--:|--:|--:|--:|--:|--:|"
+    )
+    for name in names or list(IMAGES):
+        settings = params.for_stage(f"train@{name}")
+        recipe, sizes = replace(settings.recipe(name), threads=0), settings.sizes(name)
+        build = lambda name=name, sizes=sizes: architectures.build(name, channels=1, size=28, classes=10, sizes=sizes)  # noqa: E731
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = Path(temporary)
+            count = IMAGES.get(name, 6_000)
+            small = subset(data, folder, count)
+            rounds: list[tuple[float, float, float]] = []
+            for turn in range(ROUNDS + 1):
+                speeds = (
+                    bare(build(), small, recipe, count),
+                    plain(build(), folder, recipe, small),
+                    ours(name, sizes, small, recipe, folder),
+                )
+                if turn:  # the first round warms up
+                    rounds.append(speeds)
+        a, b, c = (statistics.median(column) for column in zip(*rounds, strict=True))
+        print(
+            f"| {name} | {recipe.batch_size} | {a:,.0f} | {b:,.0f} | {c:,.0f} | {c / a:.0%} | {c / b:.2f}x |",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

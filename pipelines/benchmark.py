@@ -1,0 +1,62 @@
+"""Stage `benchmark`: every bundle timed in one process on one thread, and its size counted."""
+
+import csv
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress
+
+from neocog import tracking
+from neocog.bundle import read
+from neocog.data import prepared
+from neocog.errors import run
+from neocog.evaluation import complexity, latency, predictions
+from pipelines import params
+
+COLUMNS = ("model", "params", "macs", "size_bytes", "latency_ms_p50", "latency_ms_p95", "throughput_ips")
+
+
+def benchmark() -> None:
+    """Time and measure the bundle of every architecture in params.yaml; writes reports/benchmark.csv."""
+    settings = params.for_stage("benchmark")
+    how = settings.benchmark
+    data = prepared.read("data/prepared")
+    bundles = [read.read(Path("models/trained") / name) for name in settings.architectures]
+    for bundle in bundles:
+        predictions.match(bundle, data)
+    with tracking.start(
+        "benchmark",
+        experiment=settings.tracking.experiment,
+        tags={"data.digest": data.digest},
+        config=settings.resolved(),
+    ) as log:
+        console = Console(stderr=True)
+        with Progress(console=console, disable=not console.is_terminal) as progress:
+            task = progress.add_task("benchmark", total=how.rounds)
+            speeds = latency.measure(
+                {bundle.model: latency.predictor(bundle) for bundle in bundles},
+                data.split("test").images,
+                rounds=how.rounds,
+                batch_size=how.batch_size,
+                seed=how.seed,
+                on_round=lambda: progress.advance(task),
+            )
+        path = Path("reports/benchmark.csv")
+        path.parent.mkdir(exist_ok=True)
+        with path.open("w", newline="", encoding="utf-8") as file:
+            table = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+            table.writeheader()
+            for bundle in bundles:
+                measured = complexity.count(bundle) | asdict(speeds[bundle.model])
+                table.writerow({"model": bundle.model} | measured)
+                log.metrics(
+                    {f"benchmark/{bundle.model.replace('/', '.')}/{name}": value for name, value in measured.items()}
+                )
+                print(f"{bundle.model}: {speeds[bundle.model]}")
+        log.artifact(path)
+
+
+if __name__ == "__main__":
+    run(lambda: benchmark(*sys.argv[1:]))

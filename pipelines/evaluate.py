@@ -1,0 +1,49 @@
+"""Stage `evaluate@<architecture>`: judge the ONNX graph of a trained bundle on the test images, without torch."""
+
+import json
+import sys
+from pathlib import Path
+
+from neocog import tracking
+from neocog.bundle import read
+from neocog.data import prepared
+from neocog.errors import run
+from neocog.evaluation import predictions, tables
+from neocog.evaluation.headlines import headlines, sentence
+from pipelines import params
+
+
+def evaluate(architecture: str) -> None:
+    """Judge models/trained/<architecture>; writes its metrics, predictions and tables under reports/."""
+    settings = params.for_stage(f"evaluate@{architecture}")
+    how = settings.evaluate
+    data = prepared.read("data/prepared")
+    bundle = read.read(Path("models/trained") / architecture)
+    predictions.match(bundle, data)
+    reports = Path("reports") / bundle.model
+    with tracking.start(
+        f"evaluate@{architecture}",
+        experiment=settings.tracking.experiment,
+        tags={"architecture": architecture, "data.digest": data.digest, "bundle.sha256": read.digest(bundle.folder)},
+        config=settings.resolved(),
+    ) as log:
+        log.dataset(name=data.name, digest=data.digest, source="data/prepared", context="test")
+        test = data.split("test")
+        logits = predictions.logits(bundle, test.images, batch_size=how.batch_size)
+        scores = headlines(logits, test.labels, bins=how.bins, resamples=how.bootstrap, seed=how.seed)
+        judged = predictions.of(logits, ids=test.ids, labels=test.labels)
+
+        reports.mkdir(parents=True, exist_ok=True)
+        metrics = {f"test/{name}": round(score, 6) for name, score in scores.items()}
+        (reports / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
+        predictions.write(reports / "predictions.parquet", judged)
+        tables.per_class(reports / "per_class.csv", judged, data.classes)
+        tables.confusion(reports / "confusion.csv", judged, data.classes)
+        log.metrics(metrics)
+        for name in ("metrics.json", "predictions.parquet", "per_class.csv", "confusion.csv"):
+            log.artifact(reports / name)
+    print(f"{bundle.model}: {sentence(scores)}")
+
+
+if __name__ == "__main__":
+    run(lambda: evaluate(*sys.argv[1:]))

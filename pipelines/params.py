@@ -1,0 +1,278 @@
+"""params.yaml at the door: strict, typed, and cut to what dvc.yaml declares for a stage. Costs milliseconds and no torch.
+
+The whole file is checked whenever any stage starts, so that a typo in the last architecture is found before the first is trained; but a
+stage is handed only the sections that its `params` in dvc.yaml names, because those are what DVC watches.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model, model_validator
+
+from neocog import architectures
+from neocog.errors import UserError, nearest
+from neocog.limits import AtLeast1, Count
+from neocog.training.recipe import Recipe
+
+STRICT = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class Data(BaseModel):
+    """Where images come from and what `prepare` makes of them."""
+
+    model_config = STRICT
+    source: Literal["fashion_mnist", "digits", "folder"] = "fashion_mnist"
+    root: str = "data/raw"
+    size: Annotated[int, Field(ge=4, le=1024)] | None = None
+    channels: Literal[1, 3] | None = None
+    resize: Literal["crop", "pad", "stretch"] = "crop"
+    val_fraction: Annotated[float, Field(gt=0, lt=1)] = 1 / 12
+    test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.15
+    on_bad: Literal["quarantine", "stop"] = "quarantine"
+    groups: str | None = None
+    max_pixels: AtLeast1 = 50_000_000
+    workers: Count = 0
+
+    @model_validator(mode="after")
+    def _something_is_left_to_train_on(self) -> "Data":
+        if self.val_fraction + self.test_fraction >= 1:
+            raise ValueError(
+                f"val_fraction (={self.val_fraction}) + test_fraction (={self.test_fraction}) must stay below 1, "
+                "or nothing is left to train on"
+            )
+        return self
+
+
+class Evaluate(BaseModel):
+    """How bundles are judged."""
+
+    model_config = STRICT
+    bootstrap: AtLeast1 = 1000
+    bins: AtLeast1 = 15
+    batch_size: AtLeast1 = 256
+    seed: Count = 0
+
+
+class Benchmark(BaseModel):
+    """How bundles are timed."""
+
+    model_config = STRICT
+    rounds: AtLeast1 = 30
+    batch_size: AtLeast1 = 64
+    seed: Count = 0
+
+
+class Report(BaseModel):
+    """What the page shows."""
+
+    model_config = STRICT
+    mistakes: Count = 24
+
+
+class Tracking(BaseModel):
+    """Where runs are logged. No stage depends on it: it changes no output."""
+
+    model_config = STRICT
+    experiment: Annotated[str, Field(min_length=1)] = "neocog"
+
+
+Recipe.__pydantic_config__ = STRICT  # type: ignore[attr-defined] # how pydantic is told about a plain dataclass
+
+SECTIONS: dict[str, TypeAdapter[Any]] = {
+    "data": TypeAdapter(Data),
+    "train": TypeAdapter(Recipe),
+    "evaluate": TypeAdapter(Evaluate),
+    "benchmark": TypeAdapter(Benchmark),
+    "report": TypeAdapter(Report),
+    "tracking": TypeAdapter(Tracking),
+}
+UNION_MEMBER = re.compile(r"[\[\]-]|^(int|float|str)$")  # steps of pydantic's path that are types, not keys
+RECIPE_KEYS = [field.name for field in fields(Recipe)]
+
+
+class Params:
+    """The sections that one stage declares; asking for another one is an error, since DVC would not watch it."""
+
+    data: Data
+    train: Recipe
+    evaluate: Evaluate
+    benchmark: Benchmark
+    report: Report
+    tracking: Tracking
+
+    def __init__(self, stage: str, raw: Mapping[str, Any]) -> None:
+        self.stage, self.raw = stage, raw
+
+    def __getattr__(self, section: str) -> Any:
+        if section not in SECTIONS:
+            raise AttributeError(section)
+        if section not in self.raw:
+            raise LookupError(
+                f"stage {self.stage} reads `{section}` from params.yaml but does not declare it in dvc.yaml"
+            )
+        return _check(SECTIONS[section], section, self.raw[section])
+
+    @cached_property
+    def architectures(self) -> list[str]:
+        """Names of the declared architecture blocks, in the order of params.yaml."""
+        return list(self.raw.get("architectures", {}))
+
+    def recipe(self, name: str) -> Recipe:
+        """`train`, with what the architecture's block overrides."""
+        own = {key: value for key, value in self.raw["architectures"][name].items() if key in RECIPE_KEYS}
+        merged = {**self.raw["train"], **own}
+        return cast(Recipe, _check(SECTIONS["train"], f"architectures.{name}", merged, shown=own))
+
+    def sizes(self, name: str) -> dict[str, Any]:
+        """The keywords of the architecture's `build` that its block sets."""
+        return {key: value for key, value in self.raw["architectures"][name].items() if key not in RECIPE_KEYS}
+
+    def resolved(self) -> dict[str, Any]:
+        """All that the stage saw, as plain values."""
+        return json.loads(json.dumps(self.raw))
+
+
+def for_stage(stage: str, *, folder: Path | str = ".") -> Params:
+    """The params of `train@resnet`, checked and cut to what dvc.yaml declares for it. Raises UserError (exit 2)."""
+    folder = Path(folder)
+    raw = _load(folder / "params.yaml")
+    _check_all(raw)
+    declared = _declared(folder / "dvc.yaml", stage)
+    cut: dict[str, Any] = {"tracking": raw["tracking"]}
+    for path in declared:
+        section, _, name = path.partition(".")
+        if name and name not in raw[section]:
+            raise UserError(f"params.yaml: {path} is not there; {nearest(name, raw[section])}")
+        if name:
+            cut.setdefault(section, {})[name] = raw[section][name]
+        else:
+            cut[section] = raw[section]
+    return Params(stage, cut)
+
+
+def _load(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise UserError(f"{path.name} not found; run neocog at the root of the project")
+    try:
+        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path.name} is not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(raw, dict):
+        raise UserError(f"{path.name} must hold sections ({', '.join(SECTIONS)}), not {type(raw).__name__}")
+    return raw
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that stands twice, where YAML would silently take the last."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = sorted({str(key) for key in keys if keys.count(key) > 1})
+        if twice:
+            raise yaml.YAMLError(f"key {twice[0]!r} stands twice in one block {node.start_mark}")
+        return super().construct_mapping(node, deep)
+
+
+def _check_all(raw: dict[str, Any]) -> None:
+    known = [*SECTIONS, "architectures"]
+    for section in raw:
+        if section not in known:
+            raise UserError(f"params.yaml: {section}: unknown section; {nearest(str(section), known)}")
+    for section in known:
+        if not isinstance(raw.setdefault(section, {}), dict):
+            raise UserError(f"params.yaml: {section} (={raw[section]!r}) must be a block of keys")
+    for section, adapter in SECTIONS.items():
+        _check(adapter, section, raw[section])
+    if not raw["architectures"]:
+        raise UserError(f"params.yaml: architectures is empty; name at least one of {', '.join(architectures.names())}")
+    params = Params("params.yaml", raw)
+    for name in raw["architectures"]:
+        raw["architectures"][name] = block = {} if raw["architectures"][name] is None else raw["architectures"][name]
+        sizes = architectures.card(str(name)).sizes
+        if not isinstance(block, dict):
+            raise UserError(
+                f"params.yaml: architectures.{name} (={block!r}) must be a block of keys; write {{}} for the defaults"
+            )
+        for key in block:
+            if key not in sizes and key not in RECIPE_KEYS:
+                raise UserError(
+                    f"params.yaml: architectures.{name}.{key} (={block[key]!r}): unknown key; {nearest(str(key), [*sizes, *RECIPE_KEYS])}"
+                )
+        _check_rule(name, params.recipe(name))
+        model = create_model(name, __config__=STRICT, **cast(Any, sizes))
+        _check(TypeAdapter(model), f"architectures.{name}", params.sizes(name))
+        lists = {key: block.get(key, sizes[key][1]) for key in ("widths", "depths") if key in sizes}
+        if len({len(values) for values in lists.values()}) > 1:
+            raise UserError(
+                f"params.yaml: architectures.{name}: {lists} must be equally long, one entry a stage of the network"
+            )
+
+
+def _check_rule(name: str, recipe: Recipe) -> None:
+    if architectures.card(name).own_rule:
+        for key in ("mixup", "cutmix", "label_smoothing"):
+            if getattr(recipe, key):
+                raise UserError(
+                    f"params.yaml: architectures.{name}.{key} (={getattr(recipe, key)}): {name} learns by its own learning rule, "
+                    f"which knows no soft labels; set {key}: 0.0 in its block"
+                )
+
+
+def _check(adapter: TypeAdapter[Any], section: str, values: Any, *, shown: Mapping[str, Any] | None = None) -> Any:
+    """`values` as the adapter's type; through JSON, where a list may stand for a tuple though types are strict."""
+    try:
+        return adapter.validate_json(json.dumps(values))
+    except TypeError as error:
+        raise UserError(
+            f"params.yaml: {section}: {error}; only numbers, text, true/false, null and lists may stand there"
+        ) from error
+    except ValidationError as error:
+        known = [str(field) for field in adapter.json_schema().get("properties", {})]
+        raise UserError("; ".join(_sentences(error, section, known))) from error
+
+
+def _sentences(error: ValidationError, section: str, known: Iterable[str]) -> Iterator[str]:
+    seen = set()
+    for item in error.errors():
+        steps = [str(step) for step in item["loc"] if not UNION_MEMBER.search(str(step))]
+        key = ".".join(["params.yaml: " + section, *steps])
+        if key in seen:
+            continue  # a union reports each of its members
+        seen.add(key)
+        value = item["input"]
+        if item["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+            yield f"{key} (={value!r}): unknown key; {nearest(steps[-1], known)}"
+        elif item["type"] == "literal_error":
+            choices = item["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", ")
+            yield f"{key} (={value!r}) is not one of the choices; {nearest(str(value), choices)}"
+        elif item["type"] == "value_error":
+            yield f"{key}: {item['ctx']['error']}"
+        else:
+            yield f"{key} (={value!r}): {item['msg'][0].lower()}{item['msg'][1:]}{_number_in_quotes(value)}"
+
+
+def _number_in_quotes(value: object) -> str:
+    try:
+        return f"; {value!r} is text to YAML, write {float(value)!r}" if isinstance(value, str) else ""
+    except ValueError:
+        return ""
+
+
+def _declared(path: Path, stage: str) -> list[str]:
+    base, _, item = stage.partition("@")
+    try:
+        body = yaml.safe_load(path.read_text())["stages"][base]
+    except FileNotFoundError:
+        raise UserError(f"{path.name} not found; run neocog at the root of the project") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{path.name} is not valid YAML: {' '.join(str(error).split())}") from error
+    except KeyError:
+        raise UserError(f"dvc.yaml: there is no stage {base!r}") from None
+    names = body.get("do", body).get("params", [])
+    return [str(name).replace("${key}", item) for name in names]

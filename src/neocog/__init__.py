@@ -1,0 +1,1 @@
+"""neocog: train, tune, compress and compare convolutional networks, reproducibly."""

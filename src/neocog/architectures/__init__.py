@@ -1,0 +1,79 @@
+"""One file, one architecture: paper and citation, blocks, network, `build`. The folder is the registry.
+
+A file exposes `YEAR`, `IDEA` (one line: what it brought) and `build(*, channels, size, classes, <sizes>)`; the keywords of `build`
+are the keys that its block in params.yaml may hold. All of this is read from the source text, so that listing architectures and checking
+params costs milliseconds and no torch.
+"""
+
+import ast
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+from neocog import limits
+from neocog.errors import UserError, nearest
+
+GIVEN = ("channels", "size", "classes")  # what the data decide, not the user
+FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Card:
+    """What the source text says of an architecture. `sizes` maps each keyword of `build` to (type, default)."""
+
+    name: str
+    year: int
+    idea: str
+    about: str
+    sizes: Mapping[str, tuple[Any, Any]]
+    own_rule: bool  # learns by a rule of its own (`learning_rule`) instead of backpropagation of the task's loss
+
+
+def names() -> list[str]:
+    """All architectures, by year."""
+    found = [path.stem for path in FOLDER.glob("*.py") if path.stem != "__init__"]
+    return sorted(found, key=lambda name: (card(name).year, name))
+
+
+@cache
+def card(name: str) -> Card:
+    """The card of one architecture, read without importing it. Raises UserError when there is no such file."""
+    path = FOLDER / f"{name}.py"
+    if not name.isidentifier() or not path.is_file():
+        known = [p.stem for p in FOLDER.glob("*.py") if p.stem != "__init__"]
+        raise UserError(f"architectures.{name}: there is no such architecture; {nearest(name, known)}")
+    tree = ast.parse(path.read_text())
+    constants = {
+        node.targets[0].id: ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and node.targets[0].id in ("YEAR", "IDEA")
+    }
+    build = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "build")
+    words = {name: getattr(limits, name) for name in vars(limits) if not name.startswith("_")} | {
+        "Literal": Literal,
+        "Sequence": Sequence,
+    }
+    sizes = {
+        arg.arg: (eval(ast.unparse(arg.annotation), words), ast.literal_eval(default))
+        for arg, default in zip(build.args.kwonlyargs, build.args.kw_defaults, strict=True)
+        if arg.arg not in GIVEN and arg.annotation is not None and default is not None
+    }
+    own_rule = any(isinstance(node, ast.FunctionDef) and node.name == "learning_rule" for node in ast.walk(tree))
+    return Card(name, constants["YEAR"], constants["IDEA"], ast.get_docstring(tree) or "", sizes, own_rule)
+
+
+def load(name: str) -> ModuleType:
+    """The module of one architecture (imports torch)."""
+    card(name)
+    return import_module(f"neocog.architectures.{name}")
+
+
+def build(name: str, *, channels: int, size: int, classes: int, sizes: Mapping[str, Any] | None = None) -> Any:
+    """The network: images float [N, channels, size, size] -> logits [N, classes]."""
+    return load(name).build(channels=channels, size=size, classes=classes, **(sizes or {}))

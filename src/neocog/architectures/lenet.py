@@ -1,0 +1,57 @@
+"""LeNet-5: convolution, subsampling, convolution, subsampling, then fully connected layers.
+
+LeCun, Y., Bottou, L., Bengio, Y. & Haffner, P. (1998). Gradient-based learning applied to document recognition. Proc.
+IEEE 86(11), 2278-2324.
+
+The same small filters are used everywhere in the image (shared weights), look at a small patch (local receptive fields) and their maps
+are averaged down, so that what is found matters more than where. The paper's 32 px input is a 28 px image with a
+border of 2: `padding=2` in the first layer is the same thing. Kept from the paper: 6 and 16 maps, 5x5 filters, tanh,
+average pooling, 120 and 84 units. Left out: the sparse table between the maps of S2 and C3, the trainable pooling
+coefficients, and the radial-basis output layer (a linear one instead).
+"""
+
+from torch import Tensor, nn
+
+from neocog.limits import AtLeast1
+
+YEAR = 1998
+IDEA = "Shared local filters and pooling: the convolutional network"
+
+
+class LeNet(nn.Module):
+    """Images [N, C, H, W] -> features [N, 16, h, w] -> logits [N, classes]."""
+
+    def __init__(
+        self, channels: int, size: int, classes: int, *, maps: tuple[int, int], units: tuple[int, int]
+    ) -> None:
+        super().__init__()
+        half = size // 2
+        padding = 0 if half >= 6 else 2  # below 12 px a 5x5 filter without a border would leave nothing
+        side = (half - 4 + 2 * padding) // 2
+        self.features = nn.Sequential(
+            nn.Conv2d(channels, maps[0], 5, padding=2),
+            nn.Tanh(),
+            nn.AvgPool2d(2),
+            nn.Conv2d(maps[0], maps[1], 5, padding=padding),
+            nn.Tanh(),
+            nn.AvgPool2d(2),
+        )
+        self.head = nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(maps[1] * side * side, units[0]),
+            nn.Tanh(),
+            nn.Linear(units[0], units[1]),
+            nn.Tanh(),
+            nn.Linear(units[1], classes),
+        )
+
+    def forward_features(self, images: Tensor) -> Tensor:
+        return self.features(images)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(self.forward_features(images))
+
+
+def build(*, channels: int, size: int, classes: int, width: AtLeast1 = 1) -> nn.Module:
+    """LeNet-5; `width` multiplies the maps and units of the paper (1 = 61,706 parameters at 28 px gray and ten classes)."""
+    return LeNet(channels, size, classes, maps=(6 * width, 16 * width), units=(120 * width, 84 * width))

@@ -1,0 +1,45 @@
+"""What determines a bundle: data, params, code, libraries. Nothing that differs between equal runs (paths, times, commits) is in it."""
+
+import hashlib
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+LIBRARIES = ("torch", "torchvision", "pytorch-lightning", "onnx", "onnxruntime", "onnxscript", "numpy")
+SOURCE = Path(__file__).parents[1]
+DETERMINING = (
+    "training",
+    "tasks",
+    "bundle",
+    "architectures/__init__.py",
+    "data/augment.py",
+    "data/loader.py",
+    "data/prepared.py",
+)
+
+
+def code_digest(architecture: str) -> str:
+    """SHA-256 over the source files that decide how `architecture` trains."""
+    chosen: list[Path] = []
+    for part in (*DETERMINING, f"architectures/{architecture}.py"):
+        path = SOURCE / part
+        chosen += sorted(path.rglob("*.py")) if path.is_dir() else [path]
+    total = hashlib.sha256()
+    for path in chosen:
+        total.update(path.relative_to(SOURCE).as_posix().encode() + hashlib.sha256(path.read_bytes()).digest())
+    return total.hexdigest()
+
+
+def provenance(*, data_digest: str, params: Mapping[str, Any], code_digest: str, seed: int) -> dict[str, Any]:
+    """The `provenance` entry of a bundle's card."""
+    return {
+        "data_digest": data_digest,
+        "params": dict(params),
+        "code_digest": code_digest,
+        "seed": seed,
+        "libraries": {name: version(name) for name in LIBRARIES},
+        "threads": torch.get_num_threads(),
+    }

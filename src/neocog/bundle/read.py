@@ -1,0 +1,85 @@
+"""Open a bundle without torch: its card, its ONNX graph, its digest. Everything downstream of training starts here."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from neocog.errors import UserError
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+FORMAT = 1
+GRAPH, WEIGHTS, CARD = "model.onnx", "weights.safetensors", "bundle.json"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A model as it is shipped. `card` is the whole bundle.json; the other fields are its most used entries."""
+
+    folder: Path
+    kind: str
+    name: str
+    architecture: str
+    task: str
+    classes: tuple[str, ...]
+    channels: int
+    size: int
+    card: dict[str, Any]
+
+    @property
+    def model(self) -> str:
+        """`<kind>/<name>`, as in the leaderboard: trained/resnet."""
+        return f"{self.kind}/{self.name}"
+
+    def session(self, *, threads: int = 0) -> "onnxruntime.InferenceSession":
+        """The graph in ONNX Runtime on the CPU: `images` uint8 [N, H, W, C] -> `logits` float32 [N, classes].
+
+        `threads` 0 lets the runtime choose.
+        """
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        return onnxruntime.InferenceSession(self.folder / GRAPH, options, providers=["CPUExecutionProvider"])
+
+
+def read(folder: Path | str) -> Bundle:
+    """The bundle in `folder`. Raises UserError when files are missing or it was written by a newer neocog."""
+    folder = Path(folder)
+    missing = [name for name in (GRAPH, WEIGHTS, CARD) if not (folder / name).is_file()]
+    if missing:
+        raise UserError(f"{folder} is not a bundle: {', '.join(missing)} missing; `dvc repro` makes it")
+    try:
+        card = json.loads((folder / CARD).read_text())
+        if card["format"] > FORMAT:
+            raise UserError(
+                f"{folder / CARD}: format {card['format']} is newer than {FORMAT}, update neocog to read it"
+            )
+        return Bundle(
+            folder=folder,
+            kind=card["kind"],
+            name=card["name"],
+            architecture=card["architecture"],
+            task=card["task"],
+            classes=tuple(card["classes"]),
+            channels=card["input"]["channels"],
+            size=card["input"]["size"],
+            card=card,
+        )
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        raise UserError(
+            f"{folder / CARD} is damaged ({error!r}); train the model again or restore it with `dvc pull`"
+        ) from error
+
+
+def digest(folder: Path | str) -> str:
+    """SHA-256 over the names and bytes of the bundle's three files: what links a bundle to its MLflow run."""
+    total = hashlib.sha256()
+    for name in (GRAPH, WEIGHTS, CARD):
+        total.update(name.encode() + hashlib.sha256((Path(folder) / name).read_bytes()).digest())
+    return total.hexdigest()

@@ -1,0 +1,30 @@
+"""A bundle as the PyTorch network it came from, without pickle."""
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from neocog import architectures
+from neocog.bundle.read import WEIGHTS, Bundle
+from neocog.errors import UserError
+
+
+def rebuild(bundle: Bundle) -> nn.Module:
+    """The network of `bundle` in evaluation mode: normalized images float [N, C, H, W] -> logits [N, classes].
+
+    Raises UserError when the weights are not a safetensors file or do not fit the architecture.
+    """
+    model: nn.Module = architectures.build(
+        bundle.architecture,
+        channels=bundle.channels,
+        size=bundle.size,
+        classes=len(bundle.classes),
+        sizes=bundle.card["build"]["sizes"],
+    )
+    try:
+        model.load_state_dict(load_file(bundle.folder / WEIGHTS))
+    except (SafetensorError, RuntimeError) as error:
+        raise UserError(
+            f"{bundle.folder / WEIGHTS} does not hold the weights of {bundle.model}: {str(error).splitlines()[0]}"
+        ) from error
+    return model.eval()

@@ -1,0 +1,129 @@
+"""Many image files to rows, in several processes: bounded memory, and a killed process ends nothing."""
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+
+from PIL import Image
+
+from neocog.data.decode import Decoded, decode
+from neocog.data.listing import spelt
+from neocog.errors import NeocogError
+
+_CHUNK_BYTES = 1 << 22  # of decoded rows that travel between processes at a time
+_KILLERS = 3  # files that may each kill their process before the machine is blamed instead
+
+
+def decode_all(
+    root: Path, paths: Sequence[str], *, size: int, channels: int, resize: str, max_pixels: int, workers: int = 0
+) -> Iterator[tuple[int, Decoded]]:
+    """Decode `root`/`paths[i]`, yielding (i, what it gave) in no particular order; `workers` 0 means all cores.
+
+    When a process is killed, the files it may have been reading are tried again one by one. One that kills its process
+    twice is refused; after three of those raises NeocogError, since then it is hardly the files.
+    """
+    task = partial(_decode_chunk, str(root), size=size, channels=channels, resize=resize, max_pixels=max_pixels)
+    step = max(1, min(64, _CHUNK_BYTES // (size * size * channels)))
+    todo = [list(range(start, min(len(paths), start + step))) for start in range(0, len(paths), step)][::-1]
+    workers = max(1, min(workers or _cores(), len(todo)))
+    killers: list[str] = []
+    while todo:
+        lost: list[list[int]] = []
+        yield from _drain(task, paths, todo, lost, workers=workers, ahead=2 * workers)
+        suspects = [[i] for chunk in lost for i in chunk]
+        while suspects:
+            again: list[list[int]] = []
+            yield from _drain(task, paths, suspects, again, workers=1, ahead=1)
+            for [i] in again:
+                killers.append(spelt(paths[i]))
+                yield i, Decoded(reason="killed its reader: the process that read it died twice, perhaps out of memory")
+            if len(killers) >= _KILLERS:
+                raise NeocogError(
+                    f"processes that decode images keep being killed (lately at {', '.join(killers)}): most likely "
+                    f"memory is short; lower data.workers (={workers}) or data.max_pixels (={max_pixels})"
+                )
+
+
+def _drain(
+    task: partial[list[Decoded]],
+    paths: Sequence[str],
+    todo: list[list[int]],
+    lost: list[list[int]],
+    *,
+    workers: int,
+    ahead: int,
+) -> Iterator[tuple[int, Decoded]]:
+    """Work off `todo`, `ahead` chunks at a time, until it is empty or a process dies; what was under way is `lost`."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_settle)
+    flying: dict[Future[list[Decoded]], list[int]] = {}
+    try:
+        while todo or flying:
+            while todo and len(flying) < ahead:
+                chunk = todo.pop()
+                try:
+                    with _no_main():
+                        flying[pool.submit(task, [paths[i] for i in chunk])] = chunk
+                except BrokenProcessPool:
+                    lost.append(chunk)
+                    break
+            for future in wait(flying, return_when=FIRST_COMPLETED).done:
+                chunk = flying.pop(future)
+                try:
+                    decoded = future.result()
+                except BrokenProcessPool:
+                    lost.append(chunk)
+                    continue
+                yield from zip(chunk, decoded, strict=True)
+            if lost:
+                lost += flying.values()
+                return
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _no_main() -> Iterator[None]:
+    """Processes started meanwhile do not import the caller's main module again: slow, not needed, and not always there."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
+def _decode_chunk(
+    root: str, paths: Sequence[str], *, size: int, channels: int, resize: str, max_pixels: int
+) -> list[Decoded]:
+    return [
+        decode(Path(root, path), size=size, channels=channels, resize=resize, max_pixels=max_pixels) for path in paths
+    ]
+
+
+def _settle() -> None:
+    """A decoding process leaves Ctrl-C to its parent, ends when the parent is gone, and knows its own cap on pixels."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Image.MAX_IMAGE_PIXELS = None
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def leave_with_parent() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=leave_with_parent, daemon=True).start()
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

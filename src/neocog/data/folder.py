@@ -1,0 +1,89 @@
+"""Your own images, one folder a class: listed, decoded in parallel, held in a scratch file until they are written."""
+
+import hashlib
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from neocog.data.decode_all import decode_all
+from neocog.data.gate import check_present
+from neocog.data.listing import list_images, spelt
+from neocog.data.progress import watched
+from neocog.data.sources import Source
+
+SIZE = 64  # pixels, where data.size says nothing
+
+
+def folder(
+    root: Path,
+    *,
+    scratch: Path,
+    size: int | None = None,
+    channels: int | None = None,
+    resize: str = "crop",
+    max_pixels: int = 50_000_000,
+    workers: int = 0,
+) -> Source:
+    """Read every image below `root`; rows go to a nameless file in the folder `scratch`, not to memory.
+
+    `channels` None is 1 unless an image has colour. Raises UserError, before anything is decoded, when `root` does
+    not hold class folders with files in them.
+    """
+    listing = list_images(root)
+    check_present(np.array(listing.labels, dtype=np.int64), listing.classes, listing.refused)
+    scratch.mkdir(parents=True, exist_ok=True)
+    size = size or SIZE
+    shape = (len(listing.paths), size, size, channels or 3)
+    sha256 = [""] * len(listing.paths)
+    files_sha256 = [""] * len(listing.paths)
+    refused = list(listing.refused)
+    colour = False
+    with tempfile.TemporaryFile(dir=scratch) as file:
+        decoding = decode_all(
+            listing.root,
+            listing.paths,
+            size=size,
+            channels=shape[3],
+            resize=resize,
+            max_pixels=max_pixels,
+            workers=workers,
+        )
+        for i, decoded in watched(decoding, total=len(listing.paths), what="images read"):
+            files_sha256[i] = decoded.file_sha256
+            if decoded.pixels is None:
+                refused.append((spelt(listing.paths[i]), decoded.reason))
+                continue
+            sha256[i] = decoded.sha256
+            colour |= decoded.colour
+            file.seek(i * decoded.pixels.size)
+            file.write(decoded.pixels.tobytes())
+        file.flush()
+        readable = np.array([i for i, sha in enumerate(sha256) if sha], dtype=np.int64)
+        # The mapping keeps the file's content alive after its end; what is left of it goes with the process.
+        images: np.ndarray = np.zeros((0, *shape[1:]), np.uint8)
+        if len(readable):
+            images = np.memmap(file, np.uint8, "r", shape=(int(readable[-1]) + 1, *shape[1:]))
+    return Source(
+        name=listing.root.name,
+        classes=tuple(listing.classes),
+        images=images if channels or colour else images[..., :1],
+        rows=readable,
+        labels=np.array(listing.labels, dtype=np.int64)[readable],
+        given=[listing.given[i] for i in readable],
+        carved=listing.carved,
+        sha256=[sha256[i] for i in readable],
+        paths=[spelt(listing.paths[i]) for i in readable],
+        refused=refused,
+        digest=_digest(listing.paths, files_sha256, listing.refused),
+    )
+
+
+def _digest(paths: list[str], files_sha256: list[str], refused: list[tuple[str, str]]) -> str:
+    """The sha256 of what came in: every path with the sha256 of its file, and what was refused unread."""
+    content = hashlib.sha256()
+    for path, sha256 in zip(paths, files_sha256, strict=True):
+        content.update(f"{spelt(path)}\0{sha256}\0".encode())
+    for path, reason in refused:
+        content.update(f"{path}\0{reason}\0".encode())
+    return content.hexdigest()

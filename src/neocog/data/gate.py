@@ -1,0 +1,109 @@
+"""What is refused before anything is trained, and in which words."""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+
+from neocog.data.prepared import SPLITS
+from neocog.errors import UserError
+
+ON_BAD = ("quarantine", "stop")
+_NAMED = 20  # refused files that an error names one by one
+_KEPT = ("test", "val", "train")  # whose copy stays when an image lies in several splits: judging comes first
+
+
+def duplicates(labels: np.ndarray, given: Sequence[str], sha256: Sequence[str], paths: Sequence[str]) -> dict[int, str]:
+    """The images to refuse because another has exactly the same pixels: index -> reason.
+
+    Copies with different labels are all refused, since nobody knows which is right. Copies in several splits are kept
+    in one only: test before val before train. Copies with one label in one split stay.
+    """
+    refused = {}
+    for copies in _copies(sha256):
+        copies.sort(key=lambda i: (_KEPT.index(given[i]), paths[i]))
+        first = copies[0]
+        if len({int(labels[i]) for i in copies}) > 1:
+            for i in copies:
+                twin = next(j for j in copies if labels[j] != labels[i])
+                refused[i] = f"two labels: same pixels as {paths[twin]}, which lies in another class"
+        else:
+            for i in copies:
+                if given[i] != given[first]:
+                    refused[i] = f"duplicate across splits: same pixels as {paths[first]}, which lies in {given[first]}"
+    return refused
+
+
+def repeated(splits: Sequence[str], sha256: Sequence[str]) -> dict[str, int]:
+    """How many images of each split have exactly the pixels of an earlier one. They stay, and are reported."""
+    return dict(Counter(splits[i] for copies in _copies(sha256) for i in copies[1:]))
+
+
+def stop(refused: Sequence[tuple[str, str]]) -> None:
+    """The policy `on_bad: stop`: raise UserError naming the refused files, if there are any."""
+    if refused:
+        rows = [f"  {path}: {reason}" for path, reason in sorted(refused)]
+        rest = len(rows) - _NAMED
+        raise UserError(
+            f"data.on_bad (='stop'): {len(rows)} files are refused, so nothing was written\n"
+            + "\n".join(rows[:_NAMED])
+            + (f"\n  ... and {rest} more" if rest > 0 else "")
+            + "\nMend or remove them, or set data.on_bad: quarantine to go on without them"
+        )
+
+
+def check_present(labels: np.ndarray, classes: Sequence[str], refused: Sequence[tuple[str, str]]) -> None:
+    """Raise UserError for fewer than two classes, and for a class without an image."""
+    if len(classes) < 2:
+        raise UserError(
+            f"data.root: only one class ({', '.join(classes)}); there is nothing to tell apart, add another"
+        )
+    total = np.bincount(labels, minlength=len(classes))
+    if not total.any():
+        raise UserError(f"data.root: no readable image{_first(refused)}; name a folder that holds images")
+    for name, count in zip(classes, total, strict=True):
+        if count == 0:
+            own = [(path, reason) for path, reason in refused if f"/{name}/" in f"/{path}"]
+            raise UserError(
+                f"class {name!r} has no readable image{_first(own)}; add images to its folder, or remove it"
+            )
+
+
+def check_classes(
+    labels: np.ndarray, splits: Sequence[str], classes: Sequence[str], refused: Sequence[tuple[str, str]]
+) -> list[str]:
+    """Refuse what cannot be learnt or judged; return the notes on what can, but poorly.
+
+    Raises UserError for: fewer than two classes, a class without an image or without one to train on, an empty split.
+    """
+    check_present(labels, classes, refused)
+    which = np.asarray(splits, dtype="U5")
+    counts = {split: np.bincount(labels[which == split], minlength=len(classes)) for split in SPLITS}
+    for name, train, count in zip(classes, counts["train"], np.bincount(labels), strict=True):
+        if train == 0:
+            raise UserError(
+                f"class {name!r} has {count} images and none of them is in train (an image's split follows from its "
+                "content); add images to it, or remove its folder"
+            )
+    for split in ("val", "test"):
+        if not counts[split].any():
+            raise UserError(
+                f"no image is in {split}; add images, raise data.{split}_fraction, or give the folder {split}/"
+            )
+    return [
+        f"{len(absent)} of {len(classes)} classes have no image in {split}: {', '.join(absent[:5])}"
+        + (" ..." if len(absent) > 5 else "")
+        for split in ("val", "test")
+        if (absent := [name for name, count in zip(classes, counts[split], strict=True) if count == 0])
+    ]
+
+
+def _first(refused: Sequence[tuple[str, str]]) -> str:
+    return f" ({len(refused)} were refused, the first is {refused[0][0]}: {refused[0][1]})" if refused else ""
+
+
+def _copies(sha256: Sequence[str]) -> list[list[int]]:
+    places: dict[str, list[int]] = defaultdict(list)
+    for i, sha in enumerate(sha256):
+        places[sha].append(i)
+    return [copies for copies in places.values() if len(copies) > 1]

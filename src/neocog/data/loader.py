@@ -1,0 +1,48 @@
+"""Batches as slices of the packed array: no worker, no collate, no per-sample Python.
+
+The order of a training epoch is drawn from (seed, epoch) when iteration begins, so a resumed training sees the same
+images in the same order; the global batch is fixed and each rank takes its part of it, so the order does not depend on
+the number of devices either.
+"""
+
+import math
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from neocog.data.prepared import Split
+
+
+class Batches:
+    """Iterates over (images uint8 [B, H, W, C], labels int64 [B]) of one split.
+
+    `batch_size` counts the images of all ranks together. With `shuffle` the last incomplete batch is left out (unless it is the only one).
+    `waited` adds up the seconds that the training loop spent in here.
+    """
+
+    def __init__(
+        self, split: Split, batch_size: int, *, shuffle: bool, seed: int = 0, rank: int = 0, ranks: int = 1
+    ) -> None:
+        self.images, self.labels = split.images, np.ascontiguousarray(split.labels)
+        self.batch_size, self.shuffle, self.seed, self.rank, self.ranks = batch_size, shuffle, seed, rank, ranks
+        self.epoch = 0
+        self.waited = 0.0
+
+    def __len__(self) -> int:
+        whole = len(self.labels) / self.batch_size
+        return max(1, math.floor(whole)) if self.shuffle else math.ceil(whole)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        count = len(self.labels)
+        order = np.random.default_rng((self.seed, self.epoch)).permutation(count) if self.shuffle else np.arange(count)
+        for start in range(0, len(self) * self.batch_size, self.batch_size):
+            begin = time.perf_counter()
+            rows = order[start : start + self.batch_size]
+            if self.ranks > 1:
+                rows = np.array_split(rows, self.ranks)[self.rank]
+            batch = torch.from_numpy(self.images.take(rows, axis=0)), torch.from_numpy(self.labels.take(rows))
+            self.waited += time.perf_counter() - begin
+            yield batch

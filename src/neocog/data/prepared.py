@@ -1,0 +1,241 @@
+"""The prepared data set, the only thing training reads: one reader and one writer.
+
+| file | content |
+|---|---|
+| `images.npy` | uint8 `[N, H, W, C]`: train, then val, then test; within a split by content hash |
+| `samples.parquet` | row i describes image i: id, split, label, sha256, source, group columns |
+| `dataset.json` | what the whole is: classes, shape, mean and std of train, counts, notes, digests |
+| `quarantine.csv` | path, reason: what was refused |
+
+The same input gives the same bytes: no time, no absolute path, nothing of the machine.
+"""
+
+import csv
+import hashlib
+import json
+import mmap
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from neocog.data.pixel_sums import PixelSums
+from neocog.data.staging import staged
+from neocog.errors import UserError, nearest
+
+if TYPE_CHECKING:
+    import pyarrow
+
+SPLITS = ("train", "val", "test")
+OWN_COLUMNS = ("id", "split", "label", "sha256", "source")
+_BLOCK = 1 << 22  # bytes of images handled at a time
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split: views of the whole, never copies."""
+
+    images: np.ndarray  # uint8 memmap [n, H, W, C]
+    labels: np.ndarray  # int64 [n]
+    ids: np.ndarray  # str [n]
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What is known of n images, in any order. `rows[i]` is the place of image i in the array they are read from."""
+
+    rows: np.ndarray  # int64 [n]
+    labels: np.ndarray  # int64 [n]
+    splits: Sequence[str]
+    sha256: Sequence[str]
+    sources: Sequence[str]
+    groups: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A prepared data set on disk. `mean` and `std` are per channel of the train split, pixels scaled to 0..1."""
+
+    folder: Path
+    name: str
+    task: str
+    classes: tuple[str, ...]
+    channels: int
+    size: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    counts: dict[str, dict[str, int]]  # split -> class -> number of images
+    notes: tuple[str, ...]
+    source_digest: str
+    digest: str
+
+    def split(self, name: str) -> Split:
+        """The images, labels and ids of `train`, `val` or `test`. Raises UserError for another name."""
+        if name not in self.counts:
+            raise UserError(f"split (={name!r}) does not exist; {nearest(name, self.counts)}")
+        start, stop = self._bounds(name)
+        shape = (sum(map(self.num_images, SPLITS)), self.size, self.size, self.channels)
+        try:
+            images = np.load(self.folder / "images.npy", mmap_mode="r")
+            table = self.samples(name, columns=["id", "label"])
+        except (OSError, ValueError) as error:  # pyarrow's own errors are among them
+            raise self._spoilt(str(error)) from error
+        if images.shape != shape or images.dtype != np.uint8 or table.num_rows != stop - start:
+            raise self._spoilt(f"images.npy holds {images.dtype} {images.shape}, dataset.json says uint8 {shape}")
+        return Split(
+            images[start:stop],
+            np.array(table.column("label").to_pylist(), np.int64),
+            np.array(table.column("id").to_pylist()),
+        )
+
+    def samples(self, name: str, *, columns: Sequence[str] | None = None) -> "pyarrow.Table":
+        """The rows of `samples.parquet` of one split as a `pyarrow.Table`, group columns included."""
+        import pyarrow.parquet
+
+        start, stop = self._bounds(name)
+        table = pyarrow.parquet.ParquetFile(self.folder / "samples.parquet").read(columns=columns and list(columns))
+        return table.slice(start, stop - start)
+
+    def quarantined(self) -> list[tuple[str, str]]:
+        """(path, reason) of every image that was refused."""
+        with (self.folder / "quarantine.csv").open(newline="", encoding="utf-8") as file:
+            return [(row["path"], row["reason"]) for row in csv.DictReader(file)]
+
+    def num_images(self, name: str) -> int:
+        """The number of images of one split."""
+        return sum(self.counts[name].values())
+
+    def _spoilt(self, why: str) -> UserError:
+        return UserError(f"{self.folder}: changed after it was written ({why}); run `dvc repro prepare --force`")
+
+    def _bounds(self, name: str) -> tuple[int, int]:
+        start = sum(self.num_images(before) for before in SPLITS[: SPLITS.index(name)])
+        return start, start + self.num_images(name)
+
+
+def read(folder: Path | str = "data/prepared") -> Prepared:
+    """Open a prepared data set: reads `dataset.json` alone, images are mapped when a split is asked for."""
+    folder = Path(folder)
+    try:
+        card = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
+        return Prepared(
+            folder=folder,
+            name=card["name"],
+            task=card["task"],
+            classes=tuple(card["classes"]),
+            channels=card["channels"],
+            size=card["size"],
+            mean=tuple(card["mean"]),
+            std=tuple(card["std"]),
+            counts=card["counts"],
+            notes=tuple(card["notes"]),
+            source_digest=card["source_digest"],
+            digest=card["digest"],
+        )
+    except FileNotFoundError:
+        raise UserError(f"{folder}: no prepared data set is there (no dataset.json); run `dvc repro prepare`") from None
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{folder / 'dataset.json'}: not a data set's card ({error!r}); run `dvc repro prepare`"
+        ) from None
+
+
+def write(
+    folder: Path | str,
+    *,
+    name: str,
+    classes: Sequence[str],
+    images: np.ndarray,
+    samples: Samples,
+    source_digest: str,
+    quarantine: Sequence[tuple[str, str]] = (),
+    notes: Sequence[str] = (),
+    task: str = "classification",
+) -> Prepared:
+    """Write `images[samples.rows]` (of uint8 [N, H, W, C], which may be a memmap), whole or not at all."""
+    order = sorted(
+        range(len(samples.rows)),
+        key=lambda i: (SPLITS.index(samples.splits[i]), samples.sha256[i], samples.sources[i]),
+    )
+    labels = samples.labels[order].astype(np.int64)
+    splits = [samples.splits[i] for i in order]
+    with staged(Path(folder)) as stage:
+        shape = (len(order), *images.shape[1:])
+        content = hashlib.sha256()
+        sums = PixelSums(shape[3])
+        rows = samples.rows[order]
+        with (stage / "images.npy").open("wb") as file:
+            np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+            for block in _blocks(shape):
+                pixels = np.ascontiguousarray(images[rows[block]])
+                file.write(pixels.data)
+                content.update(pixels.data)
+                sums.add(pixels[: max(0, splits.count("train") - block.start)])
+                if isinstance(images, np.memmap):  # let go of what was read, or the whole file counts as memory in use
+                    images._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
+        columns: dict[str, Sequence[object]] = {
+            "id": _ids([samples.sha256[i] for i in order]),
+            "split": splits,
+            "label": labels.tolist(),
+            "sha256": [samples.sha256[i] for i in order],
+            "source": [samples.sources[i] for i in order],
+            **{group: [values[i] for i in order] for group, values in samples.groups.items()},
+        }
+        _write_samples(stage / "samples.parquet", columns)
+        _write_quarantine(stage / "quarantine.csv", quarantine)
+        card: dict[str, object] = {
+            "name": name,
+            "task": task,
+            "classes": list(classes),
+            "channels": shape[3],
+            "size": shape[1],
+            "mean": sums.mean(),
+            "std": sums.std(),
+            "counts": _counts(labels, splits, classes),
+            "notes": list(notes),
+            "source_digest": source_digest,
+        }
+        for told in ([task, list(classes), shape], *columns.items()):
+            content.update(json.dumps(told).encode())
+        card["digest"] = content.hexdigest()
+        (stage / "dataset.json").write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return read(folder)
+
+
+def _blocks(shape: tuple[int, ...]) -> Iterator[slice]:
+    step = max(1, _BLOCK // int(np.prod(shape[1:])))
+    return (slice(start, min(shape[0], start + step)) for start in range(0, shape[0], step))
+
+
+def _ids(hashes: Sequence[str]) -> list[str]:
+    """The first 16 digits of each content hash; a repeated one gets -2, -3, ... so that every id is unique."""
+    seen: dict[str, int] = {}
+    ids = []
+    for short in (sha256[:16] for sha256 in hashes):
+        seen[short] = seen.get(short, 0) + 1
+        ids.append(short if seen[short] == 1 else f"{short}-{seen[short]}")
+    return ids
+
+
+def _write_samples(path: Path, columns: Mapping[str, Sequence[object]]) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    types = {column: pyarrow.int64() if column == "label" else pyarrow.string() for column in columns}
+    table = pyarrow.table({column: pyarrow.array(values, types[column]) for column, values in columns.items()})
+    pyarrow.parquet.write_table(table, path, compression="zstd", use_dictionary=["split"], store_schema=False)
+
+
+def _write_quarantine(path: Path, quarantine: Sequence[tuple[str, str]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["path", "reason"])
+        writer.writerows(sorted(quarantine))
+
+
+def _counts(labels: np.ndarray, splits: Sequence[str], classes: Sequence[str]) -> dict[str, dict[str, int]]:
+    which = np.asarray(splits)
+    counted = {split: np.bincount(labels[which == split], minlength=len(classes)) for split in SPLITS}
+    return {split: dict(zip(classes, counts.tolist(), strict=True)) for split, counts in counted.items()}

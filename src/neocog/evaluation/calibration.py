@@ -1,0 +1,29 @@
+"""Does the model know how sure to be? Probabilities, calibration error and likelihood, from logits [N, K] in numpy."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.evaluation.accuracy import Bools, Floats, Ints, Weights
+
+
+def log_softmax(logits: NDArray[np.floating]) -> Floats:
+    """Log-probabilities [N, K], in double precision and safe against overflow."""
+    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))
+
+
+def negative_log_likelihood(logits: NDArray[np.floating], labels: Ints) -> float:
+    """Mean of -log p(label), in nats."""
+    return float(-np.take_along_axis(log_softmax(logits), labels[:, None], axis=1).mean())
+
+
+def expected_calibration_error(confidence: Floats, correct: Bools, *, bins: int, weights: Weights = None) -> float:
+    """|accuracy - mean confidence|, averaged over `bins` equal intervals of confidence ((m - 1) / bins, m / bins].
+
+    `confidence` [N] is the probability of the predicted class, `correct` [N] whether that was the label. 0 is best.
+    Guo, Pleiss, Sun & Weinberger (2017). On calibration of modern neural networks. ICML. arXiv:1706.04599.
+    """
+    once = np.ones(len(confidence)) if weights is None else weights
+    into = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
+    gaps = np.bincount(into, once * (correct - confidence), bins)
+    return float(np.abs(gaps).sum() / once.sum())

@@ -1,0 +1,87 @@
+"""How big is the model? Trainable parameters, multiply-accumulates and bytes, counted from the files of its bundle."""
+
+import json
+from math import prod
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import inliner
+
+from neocog.bundle.read import GRAPH, WEIGHTS, Bundle
+from neocog.errors import UserError
+
+Shapes = dict[str, tuple[int, ...]]
+
+# Operators that multiply and the place of the weights (convolutions) or the right-hand matrix among their inputs.
+CONVOLUTIONS = {"Conv": 1, "ConvInteger": 1, "QLinearConv": 3}
+TRANSPOSED = {"ConvTranspose": 1}
+PRODUCTS = {"Gemm": 1, "MatMul": 1, "MatMulInteger": 1, "QLinearMatMul": 3}
+UNCOUNTED = {"Attention", "DeformConv", "Einsum", "GRU", "If", "LSTM", "Loop", "RNN", "Scan"}
+
+
+def count(bundle: Bundle) -> dict[str, int]:
+    """params, macs and size_bytes of a bundle."""
+    return {"params": params(bundle), "macs": macs(bundle.folder / GRAPH), "size_bytes": size_bytes(bundle)}
+
+
+def params(bundle: Bundle) -> int:
+    """Elements of the weights that training changes: those of weights.safetensors that are not buffers."""
+    with (bundle.folder / WEIGHTS).open("rb") as file:
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+    buffers = {"__metadata__", *bundle.card.get("build", {}).get("buffers", [])}
+    return sum(prod(entry["shape"]) for name, entry in header.items() if name not in buffers)
+
+
+def size_bytes(bundle: Bundle) -> int:
+    """Bytes on disk of the ONNX graph, which is what is shipped."""
+    return (bundle.folder / GRAPH).stat().st_size
+
+
+def macs(graph: Path) -> int:
+    """Multiply-accumulates of one image: convolutions and matrix products of the ONNX file, with their weights.
+
+    Additions of biases, normalizations and activations are not counted, as is usual. Raises UserError for an operator
+    that multiplies in a way that is not counted here.
+    """
+    model = inliner.inline_local_functions(onnx.load(graph))
+    shape = _shapes(model)
+    total = 0
+    for node in model.graph.node:
+        if node.op_type in CONVOLUTIONS:  # every output element takes one patch: channels / groups x kernel
+            total += prod(shape[node.output[0]]) * prod(shape[node.input[CONVOLUTIONS[node.op_type]]][1:])
+        elif node.op_type in TRANSPOSED:  # every input element is spread over filters / groups x kernel
+            total += prod(shape[node.input[0]]) * prod(shape[node.input[TRANSPOSED[node.op_type]]][1:])
+        elif node.op_type in PRODUCTS:  # every output element sums over the columns of the left matrix
+            transposed = any(attribute.name == "transA" and attribute.i for attribute in node.attribute)
+            total += prod(shape[node.output[0]]) * shape[node.input[0]][0 if transposed else -1]
+        elif node.op_type in UNCOUNTED:
+            raise UserError(f"{graph}: the multiplications of {node.op_type} ({node.output[0]}) cannot be counted")
+    return total
+
+
+def _shapes(model: onnx.ModelProto) -> Shapes:
+    """The shapes that the tensors around counted operators have when one image goes through.
+
+    Measured by running it: ONNX's own inference gives up on shapes that the graph computes, as in exported ResNets.
+    """
+    import onnxruntime
+
+    counted = [node for node in model.graph.node if node.op_type in CONVOLUTIONS | TRANSPOSED | PRODUCTS]
+    wanted = {name for node in counted for name in (*node.input, *node.output) if name}
+    shapes: Shapes = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
+    image = model.graph.input[0]
+    sides = [dim.dim_value for dim in image.type.tensor_type.shape.dim[1:]]
+    zeros = np.zeros((1, *sides), onnx.helper.tensor_dtype_to_np_dtype(image.type.tensor_type.elem_type))
+    shapes[image.name] = zeros.shape
+    names = sorted(wanted - set(shapes))
+    watched = onnx.ModelProto()
+    watched.CopyFrom(model)
+    del watched.graph.output[:]
+    watched.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in names)
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(watched.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    found = session.run(names, {image.name: zeros}) if names else []
+    return shapes | {name: tensor.shape for name, tensor in zip(names, found, strict=True)}

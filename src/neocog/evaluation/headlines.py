@@ -1,0 +1,45 @@
+"""The few numbers a model is known by, each with its interval, from the logits of one split."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.evaluation.accuracy import Floats, Ints, macro_f1, share, within
+from neocog.evaluation.calibration import expected_calibration_error, log_softmax, negative_log_likelihood
+from neocog.evaluation.intervals import bootstrap
+
+FRACTIONS = ("top1", "top5", "macro_f1", "ece")
+
+
+def headlines(logits: NDArray[np.floating], labels: Ints, *, bins: int, resamples: int, seed: int) -> dict[str, float]:
+    """Of logits [N, K] and labels [N]: top1, top5 (topK if K < 5), macro_f1 and ece, each with _low and _high; and nll.
+
+    The interval holds 95 % of `resamples` bootstrap resamples of the images; `bins` are those of the calibration error.
+    """
+    n, num_classes = logits.shape
+    predicted = logits.argmax(axis=1)
+    top1 = within(1, scores=logits, labels=labels)
+    top5 = within(min(5, num_classes), scores=logits, labels=labels)
+    confidence = np.exp(log_softmax(logits).max(axis=1))
+
+    def fractions(weights: Ints) -> Floats:
+        f1 = macro_f1(labels, predicted, num_classes=num_classes, weights=weights)
+        ece = expected_calibration_error(confidence, top1, bins=bins, weights=weights)
+        return np.array([share(top1, weights=weights), share(top5, weights=weights), f1, ece])
+
+    scores = fractions(np.ones(n, np.int64))
+    lows, highs = bootstrap(fractions, n, resamples=resamples, seed=seed)
+    found: dict[str, float] = {}
+    for name, score, low, high in zip(FRACTIONS, scores, lows, highs, strict=True):
+        found |= {name: float(score), f"{name}_low": float(low), f"{name}_high": float(high)}
+    return found | {"nll": negative_log_likelihood(logits, labels)}
+
+
+def sentence(scores: Mapping[str, float]) -> str:
+    """The headlines in one line: top-1 93.1 % (92.6 - 93.6), macro-F1 ..."""
+    told = {"top1": "top-1", "macro_f1": "macro-F1", "ece": "calibration error"}
+    return ", ".join(
+        f"{words} {100 * scores[name]:.1f} % ({100 * scores[f'{name}_low']:.1f} - {100 * scores[f'{name}_high']:.1f})"
+        for name, words in told.items()
+    )

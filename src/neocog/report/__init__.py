@@ -1,0 +1,1 @@
+"""What people look at: the leaderboard, the figures, one HTML page."""

@@ -1,0 +1,198 @@
+"""Charts of top-1 as SVG text: by year, against a price, and in the row of a table.
+
+Pure functions of numbers and names. Colours are CSS variables (figures.css), so that one drawing serves light and dark
+pages.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from neocog.report import numbers
+from neocog.report.labels import NEAR, Box, Label, place
+from neocog.report.svg import Scale, figure, line, marker, path, tag, text, title
+
+WIDTH, HALF = 1040, 510
+LEAST = 0.05  # of top-1 that a scale spans, so that one interval does not fill the chart
+KINDS = ("trained", "tuned", "compressed")
+
+
+@dataclass(frozen=True)
+class Point:
+    """A model in a chart: `y` is top-1 with its interval, `x` what it is set against."""
+
+    name: str
+    kind: str
+    x: float
+    y: float
+    low: float
+    high: float
+    hover: str
+
+
+def ladder(points: Sequence[Point]) -> str:
+    """Top-1 with its interval over the year of publication; the grey steps are the best so far."""
+    years = [point.x for point in points]
+    spare = max(4.0, 0.05 * (max(years) - min(years)))
+    x = Scale(min(years) - spare, max(years) + spare, 56, WIDTH - 20)
+    y = _accuracies(points, bottom=380, top=34)
+    ticks = [tick for tick in x.ticks(8) if tick == round(tick)]
+    spots = _side_by_side(points, x)
+    record = _record([(spot, point.y) for spot, point in zip(spots, points, strict=True)], end=WIDTH - 20)
+    steps = [(px, y(py)) for px, py in record]
+    return figure(
+        _frame(y, WIDTH, 412, "top-1, test images"),
+        *(text(x(tick), 404, f"{tick:.0f}", class_="tick", text_anchor="middle") for tick in ticks),
+        path(steps, class_="record") if len(points) > 1 else "",
+        *_marks(points, spots, y, steps=steps, within=Box(48, 24, WIDTH - 2, 388)),
+        _key(points, WIDTH),
+        width=WIDTH,
+        height=412,
+        name="Accuracy by year",
+        about="; ".join(
+            f"{point.x:.0f} {point.name} {numbers.percent(point.y)}" for point in sorted(points, key=lambda p: p.x)
+        ),
+    )
+
+
+def tradeoff(points: Sequence[Point], *, price: str, told: Callable[[float], str]) -> str:
+    """Top-1 over a price on a log scale; `told` writes a price.
+
+    The line joins the models that no other beats in both (the Pareto front).
+    """
+    cheap, dear = min(point.x for point in points), max(point.x for point in points)
+    spare = max(1.7, (10 * cheap / dear) ** 0.5)  # each side, a decade in all at least
+    x = Scale(cheap / spare, dear * spare, 52, HALF - 12, log=True)
+    y = _accuracies(points, bottom=356, top=34)
+    best = front(points)
+    steps: list[tuple[float, float]] = []
+    for point in best:
+        steps += [(x(point.x), steps[-1][1] if steps else y(y.low)), (x(point.x), y(point.y))]
+    steps.append((HALF - 12, steps[-1][1]))
+    order = [*best, *(point for point in points if point not in best)]
+    return figure(
+        _frame(y, HALF, 412, "top-1, test images"),
+        *(text(x(tick), 378, told(tick), class_="tick", text_anchor="middle") for tick in x.ticks(4)),
+        text(HALF - 12, 402, price, class_="axis", text_anchor="end"),
+        path(steps, class_="front") if len(points) > 1 else "",
+        *_marks(order, [x(p.x) for p in order], y, steps=steps, within=Box(44, 24, HALF - 2, 362), bold=len(best)),
+        _key(points, HALF),
+        width=HALF,
+        height=412,
+        name=f"Accuracy against {price}",
+        about="The models that no other beats in both: " + ", ".join(point.name for point in best),
+    )
+
+
+def front(points: Sequence[Point]) -> list[Point]:
+    """The points that no other beats: none is as accurate at a lower price or more accurate at the same. By price."""
+    best: list[Point] = []
+    for point in sorted(points, key=lambda p: (p.x, -p.y)):
+        if not best or point.y > best[-1].y:
+            best.append(point)
+    return best
+
+
+def whisker(point: Point, *, low: float, high: float) -> str:
+    """One model's top-1 and interval on a line from low to high, for a row of a table."""
+    x = Scale(low, high, 8, 252)
+    return figure(
+        line(2, 11, 258, 11, class_="grid"),
+        line(x(point.low), 11, x(point.high), 11, class_=f"whisker {point.kind}"),
+        marker(point.kind, x(point.y), 11, radius=4.5, hover=point.hover),
+        width=260,
+        height=22,
+        name=point.name,
+        about=point.hover,
+    )
+
+
+def span(points: Sequence[Point]) -> tuple[float, float]:
+    """Round-ended limits that hold every interval, with some air."""
+    low, high = min(point.low for point in points), max(point.high for point in points)
+    spare = max(0.06 * (high - low), (LEAST - (high - low)) / 2)
+    return max(0.0, low - spare), min(1.0, high + spare)
+
+
+def _accuracies(points: Sequence[Point], *, bottom: float, top: float) -> Scale:
+    return Scale(*span(points), bottom, top)
+
+
+def _frame(y: Scale, width: float, height: float, what: str) -> str:
+    ticks = y.ticks(5)
+    digits = 0 if all(abs(100 * tick - round(100 * tick)) < 1e-9 for tick in ticks) else 1
+    lines = [line(48, y(tick), width, y(tick), class_="grid") for tick in ticks]
+    told = [
+        text(42, y(tick) + 4, numbers.percent(tick, digits=digits), class_="tick", text_anchor="end") for tick in ticks
+    ]
+    return tag("g", *lines, *told, text(0, 12, what, class_="axis"))
+
+
+def _marks(
+    points: Sequence[Point],
+    spots: Sequence[float],
+    y: Scale,
+    *,
+    steps: Sequence[tuple[float, float]],
+    within: Box,
+    bold: int = 0,
+) -> list[str]:
+    """Whiskers, marks and names. The first `bold` points are the ones to look at; 0 = all alike."""
+    heights = [y(point.y) for point in points]
+    marks = [Box(a - 7, b - 7, a + 7, b + 7) for a, b in zip(spots, heights, strict=True)]
+    bars = [Box(a - 2, y(p.high), a + 2, y(p.low)) for a, p in zip(spots, points, strict=True)]
+    walls = [Box(min(a, c) - 1, min(b, d) - 1, max(a, c) + 1, max(b, d) + 1) for (a, b), (c, d) in pairwise(steps)]
+    wanted = [(a, b, point.name) for a, b, point in zip(spots, heights, points, strict=True)]
+    labels = place(wanted, obstacles=[*marks, *bars, *walls], within=within)
+    drawn = []
+    for i, (point, a, b) in enumerate(zip(points, spots, heights, strict=True)):
+        look = "" if i < bold or not bold else " aside"
+        drawn.append(
+            tag(
+                "g",
+                title(point.hover),
+                line(a, y(point.low), a, y(point.high), class_=f"whisker {point.kind}"),
+                marker(point.kind, a, b),
+                class_=f"model{look}",
+            )
+        )
+    return drawn + [
+        _name(label, a, b, aside=0 < bold <= i)
+        for i, (label, a, b) in enumerate(zip(labels, spots, heights, strict=True))
+        if label
+    ]
+
+
+def _name(label: Label, x: float, y: float, *, aside: bool) -> str:
+    words = text(label.x, label.y, label.words, class_="name aside" if aside else "name", text_anchor=label.anchor)
+    leader = line(x, y, *label.near, class_="leader") if label.distance > NEAR else ""
+    return leader + words
+
+
+def _key(points: Sequence[Point], width: float) -> str:
+    """What the marks mean, where there is more than one kind."""
+    kinds = [kind for kind in KINDS if any(point.kind == kind for point in points)]
+    drawn, right = [], width - 4.0
+    for kind in reversed(kinds if len(kinds) > 1 else []):
+        right -= 7.0 * len(kind) + 24
+        drawn += [marker(kind, right + 6, 8, radius=4.5), text(right + 15, 12, kind, class_="tick")]
+    return tag("g", *drawn) if drawn else ""
+
+
+def _side_by_side(points: Sequence[Point], x: Scale) -> list[float]:
+    """Pixels of each year, those of one year set apart."""
+    total, seen, spots = Counter(point.x for point in points), Counter[float](), []
+    for point in points:
+        spots.append(x(point.x) + 9 * (seen[point.x] - (total[point.x] - 1) / 2))
+        seen[point.x] += 1
+    return spots
+
+
+def _record(points: Sequence[tuple[float, float]], *, end: float) -> list[tuple[float, float]]:
+    """The staircase of the best so far, from left to right."""
+    steps: list[tuple[float, float]] = []
+    for x, y in sorted(points):
+        if not steps or y > steps[-1][1]:
+            steps += [(x, steps[-1][1]), (x, y)] if steps else [(x, y)]
+    return [*steps, (end, steps[-1][1])]

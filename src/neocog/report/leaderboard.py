@@ -1,0 +1,119 @@
+"""One row a model: what it is, how right, how big, how fast, what it cost. CSV for programs, Markdown for people."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from neocog.bundle.read import Bundle
+from neocog.report import numbers
+
+
+@dataclass(frozen=True)
+class Row:
+    """A model on the leaderboard. Scores are fractions, latencies milliseconds; None where nothing was trained."""
+
+    model: str
+    kind: str
+    architecture: str
+    year: int
+    top1: float
+    top1_low: float
+    top1_high: float
+    top5: float
+    macro_f1: float
+    ece: float
+    params: int
+    macs: int
+    size_bytes: int
+    latency_ms_p50: float
+    latency_ms_p95: float
+    throughput_ips: float
+    train_seconds: float | None
+    epochs: int | None
+
+    @property
+    def name(self) -> str:
+        """The part of `model` after its kind."""
+        return self.model.partition("/")[2]
+
+
+COLUMNS = tuple(field.name for field in fields(Row))
+SCORES = ("top1", "top1_low", "top1_high", "top5", "macro_f1", "ece")
+
+
+def row(
+    bundle: Bundle, *, metrics: Mapping[str, float], benchmark: Mapping[str, str], training: Mapping[str, float]
+) -> Row:
+    """Join what is known of one bundle. Raises KeyError for the first thing missing; `training` may be empty."""
+    return Row(
+        model=bundle.model,
+        kind=bundle.kind,
+        architecture=bundle.architecture,
+        year=bundle.card["year"],
+        top1=metrics["test/top1"],
+        top1_low=metrics["test/top1_low"],
+        top1_high=metrics["test/top1_high"],
+        top5=metrics["test/top5"],
+        macro_f1=metrics["test/macro_f1"],
+        ece=metrics["test/ece"],
+        params=int(benchmark["params"]),
+        macs=int(benchmark["macs"]),
+        size_bytes=int(benchmark["size_bytes"]),
+        latency_ms_p50=float(benchmark["latency_ms_p50"]),
+        latency_ms_p95=float(benchmark["latency_ms_p95"]),
+        throughput_ips=float(benchmark["throughput_ips"]),
+        train_seconds=float(training["train/seconds"]) if training else None,
+        epochs=int(training["train/epochs"]) if training else None,
+    )
+
+
+def ranked(rows: Sequence[Row]) -> list[Row]:
+    """Best top-1 first; the faster one first where that is equal, then by name."""
+    return sorted(rows, key=lambda row: (-row.top1, row.latency_ms_p50, row.model))
+
+
+def write_csv(path: Path, rows: Sequence[Row]) -> None:
+    """One line a row under COLUMNS, fractions and seconds to six decimals."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for row in rows:
+            values = asdict(row).values()
+            writer.writerow([round(value, 6) if isinstance(value, float) else value for value in values])
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """The same columns, rounded, aligned in plain text; text to the left and numbers to the right."""
+    cells = [list(COLUMNS), *(list(_told(row).values()) for row in rows)]
+    cells = [[cell.replace("|", "\\|").replace(numbers.THIN, " ") for cell in line] for line in cells]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    words = {"model", "kind", "architecture"}
+    left = [name in words for name in COLUMNS]
+    rule = ["-" * width if is_left else "-" * (width - 1) + ":" for width, is_left in zip(widths, left, strict=True)]
+    aligned = [
+        [
+            cell.ljust(width) if is_left else cell.rjust(width)
+            for cell, width, is_left in zip(line, widths, left, strict=True)
+        ]
+        for line in cells
+    ]
+    return "".join(f"| {' | '.join(line)} |\n" for line in [aligned[0], rule, *aligned[1:]])
+
+
+def _told(row: Row) -> dict[str, str]:
+    return {
+        "model": row.model,
+        "kind": row.kind,
+        "architecture": row.architecture,
+        "year": str(row.year),
+        **{name: numbers.percent(getattr(row, name)) for name in SCORES},
+        "params": numbers.count(row.params),
+        "macs": numbers.count(row.macs),
+        "size_bytes": numbers.size(row.size_bytes),
+        "latency_ms_p50": numbers.milliseconds(row.latency_ms_p50),
+        "latency_ms_p95": numbers.milliseconds(row.latency_ms_p95),
+        "throughput_ips": numbers.significant(row.throughput_ips),
+        "train_seconds": numbers.MISSING if row.train_seconds is None else numbers.duration(row.train_seconds),
+        "epochs": numbers.MISSING if row.epochs is None else str(row.epochs),
+    }

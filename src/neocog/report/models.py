@@ -1,0 +1,138 @@
+"""All that the stages wrote about one model, gathered: its bundle, row, training history and predictions."""
+
+import csv
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import nan
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog import architectures
+from neocog.bundle.read import Bundle
+from neocog.data.prepared import Prepared
+from neocog.errors import UserError
+from neocog.evaluation import predictions
+from neocog.evaluation.accuracy import Bools, Counts, Ints, confusion, counts
+from neocog.evaluation.predictions import Predictions
+from neocog.report import leaderboard
+from neocog.report.leaderboard import Row
+
+MAKER = {"trained": "train", "tuned": "tune", "compressed": "compress"}  # kind -> stage
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model with its evidence.
+
+    `history` maps a column of history.csv to its values, one an epoch; it is empty if nothing was trained.
+    """
+
+    bundle: Bundle
+    row: Row
+    history: dict[str, list[float]]
+    predictions: Predictions
+
+    @property
+    def makers(self) -> tuple[str, str]:
+        """The commands that make and judge it."""
+        return makers(self.bundle)
+
+    @property
+    def idea(self) -> str:
+        """One line: what the architecture brought."""
+        return architectures.card(self.bundle.architecture).idea
+
+    @cached_property
+    def wrong(self) -> Bools:
+        """Which images [N] it gets wrong."""
+        return self.predictions.predicted != self.predictions.labels
+
+    @cached_property
+    def confusion(self) -> Ints:
+        """Counts [K, K], row = actual class, column = predicted class."""
+        return confusion(self.predictions.labels, self.predictions.predicted, num_classes=len(self.bundle.classes))
+
+    @cached_property
+    def by_class(self) -> Counts:
+        """Counts of each class [K]."""
+        return counts(self.predictions.labels, self.predictions.predicted, num_classes=len(self.bundle.classes))
+
+    def mistakes(self, most: int) -> NDArray[np.intp]:
+        """Rows of the test split that it got wrong, most confident first, at most so many."""
+        rows = np.flatnonzero(self.wrong)
+        return rows[np.argsort(-self.predictions.confidence[rows], kind="stable")][:most]
+
+
+def makers(bundle: Bundle) -> tuple[str, str]:
+    """The commands that make and judge a bundle."""
+    return f"dvc repro {MAKER[bundle.kind]}@{bundle.name}", f"dvc repro evaluate@{bundle.name}"
+
+
+def gather(bundles: Sequence[Bundle], prepared: Prepared, *, reports: Path) -> list[Model]:
+    """Every model with its row, best first.
+
+    Raises UserError, naming the stage to run, when a file is missing or is about other data.
+    """
+    if not bundles:
+        raise UserError("params.yaml: architectures names no model to report on")
+    benchmark = _benchmark(reports / "benchmark.csv")
+    ids = prepared.split("test").ids
+    models = [
+        _gather(bundle, prepared, ids=ids, folder=reports / bundle.model, benchmark=benchmark) for bundle in bundles
+    ]
+    order = leaderboard.ranked([model.row for model in models])
+    return sorted(models, key=lambda model: order.index(model.row))
+
+
+def _gather(
+    bundle: Bundle, prepared: Prepared, *, ids: NDArray[Any], folder: Path, benchmark: dict[str, dict[str, str]]
+) -> Model:
+    make, judge = makers(bundle)
+    predictions.match(bundle, prepared)
+    if bundle.model not in benchmark:
+        raise UserError(
+            f"{folder.parents[1] / 'benchmark.csv'} has no row for {bundle.model}; `dvc repro benchmark` makes it"
+        )
+    trained = bundle.kind == "trained"  # others may come without a training of their own
+    training = _json(folder / "training.json", make) if trained or (folder / "training.json").is_file() else {}
+    history = _history(folder / "history.csv", make) if trained or (folder / "history.csv").is_file() else {}
+    metrics = _json(folder / "metrics.json", judge)
+    try:
+        row = leaderboard.row(bundle, metrics=metrics, benchmark=benchmark[bundle.model], training=training)
+    except KeyError as missing:
+        raise UserError(f"{folder}: {missing} is missing among the results; `{make}` and `{judge}` make them") from None
+    judged = predictions.read(_there(folder / "predictions.parquet", judge))
+    if not np.array_equal(judged.ids, ids):
+        raise UserError(
+            f"{folder / 'predictions.parquet'} is about other images than {prepared.folder}; `{judge}` judges these"
+        )
+    return Model(bundle, row, history, judged)
+
+
+def _there(path: Path, make: str) -> Path:
+    if not path.is_file():
+        raise UserError(f"{path} is missing; `{make}` makes it")
+    return path
+
+
+def _json(path: Path, make: str) -> dict[str, Any]:
+    try:
+        return json.loads(_there(path, make).read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise UserError(f"{path} is damaged ({error}); `{make} --force` makes it again") from None
+
+
+def _history(path: Path, make: str) -> dict[str, list[float]]:
+    with _there(path, make).open(newline="", encoding="utf-8") as file:
+        lines = list(csv.DictReader(file))
+    return {name: [float(line[name] or nan) for line in lines] for name in (lines[0] if lines else {})}
+
+
+def _benchmark(path: Path) -> dict[str, dict[str, str]]:
+    with _there(path, "dvc repro benchmark").open(newline="", encoding="utf-8") as file:
+        return {line["model"]: line for line in csv.DictReader(file)}

@@ -1,0 +1,67 @@
+"""What the numbers say, in a headline and a few sentences. Sentences are computed, never guessed."""
+
+from collections.abc import Mapping, Sequence
+
+from neocog.report import numbers
+from neocog.report.leaderboard import Row
+
+CLOSE = 0.02  # of top-1: what still counts as near the best
+NOTABLE = 1.1  # a ratio of times or sizes worth a sentence
+
+
+def names(rows: Sequence[Row]) -> dict[str, str]:
+    """How to call each `model`: by its bare name where no other kind has it too, else `resnet (tuned)`."""
+    bare = [row.name for row in rows]
+    return {row.model: row.name if bare.count(row.name) == 1 else f"{row.name} ({row.kind})" for row in rows}
+
+
+def headline(rows: Sequence[Row], *, data: str, called: Mapping[str, str]) -> str:
+    """`rows` best first."""
+    best = rows[0]
+    return f"On {data}, {called[best.model]} is right {numbers.percent(best.top1)} of the time"
+
+
+def standfirst(rows: Sequence[Row], *, images: int, classes: int, called: Mapping[str, str]) -> list[str]:
+    """The sentences under the headline: how sure that is, who comes close, and at what price. `rows` best first."""
+    best = rows[0]
+    sure = f"{numbers.percent(best.top1_low)} to {numbers.percent(best.top1_high)}"
+    of = "The only model judged so far" if len(rows) == 1 else f"The best of {len(rows)} models"
+    told = [f"{of}, on {images:,} test images of {classes} classes that it never saw (95 % interval {sure})."]
+    return told + _price(rows, called) + _climb(rows, called)
+
+
+def _price(rows: Sequence[Row], called: Mapping[str, str]) -> list[str]:
+    best, rest = rows[0], rows[1:]
+    close = [row for row in rest if row.top1 >= best.top1 - CLOSE]
+    if not rest:
+        return []
+    if not close:
+        behind = numbers.points(best.top1 - rest[0].top1)
+        return [f"Nothing comes within {numbers.points(CLOSE)}: {called[rest[0].model]}, the next, is {behind} behind."]
+    fast = min(close, key=lambda row: row.latency_ms_p50)
+    small = min(close, key=lambda row: row.size_bytes)
+    ratio = numbers.times(best.latency_ms_p50 / fast.latency_ms_p50)
+    share = numbers.significant(100 * small.size_bytes / best.size_bytes, digits=2)
+    speed = f"answers {ratio} as fast ({numbers.milliseconds(fast.latency_ms_p50)} an image)"
+    space = f"takes {share}{numbers.THIN}% of the space ({numbers.size(small.size_bytes)})"
+    faster = best.latency_ms_p50 > NOTABLE * fast.latency_ms_p50
+    smaller = best.size_bytes > NOTABLE * small.size_bytes
+    if faster and smaller and fast is small:
+        return [f"{_for(fast, best)} {called[fast.model]} {speed} and {space}."]
+    told = [f"{_for(fast, best)} {called[fast.model]} {speed}."] if faster else []
+    told += [f"{_for(small, best)} {called[small.model]} {space}."] if smaller else []
+    return told or [f"No model within {numbers.points(CLOSE)} of it is clearly faster or smaller."]
+
+
+def _for(row: Row, best: Row) -> str:
+    lost = numbers.points(best.top1 - row.top1)
+    return "Just as accurate," if lost == numbers.points(0) else f"At {lost} less,"
+
+
+def _climb(rows: Sequence[Row], called: Mapping[str, str]) -> list[str]:
+    first = min(rows, key=lambda row: (row.year, -row.top1))
+    best = rows[0]
+    if first.year >= best.year or best.top1 <= first.top1:
+        return []
+    gain = numbers.points(best.top1 - first.top1)
+    return [f"From {called[first.model]} ({first.year}) to {called[best.model]} ({best.year}) is a climb of {gain}."]

@@ -1,0 +1,1 @@
+"""What is learned, one folder each with the same file names inside: head, objective, metrics."""

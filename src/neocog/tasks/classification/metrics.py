@@ -1,0 +1,27 @@
+"""What is watched while a classifier trains, as sums that add up over batches and ranks."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+NAMES = ("loss", "top1")
+BEST = "top1"  # higher is better: what `keep: best` and `patience` go by
+
+
+def sums(logits: Tensor, targets: Tensor, *, loss: Tensor | None = None) -> Tensor:
+    """[summed loss, number right, number of images] over logits [N, K] and targets (labels [N] or shares [N, K]).
+
+    `loss` is the batch's mean loss where it is known already.
+    """
+    labels = targets if targets.ndim == 1 else targets.argmax(1)
+    right = (logits.argmax(1) == labels).sum()
+    mean = F.cross_entropy(logits.float(), targets) if loss is None else loss.detach()
+    return torch.stack(
+        [mean.double() * len(labels), right.double(), torch.full_like(right, len(labels), dtype=torch.float64)]
+    )
+
+
+def means(total: Tensor) -> dict[str, float]:
+    """The sums of an epoch as {name: mean}."""
+    summed, right, count = total.tolist()
+    return {"loss": summed / count, "top1": right / count}

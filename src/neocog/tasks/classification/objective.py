@@ -1,0 +1,9 @@
+"""What a classifier minimizes."""
+
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def loss(logits: Tensor, targets: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
+    """Mean cross-entropy over logits [N, K] and targets: labels [N] or shares [N, K]."""
+    return F.cross_entropy(logits, targets, label_smoothing=label_smoothing)

@@ -1,0 +1,212 @@
+"""The only file that imports mlflow: what a run needs of it, by MlflowClient with explicit run ids."""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from getpass import getuser
+from pathlib import Path
+from urllib.parse import quote
+
+from mlflow import MlflowClient
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
+from mlflow.exceptions import MlflowException
+from mlflow.utils.validation import (
+    MAX_DATASET_DIGEST_SIZE,
+    MAX_ENTITY_KEY_LENGTH,
+    MAX_METRICS_PER_BATCH,
+    MAX_PARAM_VAL_LENGTH,
+    MAX_PARAMS_TAGS_PER_BATCH,
+    MAX_TAG_VAL_LENGTH,
+)
+
+from neocog.tracking import address
+
+RUN_TAG = (
+    "neocog.run"  # a run's local id: by it a run is found again, whoever created it and whether or not we were told
+)
+_ALREADY, _GONE, _REFUSED = (
+    "RESOURCE_ALREADY_EXISTS",
+    "RESOURCE_DOES_NOT_EXIST",
+    ("INVALID_PARAMETER_VALUE", "BAD_REQUEST"),
+)
+
+
+class UnknownRunError(Exception):
+    """The store does not know the run (any more)."""
+
+
+class Store:
+    """The tracking server or database at `place`. Every call may raise whatever the network or the database raises."""
+
+    def __init__(self, place: str, root: Path) -> None:
+        self.place = place
+        self.refused: list[str] = []  # what MLflow will never take, as sentences
+        self._root = root
+        self._uri, self._credentials = address.resolve(place)
+        self.remote = self._uri.startswith(("http://", "https://", "databricks"))
+        self._experiments: dict[str, str] = {}
+        self._client_: MlflowClient | None = None
+
+    @contextmanager
+    def open(self, timeout: float) -> Iterator["Store"]:
+        """Within the block this store's credentials and a `timeout` (s) for each request hold."""
+        changes = {"MLFLOW_HTTP_REQUEST_TIMEOUT": str(round(timeout)), **self._credentials}
+        before = {name: os.environ.get(name) for name in changes}
+        os.environ.update({name: value for name, value in changes.items() if value})
+        for name in (name for name, value in changes.items() if not value):
+            os.environ.pop(name, None)
+        try:
+            if self._client_ is None:
+                self._client_ = self._connect()
+            yield self
+        finally:
+            for name, value in before.items():
+                os.environ.pop(name, None) if value is None else os.environ.__setitem__(name, value)
+
+    @property
+    def _client(self) -> MlflowClient:
+        assert self._client_ is not None, "used outside open()"
+        return self._client_
+
+    def _connect(self) -> MlflowClient:
+        """A client; a database that is not there yet is made first.
+
+        Its schema takes 4-10 s. A process that looks at it meanwhile fails, and so does every later one when its maker was
+        killed: so one process at a time makes it, under another name.
+        """
+        database = self._uri.partition("?")[0].removeprefix("sqlite:///")
+        if not self._uri.startswith("sqlite:///") or not database:
+            return MlflowClient(self._uri, registry_uri=self._uri)
+        path = self._root / database
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.with_name(f"{path.name}.lock").open("ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if not path.exists() or path.stat().st_size == 0:
+                part = path.with_name(f"{path.name}.part")
+                part.unlink(missing_ok=True)
+                MlflowClient(f"sqlite:///{part}").search_experiments()
+                part.replace(path)
+            client = MlflowClient(self._uri, registry_uri=self._uri)
+            client.search_experiments(max_results=1)  # it looks at the schema now
+            return client
+
+    @contextmanager
+    def _known(self) -> Iterator[None]:
+        try:
+            yield
+        except MlflowException as error:
+            if error.error_code != _GONE:
+                raise
+            self._experiments.clear()
+            raise UnknownRunError(str(error)) from error
+
+    def experiment(self, name: str) -> str:
+        """Its id; created, or brought back from the bin, where needed."""
+        if name not in self._experiments:
+            self._experiments[name] = self._experiment(name)
+        return self._experiments[name]
+
+    def _experiment(self, name: str) -> str:
+        found = self._client.get_experiment_by_name(name)
+        if found is None:
+            folder = self._root / "mlartifacts" / quote(name, safe="")
+            try:
+                return self._client.create_experiment(name, artifact_location=None if self.remote else folder.as_uri())
+            except MlflowException as error:
+                if error.error_code != _ALREADY:
+                    raise
+            found = self._client.get_experiment_by_name(name)
+            assert found is not None
+        if found.lifecycle_stage == "deleted":
+            self._client.restore_experiment(found.experiment_id)
+        return found.experiment_id
+
+    def find(self, experiment: str, run: str) -> list[str]:
+        """Ids of the runs tagged with the local id `run`, the first started first."""
+        where = f"tags.`{RUN_TAG}` = '{run}'"
+        found = self._client.search_runs([self.experiment(experiment)], where, order_by=["attributes.start_time ASC"])
+        return [each.info.run_id for each in found]
+
+    def create(self, begin: Mapping) -> str:
+        """A new run for a journal's `begin`."""
+        with self._known():
+            created = self._client.create_run(
+                self.experiment(begin["experiment"]),
+                start_time=begin["begun"],
+                run_name=begin["stage"],
+                tags={RUN_TAG: begin["run"], "mlflow.user": _user()},
+            )
+        return created.info.run_id
+
+    def status(self, run_id: str, status: str, ended: int | None = None) -> None:
+        """RUNNING again, or terminated at `ended` (ms)."""
+        with self._known():
+            if ended is None:
+                self._client.update_run(run_id, status=status)
+            else:
+                self._client.set_terminated(run_id, status=status, end_time=ended)
+
+    def remove(self, run_id: str) -> None:
+        """Put a run into MLflow's bin."""
+        self._client.delete_run(run_id)
+
+    def log(self, run_id: str, *, metrics: list[tuple[str, float, int, int]], params: dict, tags: dict) -> None:
+        """Metrics (name, value, ms, step), params whose first value stays, tags whose last value stays.
+
+        Sending the same again changes nothing. Values longer than MLflow takes are cut.
+        """
+        if params:
+            with self._known():
+                known = self._client.get_run(run_id).data.params
+            params = {name[:MAX_ENTITY_KEY_LENGTH]: value[:MAX_PARAM_VAL_LENGTH] for name, value in params.items()}
+            changed = {name: value for name, value in params.items() if known.get(name, value) != value}
+            tags = {**{f"changed.{name}": value for name, value in changed.items()}, **tags}
+            params = {name: value for name, value in params.items() if name not in known}
+        entities: list[Metric | Param | RunTag] = [Metric(*metric) for metric in metrics]
+        others: list[Metric | Param | RunTag] = [Param(name, value) for name, value in params.items()]
+        others += [RunTag(name[:MAX_ENTITY_KEY_LENGTH], value[:MAX_TAG_VAL_LENGTH]) for name, value in tags.items()]
+        most = MAX_METRICS_PER_BATCH - MAX_PARAMS_TAGS_PER_BATCH
+        while entities or others:
+            part = entities[:most] + others[:MAX_PARAMS_TAGS_PER_BATCH]
+            entities, others = entities[most:], others[MAX_PARAMS_TAGS_PER_BATCH:]
+            self._log(run_id, part)
+
+    def _log(self, run_id: str, part: list[Metric | Param | RunTag]) -> None:
+        try:
+            with self._known():
+                self._client.log_batch(
+                    run_id,
+                    metrics=[each for each in part if isinstance(each, Metric)],
+                    params=[each for each in part if isinstance(each, Param)],
+                    tags=[each for each in part if isinstance(each, RunTag)],
+                )
+        except MlflowException as error:
+            if error.error_code not in _REFUSED:
+                raise
+            if len(part) > 1:  # one bad apple: find it
+                for each in part:
+                    self._log(run_id, [each])
+            else:
+                self.refused.append(f"MLflow does not take {part[0].key!r}: {address.one_line(error)}")
+
+    def dataset(self, run_id: str, *, name: str, digest: str, source: str, context: str) -> None:
+        """A data set as the run's input: the column "Datasets used"."""
+        dataset = Dataset(
+            name, digest[:MAX_DATASET_DIGEST_SIZE], source_type="local", source=json.dumps({"uri": source})
+        )
+        with self._known():
+            self._client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", context)])])
+
+    def artifacts(self, run_id: str, folder: Path) -> None:
+        """What lies in `folder`, laid out as it lies there."""
+        with self._known():
+            self._client.log_artifacts(run_id, str(folder))
+
+
+def _user() -> str:
+    try:
+        return getuser()
+    except (KeyError, OSError):
+        return "unknown"

@@ -1,0 +1,1 @@
+"""One LightningModule and one `fit()` for everything that ever trains."""

@@ -1,0 +1,114 @@
+"""What happens at the end of every epoch: a row of the history, a look whether to stop, a checkpoint."""
+
+import copy
+import time
+from pathlib import Path
+from typing import Any, cast
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from neocog import tracking
+from neocog.data.loader import Batches
+from neocog.training.module import Learner
+from neocog.training.optimizer import held
+from neocog.training.progress import EpochLine
+
+
+class Epochs(pl.Callback):
+    """Keeps the history and the best weights, stops early, checkpoints into `folder`, logs to `run`, shows progress.
+
+    Everything that a resumed training needs to end as if it had never stopped is in `state_dict`, so it travels in the checkpoint.
+    """
+
+    batches: Batches
+
+    def __init__(self, name: str, folder: Path, *, run: tracking.Run | None) -> None:
+        self.name, self.folder, self.run = name, folder, run
+        self.history: list[dict[str, float]] = []
+        self.best: dict[str, Tensor] = {}
+        self.best_epoch = 0
+        self.seconds = self.waited = 0.0
+        self.images = 0
+        self.finished = False
+        self.interrupted = False
+
+    def state_dict(self) -> dict[str, Any]:
+        kept = ("history", "best", "best_epoch", "seconds", "waited", "images", "finished")
+        return {key: getattr(self, key) for key in kept}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        for key, value in state_dict.items():
+            setattr(self, key, value)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if trainer.is_global_zero:
+            self.line = EpochLine(
+                self.name, epochs=trainer.max_epochs or 0, steps=len(self.batches), done=len(self.history)
+            )
+            if self.run:
+                self.run.params(held(trainer.optimizers[0]))
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.batches.epoch = trainer.current_epoch
+        self.batches.waited = 0.0
+        self.begin = time.perf_counter()
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if trainer.is_global_zero and self.line.live:
+            spent = time.perf_counter() - self.begin
+            self.line.step(
+                trainer.current_epoch,
+                batch_idx + 1,
+                images_per_second=(batch_idx + 1) * self.batches.batch_size / spent,
+                wait_share=self.batches.waited / spent,
+            )
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.train_seconds = time.perf_counter() - self.begin
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        # Here the weights are those that were judged: a moving average is swapped in only while validation runs.
+        learner = cast(Learner, pl_module)
+        row: dict[str, float] = {"epoch": trainer.current_epoch + 1, "lr": trainer.optimizers[0].param_groups[0]["lr"]}
+        for part in ("train", "val"):
+            row |= {f"{part}/{key}": value for key, value in learner.epoch_means(part).items()}
+        seen = len(self.batches) * min(self.batches.batch_size, len(self.batches.labels))
+        watched = f"val/{learner.measures.BEST}"
+        better = not self.history or row[watched] > max(earlier[watched] for earlier in self.history)
+        if better:
+            self.best_epoch = trainer.current_epoch + 1
+            if learner.recipe.keep == "best":
+                self.best = copy.deepcopy(learner.model.state_dict())
+        if not all(torch.isfinite(parameter).all() for parameter in learner.model.parameters()):
+            raise learner.diverged("the weights became infinite", len(self.batches) - 1)
+        self.history.append(row)
+        self.seconds += self.train_seconds
+        self.waited += self.batches.waited
+        self.images += seen
+        patience = learner.recipe.patience
+        if patience and trainer.current_epoch + 1 - self.best_epoch >= patience:
+            trainer.should_stop = True
+        self.finished = trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
+        if trainer.is_global_zero:
+            speed = seen / self.train_seconds
+            self.line.epoch(row, images_per_second=speed, wait_share=self.batches.waited / self.train_seconds)
+            if self.run:
+                timing = {
+                    "train/images_per_second": speed,
+                    "train/wait_share": self.batches.waited / self.train_seconds,
+                }
+                self.run.metrics(row | timing, step=trainer.current_epoch + 1)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        trainer.save_checkpoint(self.folder / f"epoch-{trainer.current_epoch + 1}.ckpt")
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        self.interrupted = isinstance(exception, KeyboardInterrupt)
+
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        if hasattr(self, "line"):
+            self.line.close()

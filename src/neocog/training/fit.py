@@ -1,0 +1,219 @@
+"""`fit`: what everything that ever trains calls."""
+
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import shutil
+import signal
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import EMAWeightAveraging
+from torch import nn
+
+from neocog import tracking
+from neocog.data.loader import Batches
+from neocog.data.prepared import Prepared
+from neocog.errors import Busy, OutOfMemory, UserError
+from neocog.training import checkpoint, memory
+from neocog.training.epochs import Epochs
+from neocog.training.module import Learner
+from neocog.training.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A finished training. `model` is on the CPU in evaluation mode; `history` has one row an epoch."""
+
+    model: nn.Module
+    recipe: Recipe
+    history: list[dict[str, float]]
+    epoch: int  # whose weights these are
+    seconds: float  # spent in training batches, over all resumed parts
+    images_per_second: float
+    wait_share: float  # of the seconds, spent waiting for data
+    is_writer: bool  # whether this process (rank 0) is the one that writes results
+
+
+def key(**what: Any) -> str:
+    """Twelve characters that change whenever anything does that determines a training."""
+    return hashlib.sha256(json.dumps(what, sort_keys=True, default=str).encode()).hexdigest()[:12]
+
+
+def fit(
+    build: Callable[[], nn.Module],
+    data: Prepared,
+    recipe: Recipe,
+    *,
+    name: str,
+    work: Path,
+    run: tracking.Run | None = None,
+) -> Fitted:
+    """Train what `build` returns on the train split of `data`, watched on its val split.
+
+    `work` is the folder of working checkpoints: it must be named by a `key` of all that determines the training. If a training
+    was cut off there, it goes on after its last whole epoch and ends with the same bits (on CPU, with the same number of threads).
+    Raises OutOfMemory (exit 3), Diverged (exit 4), Busy when another process trains in `work`.
+    """
+    _quiet()
+    torch.set_num_threads(recipe.threads or os.cpu_count() or 1)
+    _check(data, recipe)
+    work.mkdir(parents=True, exist_ok=True)
+    with _lock(work / "lock", name):
+        try:
+            return _fit(build, data, recipe, name=name, work=work, run=run)
+        except RuntimeError as error:
+            if not memory.is_exhausted(error):
+                raise
+            reason = str(error).splitlines()[0]
+    fits = memory.largest_batch(build, data, recipe)
+    if recipe.on_oom == "accumulate" and 0 < fits < recipe.batch_size:
+        halves = 1
+        while recipe.batch_size // (2**halves) > fits:
+            halves += 1
+        print(
+            f"neocog: batch_size (={recipe.batch_size}) does not fit in memory; 1/{2**halves} of it is accumulated",
+            file=sys.stderr,
+        )
+        smaller = replace(recipe, batch_size=recipe.batch_size // 2**halves, accumulate=recipe.accumulate * 2**halves)
+        return fit(build, data, smaller, name=name, work=work / f"accumulate-{2**halves}", run=run)
+    remedy = (
+        f"the largest batch that fits is {fits}; set batch_size: {fits}"
+        if fits
+        else "not even one image fits; use a smaller network or image size"
+    )
+    raise OutOfMemory(f"out of memory at batch_size (={recipe.batch_size}): {remedy} ({reason})")
+
+
+def _fit(
+    build: Callable[[], nn.Module], data: Prepared, recipe: Recipe, *, name: str, work: Path, run: tracking.Run | None
+) -> Fitted:
+    torch.manual_seed(recipe.seed)
+    model = build()
+    if recipe.channels_last:
+        model = model.to(memory_format=torch.channels_last)
+    learner = Learner(model, recipe, mean=data.mean, std=data.std, classes=len(data.classes), task=data.task)
+    epochs = Epochs(name, work, run=run)
+    callbacks: list[pl.Callback] = [epochs]
+    if recipe.ema:
+        callbacks.append(EMAWeightAveraging(decay=recipe.ema))
+    last = checkpoint.latest(work)
+    if last is None or not _finished(last):
+        trainer = _trainer(recipe, callbacks, work)
+        batches = partial(Batches, seed=recipe.seed, rank=trainer.global_rank, ranks=trainer.world_size)
+        train = batches(data.split("train"), recipe.batch_size, shuffle=True)
+        val = batches(data.split("val"), max(recipe.batch_size, 256), shuffle=False)
+        epochs.batches = train
+        with _interruptible(epochs):
+            trainer.fit(learner, train, val, ckpt_path=last, weights_only=True)
+        is_writer = trainer.is_global_zero
+    else:
+        state = checkpoint.load(last)
+        learner.load_state_dict(state["state_dict"])
+        epochs.load_state_dict(state["callbacks"][epochs.state_key])
+        is_writer = tracking.is_first_rank()
+    if epochs.best:
+        learner.model.load_state_dict(epochs.best)
+    return Fitted(
+        model=learner.model.cpu().float().eval(),
+        recipe=recipe,
+        history=epochs.history,
+        epoch=epochs.best_epoch if recipe.keep == "best" else len(epochs.history),
+        seconds=epochs.seconds,
+        images_per_second=epochs.images / epochs.seconds,
+        wait_share=epochs.waited / epochs.seconds,
+        is_writer=is_writer,
+    )
+
+
+def _trainer(recipe: Recipe, callbacks: list[pl.Callback], work: Path) -> pl.Trainer:
+    return pl.Trainer(
+        accelerator=recipe.accelerator,
+        devices=recipe.devices,
+        num_nodes=recipe.num_nodes,
+        strategy=recipe.strategy,
+        precision=recipe.precision,
+        max_epochs=recipe.epochs,
+        accumulate_grad_batches=recipe.accumulate,
+        gradient_clip_val=recipe.clip_norm or None,
+        callbacks=callbacks,
+        plugins=[checkpoint.AtomicCheckpointIO()],
+        default_root_dir=work,
+        use_distributed_sampler=False,  # our batches know their rank
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
+
+
+def _finished(path: Path) -> bool:
+    callbacks: Mapping[str, Any] = checkpoint.load(path)["callbacks"]
+    return bool(callbacks["Epochs"]["finished"])
+
+
+def _check(data: Prepared, recipe: Recipe) -> None:
+    images = len(data.split("train").labels)
+    if recipe.batch_size > images:
+        raise UserError(
+            f"train.batch_size (={recipe.batch_size}) is larger than the training set ({images} images); set it to {images} or less"
+        )
+
+
+@contextmanager
+def _lock(path: Path, name: str) -> Iterator[None]:
+    """One trainer of one thing. Freed by the system however the process ends; the other ranks of a training share their rank 0's."""
+    if not tracking.is_first_rank():
+        yield
+        return
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise Busy(
+                f"{name} is being trained with the same settings by process {file.read().strip()}; wait for it or stop it"
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+@contextmanager
+def _interruptible(epochs: Epochs) -> Iterator[None]:
+    """Ctrl-C leaves Lightning as SystemExit with SIGINT ignored; here it is a KeyboardInterrupt again."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit:
+        if epochs.interrupted:
+            raise KeyboardInterrupt from None
+        raise
+    finally:
+        if before is not None and signal.getsignal(signal.SIGINT) is not before:
+            signal.signal(signal.SIGINT, before)
+
+
+def discard(work: Path) -> None:
+    """Remove the working checkpoints of a training whose result is safe."""
+    shutil.rmtree(work, ignore_errors=True)
+
+
+def _quiet() -> None:
+    """Silence what Lightning says about itself; neocog's own line says what matters."""
+    for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"pytorch_lightning|lightning_fabric|torch\.optim\.lr_scheduler")
+    warnings.filterwarnings("ignore", message=r".*(does not have many workers|LeafSpec|lr_scheduler\.step).*")

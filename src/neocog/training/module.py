@@ -1,0 +1,133 @@
+"""The only LightningModule: a network, its task's objective, a recipe."""
+
+import math
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+
+from neocog.data.augment import Augmentation, normalize, training_batch
+from neocog.errors import Diverged
+from neocog.training import optimizer
+from neocog.training.recipe import Recipe
+
+CHECK_EVERY = 50  # steps between looks at the loss on an accelerator, where each look waits for the device
+
+
+class Learner(pl.LightningModule):
+    """Trains `model` on packed batches (images uint8 [N, H, W, C], labels [N]).
+
+    A model that has a `learning_rule(images, labels) -> (loss, logits, direction of descent by parameter)` is trained by that rule,
+    all others by backpropagation of the task's loss. `mean` and `std` are in the pixel scale 0..1.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        model: nn.Module,
+        recipe: Recipe,
+        *,
+        mean: tuple[float, ...],
+        std: tuple[float, ...],
+        classes: int,
+        task: str,
+    ) -> None:
+        super().__init__()
+        self.model, self.recipe, self.classes = model, recipe, classes
+        self.task = task
+        self.augmentation = Augmentation(
+            flip=recipe.flip, crop=recipe.crop, cutout=recipe.cutout, mixup=recipe.mixup, cutmix=recipe.cutmix
+        )
+        self.register_buffer("mean", torch.tensor(mean) * 255, persistent=False)
+        self.register_buffer("std", torch.tensor(std) * 255, persistent=False)
+        self.rule = getattr(model, "learning_rule", None)
+        self.descent: dict[Tensor, Tensor] = {}
+        self.sums: dict[str, Tensor | None] = {"train": None, "val": None}
+
+    @property
+    def objective(self) -> ModuleType:
+        """The task's `objective.py`."""
+        return import_module(f"neocog.tasks.{self.task}.objective")
+
+    @property
+    def measures(self) -> ModuleType:
+        """The task's `metrics.py`."""
+        return import_module(f"neocog.tasks.{self.task}.metrics")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if (
+            name == "_current_fx_name"
+        ):  # Lightning sets it some forty times a step; past nn.Module's checks that is 0.2 ms less
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.model(images if self.recipe.channels_last else images.contiguous())
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        # Chance depends on nothing but where we are, so a resumed training goes on as if it had never stopped.
+        seed = hash((self.recipe.seed, self.current_epoch, batch_idx, self.global_rank)) & 0x7FFF_FFFF_FFFF_FFFF
+        torch.default_generator.manual_seed(
+            seed
+        )  # torch.manual_seed costs 0.5 ms more: it formats a stack trace for each absent accelerator
+        if self.device.type != "cpu":
+            getattr(torch, self.device.type).manual_seed(seed)
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        images, targets = training_batch(*batch, self.augmentation, mean=self.mean, std=self.std, classes=self.classes)
+        if self.rule is None:
+            logits = self(images)
+            loss = self.objective.loss(logits, targets, label_smoothing=self.recipe.label_smoothing)
+        else:
+            loss, logits, self.descent = self.rule(images, targets)
+        if (self.device.type == "cpu" or batch_idx % CHECK_EVERY == 0) and not math.isfinite(loss.item()):
+            raise self.diverged(f"the loss became {loss.item()}", batch_idx)
+        self._add("train", logits.detach(), targets, loss)
+        return loss
+
+    def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
+        """Fill `.grad`: by backpropagation, or with what the model's own rule found."""
+        if self.rule is None:
+            loss.backward(*args, **kwargs)
+            return
+        share = 1 / self.trainer.accumulate_grad_batches
+        for parameter, direction in self.descent.items():
+            parameter.grad = (
+                direction * share if parameter.grad is None else parameter.grad.add_(direction, alpha=share)
+            )
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        images, labels = batch
+        self._add("val", self(normalize(images, mean=self.mean, std=self.std)), labels, None)
+
+    def configure_optimizers(self) -> Any:
+        chosen = optimizer.optimizer(self.model, self.recipe)
+        steps = int(self.trainer.estimated_stepping_batches)
+        factor = torch.optim.lr_scheduler.LambdaLR(chosen, optimizer.schedule(self.recipe, steps))
+        return {"optimizer": chosen, "lr_scheduler": {"scheduler": factor, "interval": "step"}}
+
+    def diverged(self, what: str, batch_idx: int) -> Diverged:
+        """The error that ends a training whose numbers are no longer finite."""
+        return Diverged(
+            f"training diverged: {what} in epoch {self.current_epoch + 1}, step {batch_idx + 1} (lr {self.recipe.lr:g}); "
+            "the last finite checkpoint "
+            "is kept; lower lr, raise warmup or set clip_norm"
+        )
+
+    def epoch_means(self, part: str) -> dict[str, float]:
+        """`{"loss": ..., "top1": ...}` of the epoch's `train` or `val` part over all ranks; begins the next sum."""
+        total = self.sums[part]
+        assert total is not None, f"no {part} batch was seen"
+        self.sums[part] = None
+        return self.measures.means(self.trainer.strategy.reduce(total, reduce_op="sum"))
+
+    def _add(self, part: str, logits: Tensor, targets: Tensor, loss: Tensor | None) -> None:
+        new = self.measures.sums(logits, targets, loss=loss)
+        total = self.sums[part]
+        self.sums[part] = new if total is None else total + new

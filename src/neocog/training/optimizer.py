@@ -1,0 +1,81 @@
+"""The optimizer and its schedule, from a recipe; and what the optimizer really holds."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from neocog.training.recipe import Recipe
+
+
+def groups(model: nn.Module, *, weight_decay: float) -> list[dict[str, Any]]:
+    """Parameters in two groups: weights with decay; biases and the scales of norms (fewer than two dimensions) without."""
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    return [
+        {"params": [parameter for parameter in trained if parameter.ndim > 1], "weight_decay": weight_decay},
+        {"params": [parameter for parameter in trained if parameter.ndim <= 1], "weight_decay": 0.0},
+    ]
+
+
+def optimizer(model: nn.Module, recipe: Recipe) -> Optimizer:
+    """The recipe's optimizer over the model's parameters."""
+    parameters = groups(model, weight_decay=recipe.weight_decay)
+    if recipe.optimizer == "sgd":
+        nesterov = recipe.nesterov and recipe.momentum > 0
+        return torch.optim.SGD(parameters, lr=recipe.lr, momentum=recipe.momentum, nesterov=nesterov, fused=_fused())
+    if recipe.optimizer == "rmsprop":
+        return torch.optim.RMSprop(parameters, lr=recipe.lr, momentum=recipe.momentum)
+    kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
+    return kind(parameters, lr=recipe.lr, betas=recipe.betas, fused=_fused())
+
+
+def _fused() -> bool:
+    return True  # one kernel a step instead of one an operation: on CPU, CUDA and MPS
+
+
+def schedule(recipe: Recipe, steps: int) -> Callable[[int], float]:
+    """The factor of `lr` at each of `steps` optimizer steps. The warm-up rises linearly; then:
+
+    constant; step and exponential (x `drop` a period, at once or evenly); cosine (Loshchilov & Hutter 2017, arXiv:1608.03983) to `final`;
+    one_cycle (Smith 2018, arXiv:1708.07120: a half cosine up, then a half cosine down); cyclical (Smith 2017, arXiv:1506.01186: triangles
+    between 1 and `final`); warm_restarts (cosine again and again, each period `stretch` times longer).
+    """
+    warmup = round(recipe.warmup * steps)
+    rest = max(1, steps - warmup)
+    period = max(1, round(recipe.period * steps))
+
+    def cosine(part: float) -> float:
+        return recipe.final + (1 - recipe.final) * (1 + math.cos(math.pi * min(1.0, part))) / 2
+
+    def factor(step: int) -> float:  # noqa: PLR0911 - one line a schedule
+        if step < warmup:
+            part = (step + 1) / warmup
+            return 1 - (1 - 0.04) * (1 + math.cos(math.pi * part)) / 2 if recipe.schedule == "one_cycle" else part
+        since = step - warmup
+        match recipe.schedule:
+            case "constant":
+                return 1.0
+            case "step":
+                return float(recipe.drop ** (since // period))
+            case "exponential":
+                return float(recipe.drop ** (since / period))
+            case "cosine" | "one_cycle":
+                return cosine(since / rest)
+            case "cyclical":
+                return recipe.final + (1 - recipe.final) * abs(1 - 2 * (since % period) / period)
+            case "warm_restarts":
+                length = float(period)
+                while since >= length:
+                    since, length = since - math.ceil(length), max(1.0, length * recipe.stretch)
+                return cosine(since / length)
+
+    return factor
+
+
+def held(optimizer: Optimizer) -> dict[str, Any]:
+    """What the optimizer really holds, by name: `optimizer.lr`, `optimizer.weight_decay`, ... of its first group."""
+    own = {key: value for key, value in optimizer.param_groups[0].items() if key != "params" and value is not None}
+    return {"optimizer.class": type(optimizer).__name__} | {f"optimizer.{key}": value for key, value in own.items()}

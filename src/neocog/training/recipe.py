@@ -1,0 +1,84 @@
+"""How to train: every number of a training in one frozen record, which is also the schema of `train` in params.yaml."""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from neocog.errors import UserError
+from neocog.limits import AtLeast1, Below1, Count, Fraction, NonNegative, Positive
+
+Optimizer = Literal["sgd", "adam", "adamw", "rmsprop"]
+Schedule = Literal["constant", "step", "exponential", "cosine", "cyclical", "warm_restarts", "one_cycle"]
+Precision = Literal["32-true", "bf16-mixed", "16-mixed", "bf16-true", "64-true"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """The settings of one training. An architecture's block in params.yaml may override any of them."""
+
+    # how long
+    epochs: AtLeast1 = 6
+    batch_size: AtLeast1 = 128  # of one optimizer step on all devices together, before accumulation
+    accumulate: AtLeast1 = 1  # batches whose gradients are added up before a step
+    patience: Count = 0  # stop after so many epochs without a better val/top1; 0 = never
+    keep: Literal["last", "best"] = "last"  # which epoch's weights end in the bundle, best = highest val/top1
+
+    # optimizer
+    optimizer: Optimizer = "sgd"
+    lr: Positive = 0.2
+    momentum: Below1 = 0.9  # sgd and rmsprop
+    nesterov: bool = True  # sgd
+    betas: tuple[Below1, Below1] = (0.9, 0.999)  # adam and adamw
+    weight_decay: NonNegative = 5e-4  # never on biases and norms
+    clip_norm: NonNegative = 0.0  # largest norm of the gradient; 0 = no limit
+
+    # schedule: what lr is multiplied by, step by step
+    schedule: Schedule = "one_cycle"
+    warmup: Below1 = 0.2  # part of all steps in which lr rises linearly to its value
+    final: Fraction = 0.0  # of lr, where one_cycle, cosine, cyclical and warm_restarts come down to
+    drop: Positive = 0.1  # step and exponential: factor a period
+    period: Positive = 0.34  # step, exponential, cyclical, warm_restarts: length of a period as part of all steps
+    stretch: Positive = 1.0  # warm_restarts: each period is so much longer than the one before
+
+    # regularization
+    label_smoothing: Below1 = 0.1
+    ema: Below1 = 0.0  # decay of the moving average of the weights that is kept; 0 = none
+
+    # augmentation of training batches
+    flip: Fraction = 0.5  # chance of a left-right flip
+    crop: Count = 1  # pixels by which an image may be shifted
+    cutout: Count = 0  # side of a square set to the mean, pixels
+    mixup: NonNegative = 0.0  # alpha of the Beta distribution; 0 = off
+    cutmix: NonNegative = 0.0
+
+    # machine
+    seed: Count = 0
+    accelerator: Literal["auto", "cpu", "gpu", "mps"] = "auto"
+    devices: AtLeast1 | Literal["auto"] = 1
+    num_nodes: AtLeast1 = 1
+    strategy: Literal["auto", "ddp", "fsdp"] = "auto"
+    precision: Precision = "32-true"
+    channels_last: bool = True  # memory format; `neocog fastest ARCH` measures both
+    threads: Count = 0  # CPU threads of a process; 0 = one for each core
+    on_oom: Literal["stop", "accumulate"] = (
+        "stop"  # a batch that does not fit: stop with exit 3, or halve it and accumulate
+    )
+
+    def __post_init__(self) -> None:
+        if self.nesterov and self.optimizer == "sgd" and self.momentum == 0:
+            raise UserError("nesterov (=true) needs a momentum above 0 (=0.0); set momentum: 0.9 or nesterov: false")
+        if self.mixup and self.cutmix:
+            raise UserError(
+                f"mixup (={self.mixup}) and cutmix (={self.cutmix}) exclude each other; set one of them to 0"
+            )
+        if self.strategy != "auto" and self.devices == 1 and self.num_nodes == 1:
+            raise UserError(
+                f"strategy (={self.strategy}) spreads over devices, but devices (=1); set devices: 2 or more, or strategy: auto"
+            )
+        if self.strategy == "fsdp" and self.accelerator == "cpu":
+            raise UserError("strategy (=fsdp) needs GPUs, but accelerator (=cpu); use ddp")
+        if self.on_oom == "accumulate" and self.batch_size == 1:
+            raise UserError("on_oom (=accumulate) cannot halve batch_size (=1); set on_oom: stop")
+
+    def asdict(self) -> dict[str, Any]:
+        """Plain values, as in params.yaml."""
+        return asdict(self) | {"betas": list(self.betas)}

@@ -1,0 +1,126 @@
+"""A bundle is what was trained: the graph agrees with the network, it comes back without pickle, and equal trainings give equal bytes."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from neocog import architectures
+from neocog.bundle import onnx as graphs
+from neocog.bundle import parity, read, rebuild, write
+from neocog.errors import UserError
+
+NAMES = architectures.names()
+
+
+def make(folder, name="lenet", *, channels=1, size=8, classes=10, model=None):
+    torch.manual_seed(0)
+    model = model or architectures.build(name, channels=channels, size=size, classes=classes)
+    for parameter in model.parameters():  # a perceptron begins at 0, where every answer agrees
+        torch.nn.init.normal_(parameter, std=0.1)
+    images = np.random.default_rng(0).integers(0, 256, (64, size, size, channels), dtype=np.uint8)
+    bundle = write.write(
+        folder,
+        model.eval(),
+        kind="trained",
+        name=name,
+        architecture=name,
+        year=architectures.card(name).year,
+        task="classification",
+        classes=tuple(f"class {i}" for i in range(classes)),
+        size=size,
+        mean=(0.3,) * channels,
+        std=(0.2,) * channels,
+        build={"sizes": {}},
+        provenance={"data_digest": "d"},
+        images=images,
+    )
+    return bundle, model, images
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_graph_network_and_rebuilt_network_agree(name, tmp_path):
+    bundle, _, images = make(tmp_path / name, name, channels=3, size=28)
+    assert sorted(path.name for path in bundle.folder.iterdir()) == ["bundle.json", "model.onnx", "weights.safetensors"]
+    [logits] = bundle.session(threads=1).run(["logits"], {"images": images})
+    again = graphs.Deployed(rebuild.rebuild(read.read(bundle.folder)), mean=(0.3,) * 3, std=(0.2,) * 3).eval()
+    with torch.inference_mode():
+        np.testing.assert_allclose(again(torch.from_numpy(images)).numpy(), logits, rtol=1e-3, atol=1e-3)
+    assert bundle.session(threads=1).run(["logits"], {"images": images[:1]})[0].shape == (1, 10), "any batch size"
+    assert bundle.card["parity"]["top1_agreement"] == 1.0
+    assert bundle.card["parity"]["images"] == 64
+
+
+def test_equal_networks_give_equal_bytes_and_nobody_s_paths(tmp_path):
+    first, _, _ = make(tmp_path / "a")
+    second, _, _ = make(tmp_path / "b")
+    assert read.digest(first.folder) == read.digest(second.folder)
+    content = (first.folder / "model.onnx").read_bytes()
+    assert b"/src/" not in content and b"site-packages" not in content
+    onnx.checker.check_model(onnx.load(first.folder / "model.onnx"))
+
+
+class Trickster(torch.nn.Module):
+    """Answers otherwise when it is exported."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(64, 10)
+
+    def forward(self, images):
+        sign = -1 if torch.compiler.is_exporting() else 1
+        return sign * self.layer(images.flatten(1))
+
+
+def test_a_graph_that_differs_is_refused_and_what_was_there_stays(tmp_path):
+    bundle, _, _ = make(tmp_path / "lenet")
+    before = read.digest(bundle.folder)
+    with pytest.raises(parity.ParityError, match="top-1 agreement 0"):
+        make(tmp_path / "lenet", model=Trickster())
+    assert read.digest(bundle.folder) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["lenet"], "nothing half-made is left"
+
+
+def test_a_graph_with_nan_is_refused(tmp_path):
+    model = architectures.build("mlp", channels=1, size=8, classes=10)
+
+    class Broken(torch.nn.Module):
+        def forward(self, images):
+            return images.flatten(1)[:, :10] * float("nan")
+
+    with pytest.raises(parity.ParityError):
+        make(tmp_path / "mlp", model=Broken())
+    assert model is not None
+
+
+@pytest.mark.parametrize("damage", ["missing", "truncated card", "newer", "pickle"])
+def test_a_damaged_bundle_is_named_with_the_remedy(tmp_path, damage):
+    bundle, _, _ = make(tmp_path / "lenet")
+    card = bundle.folder / "bundle.json"
+    if damage == "missing":
+        (bundle.folder / "model.onnx").unlink()
+    elif damage == "truncated card":
+        card.write_text(card.read_text()[:100])
+    elif damage == "newer":
+        card.write_text(json.dumps(json.loads(card.read_text()) | {"format": 99}))
+    else:
+        torch.save({"x": torch.zeros(1)}, bundle.folder / "weights.safetensors")
+    with pytest.raises(UserError, match=r"lenet"):
+        rebuild.rebuild(read.read(bundle.folder))
+
+
+def test_reading_and_asking_a_bundle_imports_no_torch(tmp_path):
+    bundle, _, _ = make(tmp_path / "lenet")
+    script = (
+        "import sys, numpy; from neocog.bundle import read\n"
+        "session = read.read(sys.argv[1]).session()\n"
+        "print(session.run(['logits'], {'images': numpy.zeros((2, 8, 8, 1), numpy.uint8)})[0].shape, 'torch' in sys.modules)"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", script, str(bundle.folder)], capture_output=True, text=True, check=True
+    )
+    assert said.stdout.split("\n")[0] == "(2, 10) False"

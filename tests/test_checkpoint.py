@@ -1,0 +1,76 @@
+"""A checkpoint is whole or not there, whatever happens while it is written; and it never runs code."""
+
+import os
+import random
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from neocog.errors import NeocogError
+from neocog.training import checkpoint
+
+
+def test_a_spoilt_checkpoint_is_passed_over_for_the_one_before(tmp_path):
+    io = checkpoint.AtomicCheckpointIO()
+    io.save_checkpoint({"epoch": torch.tensor(1)}, tmp_path / "epoch-1.ckpt")
+    [first] = checkpoint.found(tmp_path)
+    content = first.read_bytes()
+    io.save_checkpoint({"epoch": torch.tensor(2)}, tmp_path / "epoch-2.ckpt")
+    [second] = checkpoint.found(tmp_path)
+    first.write_bytes(content)  # as if the kill had come before the old one was removed
+    second.write_bytes(second.read_bytes()[:-100])
+    assert checkpoint.latest(tmp_path) == first
+    assert checkpoint.load(first)["epoch"] == 1
+    (tmp_path / "epoch-3.0123456789abcdef.ckpt.tmp").write_bytes(b"half")
+    checkpoint.latest(tmp_path)
+    assert not list(tmp_path.glob("*.tmp")), "leftovers do not pile up"
+
+
+def test_kills_while_checkpoints_are_written_leave_one_that_loads(tmp_path):
+    script = (
+        "import sys, torch; from pathlib import Path; from neocog.training.checkpoint import AtomicCheckpointIO\n"
+        "io, epoch = AtomicCheckpointIO(), int(sys.argv[1])\n"
+        "print('ready', flush=True)\n"
+        "while True:\n"
+        "    epoch += 1\n"
+        "    io.save_checkpoint({'x': torch.full((300_000,), epoch)}, Path(sys.argv[2]) / f'epoch-{epoch}.ckpt')\n"
+    )
+    epoch = 0
+    for _ in range(4):
+        process = subprocess.Popen([sys.executable, "-c", script, str(epoch), str(tmp_path)], stdout=subprocess.PIPE)
+        process.stdout.readline()
+        time.sleep(random.uniform(0.02, 0.3))
+        process.kill()
+        process.wait()
+        last = checkpoint.latest(tmp_path)
+        assert last is not None
+        now = int(checkpoint.NAME.search(last.name)[1])
+        assert now >= epoch and bool((checkpoint.load(last)["x"] == now).all())
+        epoch = now
+    assert len(list(tmp_path.iterdir())) <= 2
+
+
+def test_a_full_disk_is_said_and_the_last_good_checkpoint_stays(tmp_path, monkeypatch):
+    io = checkpoint.AtomicCheckpointIO()
+    io.save_checkpoint({"epoch": 1}, tmp_path / "epoch-1.ckpt")
+    full = OSError(28, "No space left on device")
+    monkeypatch.setattr(os, "fsync", lambda descriptor: (_ for _ in ()).throw(full))
+    with pytest.raises(NeocogError, match="the disk is full"):
+        io.save_checkpoint({"epoch": 2}, tmp_path / "epoch-2.ckpt")
+    monkeypatch.undo()
+    assert checkpoint.load(checkpoint.latest(tmp_path))["epoch"] == 1
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_checkpoint_that_holds_code_is_not_loaded(tmp_path):
+    class Payload:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "pwned"),)
+
+    torch.save(Payload(), tmp_path / "bad.ckpt")
+    with pytest.raises(Exception, match="weights_only"):
+        checkpoint.load(tmp_path / "bad.ckpt")
+    assert not (tmp_path / "pwned").exists()

@@ -1,0 +1,58 @@
+"""The command line starts at once, teaches, and answers mistakes with a sentence and exit 2."""
+
+import subprocess
+import sys
+
+import pytest
+
+from neocog import architectures
+
+
+def neocog(*arguments):
+    return subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "neocog.cli", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def heavy(ended):
+    modules = {line.split("|")[-1].strip() for line in ended.stderr.splitlines() if line.startswith("import time")}
+    assert "argparse" in modules
+    return modules & {"torch", "numpy", "pandas", "mlflow", "ray", "onnxruntime", "pytorch_lightning", "rich"}
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["models"], ["fastest", "--help"], ["nonsense"], ["--version"]])
+def test_nothing_heavy_is_imported_before_it_is_needed(arguments):
+    assert not heavy(neocog(*arguments))
+
+
+def test_help_teaches_the_way_in():
+    said = neocog("--help").stdout
+    assert "dvc repro" in said and "fastest" in said and "models" in said
+
+
+def test_models_lists_every_architecture_by_year():
+    lines = neocog("models").stdout.splitlines()
+    assert [line.split()[1] for line in lines] == architectures.names()
+
+
+def test_an_unknown_architecture_ends_with_2():
+    ended = neocog("fastest", "resnt")
+    assert ended.returncode == 2
+    assert "did you mean 'resnet'?" in ended.stderr
+
+
+def test_fastest_measures_every_combination(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    ended = subprocess.run(
+        [sys.executable, "-m", "neocog.cli", "fastest", "lenet", "--seconds", "0.1"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.count("32-true") >= 2
+    assert ended.stdout.count("bf16-mixed") >= 2
+    assert "1.00x" in ended.stdout

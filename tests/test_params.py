@@ -1,0 +1,117 @@
+"""Whatever is wrong in params.yaml: one sentence that names the key, its value and the nearest valid choice; exit 2; nothing written."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+import yaml
+
+from neocog import architectures
+from neocog.errors import UserError
+from pipelines import params
+
+WRONG = [  # (what stands there, what is put there, what the message must say)
+    ("epochs: 6", "epohcs: 6", ["train.epohcs (=6)", "did you mean 'epochs'?"]),
+    ("  lr: 0.2\n", "  lr: 1e-3\n", ["train.lr (='1e-3')", "write 0.001"]),
+    ("  lr: 0.2\n", "  lr: '0.1'\n", ["train.lr (='0.1')"]),
+    ("  lr: 0.2\n", "  lr: .inf\n", ["train.lr (=inf)", "finite"]),
+    ("  lr: 0.2\n", "  lr: -1\n", ["train.lr (=-1)", "greater than 0"]),
+    ("optimizer: sgd", "optimizer: agd", ["train.optimizer (='agd')", "did you mean 'sgd'?"]),
+    ("epochs: 6", "epochs: 2.5", ["train.epochs (=2.5)", "integer"]),
+    ("epochs: 6", "epochs: true", ["train.epochs (=True)"]),
+    ("epochs: 6", "epochs: 6\n  epochs: 7", ["'epochs' stands twice"]),
+    ("betas: [0.9, 0.999]", "betas: [0.9]", ["train.betas"]),
+    ("devices: 1", "devices: many", ["train.devices (='many')"]),
+    ("strategy: auto", "strategy: ddp", ["strategy (=ddp)", "devices (=1)"]),
+    ("momentum: 0.9", "momentum: 0", ["nesterov (=true)", "momentum"]),
+    ("  mixup: 0.0\n  cutmix: 0.0", "  mixup: 0.2\n  cutmix: 0.2", ["mixup (=0.2)", "cutmix (=0.2)"]),
+    ("\n  resnet:", "\n  resnett:", ["architectures.resnett", "did you mean 'resnet'?"]),
+    ("    depths: [1, 1, 1, 1]", "    depths: [1, 1]", ["architectures.resnet", "equally long"]),
+    ("    width: 1\n", "    widht: 1\n", ["architectures.lenet.widht (=1)", "did you mean 'width'?"]),
+    (
+        "    margin: 1.0",
+        "    margin: 1.0\n    mixup: 0.2",
+        ["architectures.perceptron.mixup (=0.2)", "its own learning rule"],
+    ),
+    (
+        "source: fashion_mnist",
+        "source: fashion-mnist",
+        ["data.source (='fashion-mnist')", "did you mean 'fashion_mnist'?"],
+    ),
+    ("val_fraction: 0.08333333", "val_fraction: 0.9", ["val_fraction (=0.9)", "test_fraction (=0.15)"]),
+    ("\ntrain: ", "\ntrian: ", ["trian: unknown section", "did you mean 'train'?"]),
+    ("epochs: 6", "epochs: 2026-01-01", ["train", "numbers, text"]),
+    ("data: ", "data: [", ["not valid YAML"]),
+]
+
+
+@pytest.mark.parametrize(("before", "after", "said"), WRONG, ids=[after.strip()[:30] for _, after, _ in WRONG])
+def test_a_mistake_is_named_with_its_value_and_the_remedy(project, before, after, said):
+    text = (project / "params.yaml").read_text().replace("source: digits", "source: fashion_mnist")
+    assert before in text
+    (project / "params.yaml").write_text(text.replace(before, after))
+    with pytest.raises(UserError) as error:
+        params.for_stage("train@resnet")
+    assert all(part in str(error.value) for part in said), str(error.value)
+
+
+def test_a_stage_with_a_mistake_ends_with_2_within_3_seconds_before_torch_and_writes_nothing(project):
+    text = (project / "params.yaml").read_text()
+    (project / "params.yaml").write_text(text.replace("epochs: 6", "epohcs: 6"))
+    before = sorted(project.rglob("*"))
+    begin = time.monotonic()
+    ended = subprocess.run(
+        [sys.executable, "-X", "importtime", "-B", "-m", "pipelines.train", "resnet"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert time.monotonic() - begin < 3
+    assert ended.returncode == 2
+    modules = [line.split("|")[-1].strip() for line in ended.stderr.splitlines() if line.startswith("import time")]
+    assert "yaml" in modules
+    assert "torch" not in modules
+    said = [line for line in ended.stderr.splitlines() if not line.startswith("import time")]
+    assert len(said) == 1 and "train.epohcs (=6)" in said[0], said
+    assert sorted(project.rglob("*")) == before
+
+
+def test_every_block_of_params_yaml_builds_its_recipe_and_sizes(project):
+    walked = 0
+    for name in yaml.safe_load((project / "params.yaml").read_text())["architectures"]:
+        settings = params.for_stage(f"train@{name}")
+        assert settings.architectures == [name]
+        assert set(settings.sizes(name)) <= set(architectures.card(name).sizes)
+        assert settings.recipe(name).epochs >= 1
+        walked += 1
+    assert walked == len(architectures.names())
+
+
+def test_every_setting_of_a_recipe_stands_in_params_yaml(project):
+    written = yaml.safe_load((project / "params.yaml").read_text())
+    assert set(written["train"]) == set(params.RECIPE_KEYS)
+    for section in ("data", "evaluate", "benchmark", "report", "tracking"):
+        model = {"data": params.Data, "evaluate": params.Evaluate, "benchmark": params.Benchmark}.get(
+            section, params.Report if section == "report" else params.Tracking
+        )
+        assert set(written[section]) == set(model.model_fields)
+
+
+def test_a_block_overrides_train_and_nothing_else(project):
+    settings = params.for_stage("train@mlp")
+    assert settings.train.optimizer == "sgd"
+    assert settings.recipe("mlp").optimizer == "adamw"
+    assert settings.recipe("mlp").batch_size == settings.train.batch_size
+
+
+def test_a_stage_is_handed_only_what_dvc_yaml_declares_for_it(project):
+    settings = params.for_stage("train@mlp")
+    with pytest.raises(LookupError, match="does not declare it"):
+        settings.evaluate  # noqa: B018
+    assert set(settings.resolved()) == {"train", "architectures", "tracking"}
+
+
+def test_params_yaml_is_needed(tmp_path):
+    with pytest.raises(UserError, match=r"params\.yaml not found"):
+        params.for_stage("prepare", folder=tmp_path)

@@ -1,0 +1,169 @@
+"""The main job, as a user runs it: a clone, `dvc repro` on real digits, and DVC's own commands over what came out."""
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from imports import ROOT
+
+from neocog import architectures
+from neocog.bundle import read
+
+NAMES = architectures.names()
+COLUMNS = [
+    "model",
+    "kind",
+    "architecture",
+    "year",
+    "top1",
+    "top1_low",
+    "top1_high",
+    "top5",
+    "macro_f1",
+    "ece",
+    "params",
+    "macs",
+    "size_bytes",
+    "latency_ms_p50",
+    "latency_ms_p95",
+    "throughput_ips",
+    "train_seconds",
+    "epochs",
+]
+
+
+def run(folder: Path, *command: str) -> str:
+    """What `command` says in `folder`; a failure shows all it said."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "DVC_NO_ANALYTICS": "1"}
+    ended = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, f"{' '.join(command)}\n{ended.stdout}\n{ended.stderr}"
+    return ended.stdout + ended.stderr
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+    """A repository of its own with everything that git tracks or would track here, after its first `dvc repro` on digits."""
+    folder = tmp_path_factory.mktemp("clone")
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    for name in listed.splitlines():
+        if (ROOT / name).is_file() and name != "dvc.lock" and not name.startswith("reports/"):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    params = (folder / "params.yaml").read_text()
+    params = (
+        params.replace("source: fashion_mnist", "source: digits")
+        .replace("epochs: 6", "epochs: 2")
+        .replace("rounds: 30", "rounds: 3")
+    )
+    (folder / "params.yaml").write_text(params)
+    run(folder, "git", "init", "-q")
+    run(folder, "git", "config", "user.email", "test@example.org")
+    run(folder, "git", "config", "user.name", "test")
+    run(folder, "git", "add", "-A")
+    run(folder, "git", "commit", "-qm", "start")
+    run(folder, "dvc", "repro")
+    run(folder, "git", "add", "-A")
+    run(folder, "git", "commit", "-qm", "digits")
+    return folder
+
+
+def runs(folder: Path) -> list:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("neocog").experiment_id
+    return client.search_runs([experiment], max_results=1000)
+
+
+@pytest.mark.slow
+def test_every_architecture_becomes_a_bundle_a_row_and_a_run(clone):
+    with (clone / "reports/leaderboard.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == COLUMNS
+    assert {row["model"] for row in rows} == {f"trained/{name}" for name in NAMES}
+    assert all(float(row["top1_low"]) <= float(row["top1"]) <= float(row["top1_high"]) for row in rows)
+    assert all(row["epochs"] == "2" and float(row["train_seconds"]) > 0 for row in rows)
+    by_name = {run.info.run_name: run for run in runs(clone)}
+    expected = {f"{stage}@{name}" for stage in ("train", "evaluate") for name in NAMES} | {
+        "prepare",
+        "benchmark",
+        "report",
+    }
+    assert set(by_name) == expected and len(runs(clone)) == len(expected)
+    head = run(clone, "git", "rev-parse", "HEAD~1").strip()
+    for name in NAMES:
+        trained = by_name[f"train@{name}"]
+        assert trained.info.status == "FINISHED"
+        assert trained.data.tags["architecture"] == name
+        assert trained.data.tags["stage"] == f"train@{name}"
+        assert trained.data.tags["git.commit"] == head
+        assert trained.data.tags["bundle.sha256"] == read.digest(clone / "models/trained" / name)
+        assert {"epochs", "lr", "optimizer.lr"} <= set(trained.data.params)
+        assert {"train/loss", "val/loss", "val/top1"} <= set(trained.data.metrics)
+        assert [dataset.dataset.digest for dataset in trained.inputs.dataset_inputs]
+    assert (clone / "reports/report.html").stat().st_size < 5_000_000
+
+
+@pytest.mark.slow
+def test_a_second_repro_does_nothing(clone):
+    before = len(runs(clone))
+    said = run(clone, "dvc", "repro")
+    assert "Running stage" not in said
+    assert "up to date" in said
+    assert len(runs(clone)) == before
+
+
+@pytest.mark.slow
+def test_a_change_of_one_architecture_concerns_it_and_what_follows(clone):
+    params = (clone / "params.yaml").read_text()
+    (clone / "params.yaml").write_text(params.replace("margin: 1.0", "margin: 2.0"))
+    status = json.loads(run(clone, "dvc", "status", "--json"))
+    (clone / "params.yaml").write_text(params)
+    assert set(status) & {f"train@{name}" for name in NAMES} == {"train@perceptron"}
+
+
+@pytest.mark.slow
+def test_an_experiment_trains_what_it_changes_and_shows_beside_the_first(clone):
+    before = len(runs(clone))
+    said = run(clone, "dvc", "exp", "run", "--name", "longer", "-S", "architectures.mlp.epochs=3")
+    assert "train@mlp" in said and "Running stage 'train@resnet'" not in said
+    new = runs(clone)[: len(runs(clone)) - before]
+    assert {run.info.run_name for run in new} == {"train@mlp", "evaluate@mlp", "benchmark", "report"}
+    assert {run.data.tags.get("dvc.exp") for run in new} == {"longer"}
+    shown = run(clone, "dvc", "exp", "show", "--csv")
+    assert "longer" in shown and "test/top1" in shown
+    difference = json.loads(run(clone, "dvc", "metrics", "diff", "--json"))
+    assert difference["reports/trained/mlp/training.json"]["train/epochs"] == {"old": 2, "new": 3, "diff": 1}
+    run(clone, "dvc", "plots", "show")
+    page = (clone / "dvc_plots/index.html").read_text()
+    assert "val/top1" in page and "confusion" in page
+    run(clone, "git", "checkout", "-q", ".")
+    run(clone, "dvc", "checkout")
+
+
+@pytest.mark.slow
+def test_a_typo_in_any_block_stops_the_pipeline_before_anything_is_trained(clone):
+    params = (clone / "params.yaml").read_text()
+    changed = yaml.safe_load(params)
+    changed["architectures"]["resnet"]["wdiths"] = [8]
+    changed["train"]["lr"] = 0.1
+    (clone / "params.yaml").write_text(yaml.safe_dump(changed, sort_keys=False))
+    before = len(runs(clone))
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    ended = subprocess.run(
+        ["dvc", "repro"], cwd=clone, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False
+    )
+    (clone / "params.yaml").write_text(params)
+    run(clone, "dvc", "checkout")
+    assert ended.returncode != 0
+    assert "architectures.resnet.wdiths" in ended.stderr and "did you mean 'widths'?" in ended.stderr
+    assert len(runs(clone)) == before

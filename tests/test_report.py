@@ -1,0 +1,268 @@
+"""The report joins what the stages found: the leaderboard has its columns, the page is whole and needs nothing else."""
+
+import csv
+import json
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+import tiny
+
+from neocog.bundle import read
+from neocog.data.prepared import Prepared
+from neocog.errors import UserError
+from neocog.report import drawings, leaderboard, models, page, story
+from neocog.report.models import Model
+
+ODD = ("<script>alert(1)</script>", "\"quotes\" & 'more'", "a,b|c", "né 日本", "e", "f", "g")
+COLUMNS = (
+    "model,kind,architecture,year,top1,top1_low,top1_high,top5,macro_f1,ece,params,macs,size_bytes,"
+    "latency_ms_p50,latency_ms_p95,throughput_ips,train_seconds,epochs"
+)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory) -> tuple[Path, Prepared, list[read.Bundle]]:
+    """Four judged models of three kinds, on digits under odd names."""
+    root = tmp_path_factory.mktemp("site")
+    data = tiny.digits(root / "data" / "prepared", classes=ODD)
+    bundles = [
+        tiny.train(root, data, "perceptron", epochs=2),
+        tiny.train(root, data, "mlp", architecture="mlp", hidden=300),
+        tiny.train(root, data, "mlp", kind="tuned", architecture="mlp", hidden=60),
+        tiny.train(root, data, "mlp<&>small", kind="compressed", architecture="mlp", hidden=8),
+    ]
+    tiny.judge(root, data, bundles)
+    return root, data, bundles
+
+
+@pytest.fixture(scope="module")
+def found(site) -> list[Model]:
+    root, data, bundles = site
+    return models.gather(bundles, data, reports=root / "reports")
+
+
+@pytest.fixture(scope="module")
+def html(site, found) -> str:
+    called = story.names([model.row for model in found])
+    drawn = drawings.draw(found, called=called)
+    return page.html(found, site[1], drawn, called=called, mistakes=6)
+
+
+class Reader(HTMLParser):
+    """Tags that were opened, tags left open, addresses, and the text."""
+
+    VOID = ("meta", "img", "br", "wbr", "circle", "line", "path", "polygon", "rect", "image")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags, self.open, self.addresses, self.words = [], [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.addresses += [value for name, value in attrs if name in ("src", "href", "xlink:href", "action", "data")]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+        if tag not in self.VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag):
+        if tag not in self.VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+@pytest.fixture(scope="module")
+def reader(html) -> Reader:
+    reader = Reader()
+    reader.feed(html)
+    return reader
+
+
+def test_rows_are_what_the_stages_measured_best_first(site, found):
+    root, _, bundles = site
+    assert {model.row.model for model in found} == {bundle.model for bundle in bundles}
+    assert [m.row.top1 for m in found] == sorted((m.row.top1 for m in found), reverse=True)
+    for model in found:
+        metrics = json.loads((root / "reports" / model.row.model / "metrics.json").read_text())
+        assert model.row.top1 == metrics["test/top1"] == pytest.approx(1 - model.wrong.mean())
+        assert model.row.epochs == len(model.history["val/top1"])
+
+
+def test_the_csv_has_the_promised_columns(found, tmp_path):
+    leaderboard.write_csv(tmp_path / "leaderboard.csv", [model.row for model in found])
+    assert (tmp_path / "leaderboard.csv").read_text().splitlines()[0] == COLUMNS
+    with (tmp_path / "leaderboard.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["model"] for row in rows] == [model.row.model for model in found]
+    assert float(rows[0]["top1"]) == pytest.approx(found[0].row.top1, abs=1e-6)
+
+
+def test_the_markdown_is_aligned_and_has_the_same_columns(found):
+    lines = leaderboard.markdown([model.row for model in found]).splitlines()
+    assert ",".join(cell.strip() for cell in lines[0].strip("|").split("|")) == COLUMNS
+    assert len({len(line) for line in lines}) == 1
+    assert len(lines) == 2 + len(found)
+    best = found[0].row
+    assert f"{100 * best.top1:.1f} %" in lines[2] and f"{100 * best.top1_low:.1f} %" in lines[2]
+
+
+def test_the_page_is_whole_small_and_refers_to_nothing_outside(html, reader):
+    assert not reader.open
+    assert len(html.encode()) < 5_000_000
+    assert all(address.startswith(("#", "data:image/png;base64,")) for address in reader.addresses)
+    assert any(address.startswith("data:") for address in reader.addresses)
+    assert not re.search(r"(src|href)\s*=\s*[\"']?\s*(https?:)?//", html)
+    assert "@import" not in html and not re.search(r"url\(", html)
+    assert "<link" not in html and reader.tags.count("script") == 1
+
+
+def test_names_of_classes_and_models_cannot_become_markup(html, reader):
+    assert "<script>alert" not in html
+    words = "".join(reader.words)
+    for name in (*ODD, "mlp<&>small"):
+        assert name in words
+
+
+def test_the_page_shows_everything_about_every_model(found, reader):
+    words = "".join(reader.words)
+    for model in found:
+        assert words.count(f"{100 * model.row.top1:.1f}\u202f%") >= 3
+    assert reader.tags.count("svg") == len(found) * 2 + 4
+    pictures = sum(address.startswith("data:") for address in reader.addresses)
+    assert pictures == len(ODD) + sum(min(6, int(model.wrong.sum())) for model in found)
+
+
+def test_the_same_input_gives_the_same_page(site, found, html):
+    called = story.names([model.row for model in found])
+    assert page.html(found, site[1], drawings.draw(found, called=called), called=called, mistakes=6) == html
+
+
+def test_mistakes_are_wrong_and_the_most_confident_come_first(found):
+    for model in found:
+        rows = model.mistakes(5)
+        assert model.wrong[rows].all()
+        confidence = model.predictions.confidence
+        assert list(confidence[rows]) == sorted(confidence[model.wrong], reverse=True)[:5]
+
+
+@pytest.mark.parametrize(
+    ("missing", "remedy"),
+    [
+        ("trained/mlp/metrics.json", "dvc repro evaluate@mlp"),
+        ("trained/mlp/predictions.parquet", "dvc repro evaluate@mlp"),
+        ("trained/mlp/history.csv", "dvc repro train@mlp"),
+        ("trained/mlp/training.json", "dvc repro train@mlp"),
+        ("benchmark.csv", "dvc repro benchmark"),
+    ],
+)
+def test_a_missing_file_is_named_with_the_stage_that_makes_it(site, tmp_path, missing, remedy):
+    root, data, bundles = site
+    reports = tmp_path / "reports"
+    shutil.copytree(root / "reports", reports)
+    models.gather(bundles, data, reports=reports)  # the control: whole, it is read
+    (reports / missing).unlink()
+    with pytest.raises(UserError, match=f"{Path(missing).name}.*`{remedy}`"):
+        models.gather(bundles, data, reports=reports)
+
+
+def test_results_that_do_not_belong_together_are_refused(site, tmp_path):
+    root, data, bundles = site
+    reports = tmp_path / "reports"
+    shutil.copytree(root / "reports", reports)
+    table = (reports / "benchmark.csv").read_text().splitlines()
+    (reports / "benchmark.csv").write_text("\n".join(line for line in table if not line.startswith("trained/mlp")))
+    with pytest.raises(UserError, match=r"no row for trained/mlp; `dvc repro benchmark`"):
+        models.gather(bundles, data, reports=reports)
+    (reports / "benchmark.csv").write_text("\n".join(table))
+    (reports / "trained/mlp/metrics.json").write_text('{"test/top1": 0.5}')
+    with pytest.raises(UserError, match=r"top1_low.*evaluate@mlp"):
+        models.gather(bundles, data, reports=reports)
+    (reports / "trained/mlp/metrics.json").write_text('{"test/top1": 0.')
+    with pytest.raises(UserError, match=r"metrics.json is damaged .*evaluate@mlp --force"):
+        models.gather(bundles, data, reports=reports)
+    other = tiny.digits(tmp_path / "other", classes=ODD[:6])
+    with pytest.raises(UserError, match=r"classes: .*trained with"):
+        models.gather(bundles, other, reports=reports)
+
+
+def test_predictions_of_other_images_are_refused(site, tmp_path):
+    root, data, bundles = site
+    reports = tmp_path / "reports"
+    shutil.copytree(root / "reports", reports)
+    other = tmp_path / "other"
+    judged = models.predictions.read(reports / "trained/mlp/predictions.parquet")
+    other.mkdir()
+    models.predictions.write(reports / "trained/mlp/predictions.parquet", replace(judged, ids=judged.ids[::-1]))
+    with pytest.raises(UserError, match=r"about other images.*evaluate@mlp"):
+        models.gather(bundles, data, reports=reports)
+
+
+@pytest.fixture(scope="module")
+def browser() -> str:
+    found = [path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))]
+    assert found, "this test opens the page in a browser: install chromium (apt-get install chromium)"
+    return found[0]
+
+
+def dom(browser: str, path: Path, home: Path) -> str:
+    """The page at `path` after its script ran."""
+    switches = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={home}", "--virtual-time-budget=2000"]
+    command = [browser, *switches, "--dump-dom", path.as_uri()]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+
+
+@pytest.mark.slow
+def test_in_a_browser_the_script_sorts_and_shows_one_model_at_a_time(browser, html, found, tmp_path):
+    def board(shown: str) -> list[str]:
+        return re.findall(r'<tr data-model="([^"]*)">', shown)
+
+    (tmp_path / "report.html").write_text(html)
+    shown = dom(browser, tmp_path / "report.html", tmp_path / "home")
+    assert 'data-ready="yes"' in shown
+    assert [len(re.findall(rf'class="look"[^>]*{state}', shown)) for state in ("", 'hidden=""')] == [4, 3]
+    escaped = {model.row.model: model.row.model.replace("&", "&amp;") for model in found}
+    assert [name.replace("&lt;", "<").replace("&gt;", ">") for name in board(shown)] == list(escaped.values())
+
+    clicks = """<script>[...document.querySelectorAll(".leaders th button")].find((b) => b.textContent === "size").click();
+      picker.value = "look-2"; picker.dispatchEvent(new Event("change"));</script>"""
+    (tmp_path / "clicked.html").write_text(html + clicks)
+    shown = dom(browser, tmp_path / "clicked.html", tmp_path / "home")
+    by_size = [escaped[m.row.model] for m in sorted(found, key=lambda m: m.row.size_bytes)]
+    assert [name.replace("&lt;", "<").replace("&gt;", ">") for name in board(shown)] == by_size
+    assert 'aria-sort="ascending"><button title="of the ONNX file"' in shown
+    assert re.findall(r'id="look-(\d)" [^>]*aria-label="[^"]*">', shown) == ["2"]
+
+
+@pytest.mark.slow
+def test_the_stages_make_the_report_from_bundles_without_torch(tmp_path):
+    tiny.project(tmp_path)
+    root = Path(__file__).parents[1]
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from pipelines import evaluate, benchmark, report;"
+        "evaluate.evaluate('perceptron'); evaluate.evaluate('mlp'); benchmark.benchmark(); report.report();"
+        "print(sorted({'torch', 'sklearn', 'mlflow'} & set(sys.modules)))"
+    )
+    command = [sys.executable, "-c", code, str(root)]
+    told = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert told.returncode == 0, told.stderr
+    assert told.stdout.splitlines()[-1] == "[]"
+    assert "trained/mlp: top-1 " in told.stdout and "On digits, " in told.stdout
+    made = {path.relative_to(tmp_path).as_posix() for path in (tmp_path / "reports").rglob("*") if path.is_file()}
+    judged = ("metrics.json", "predictions.parquet", "per_class.csv", "confusion.csv", "history.csv", "training.json")
+    figures = ("ladder", "latency", "size", "learning", "confusion.trained.mlp", "confusion.trained.perceptron")
+    assert made == {
+        *(f"reports/trained/{name}/{file}" for name in ("perceptron", "mlp") for file in judged),
+        *(f"reports/figures/{name}.svg" for name in figures),
+        *(f"reports/{file}" for file in ("benchmark.csv", "leaderboard.csv", "leaderboard.md", "report.html")),
+    }

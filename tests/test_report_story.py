@@ -1,0 +1,45 @@
+"""The headline and the sentences under it follow from the numbers, whatever the outcome."""
+
+from neocog.report import story
+from neocog.report.leaderboard import Row
+
+
+def row(name: str, top1: float, *, kind: str = "trained", year: int = 2000, ms: float = 1.0, size: int = 1000) -> Row:
+    return Row(
+        f"{kind}/{name}", kind, name, year, top1, top1 - 0.01, top1 + 0.01, 1.0, top1, 0.02,
+        params=10, macs=10, size_bytes=size, latency_ms_p50=ms, latency_ms_p95=ms, throughput_ips=1.0, train_seconds=None, epochs=None,
+    )  # fmt: skip
+
+
+def told(*rows: Row) -> str:
+    words = " ".join(story.standfirst(rows, images=10_000, classes=10, called=story.names(rows)))
+    return words.replace("\u202f", " ")
+
+
+def test_the_headline_names_the_best_model():
+    rows = [row("resnet", 0.931), row("mlp", 0.88)]
+    words = story.headline(rows, data="Fashion-MNIST", called=story.names(rows))
+    assert words.replace("\u202f", " ") == "On Fashion-MNIST, resnet is right 93.1 % of the time"
+
+
+def test_the_sentences_name_who_is_close_and_cheap():
+    best = row("resnet", 0.93, ms=2.0, size=400_000, year=2015)
+    cheap = row("lenet", 0.92, ms=0.2, size=40_000, year=1998)
+    words = told(best, cheap, row("perceptron", 0.8, ms=0.01, size=100, year=1958))
+    assert "The best of 3 models, on 10,000 test images of 10 classes" in words
+    assert "At 1.0 points less, lenet answers 10 times as fast (0.200 ms an image) and takes 10 % of the space" in words
+    assert "From perceptron (1958) to resnet (2015) is a climb of 13.0 points." in words
+
+
+def test_the_sentences_of_other_outcomes():
+    best = row("resnet", 0.93, ms=2.0, size=400_000)
+    assert "Nothing comes within 2.0 points: mlp, the next, is 5.0 points behind." in told(best, row("mlp", 0.88))
+    apart = told(best, row("fast", 0.93, ms=1.0, size=900_000), row("small", 0.92, ms=3.0, size=4_000))
+    assert "Just as accurate, fast answers 2.0 times as fast" in apart and "small takes 1.0 % of the space" in apart
+    assert "No model within 2.0 points of it is clearly faster" in told(best, row("slow", 0.92, ms=5.0, size=900_000))
+    assert "The only model judged so far" in told(best) and "climb" not in told(best)
+
+
+def test_models_of_one_name_are_told_apart_by_kind():
+    rows = [row("resnet", 0.9), row("resnet", 0.91, kind="tuned"), row("lenet", 0.8)]
+    assert list(story.names(rows).values()) == ["resnet (trained)", "resnet (tuned)", "lenet"]

@@ -1,0 +1,138 @@
+"""Kill a training at any moment, give the same command again: it continues and ends with the bits of one that was never killed."""
+
+import hashlib
+import random
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from neocog import architectures
+from neocog.bundle import read
+from neocog.training import checkpoint
+from neocog.training.fit import fit
+from neocog.training.recipe import Recipe
+
+TRAIN = [sys.executable, "-m", "pipelines.train", "lenet"]
+
+
+def digest(folder: Path) -> str:
+    return read.digest(folder)
+
+
+def prepared_project(project: Path, *, epochs: int = 8) -> Path:
+    """Digits, 8 epochs of LeNet with everything random switched on: dropout is the only thing LeNet lacks."""
+    text = (project / "params.yaml").read_text()
+    text = (
+        text.replace("epochs: 6", f"epochs: {epochs}").replace("cutout: 0", "cutout: 2").replace("ema: 0.0", "ema: 0.9")
+    )
+    (project / "params.yaml").write_text(text.replace("threads: 0", "threads: 1"))
+    subprocess.run([sys.executable, "-m", "pipelines.prepare"], check=True, capture_output=True)
+    return project
+
+
+def epochs_done() -> int:
+    found = [checkpoint.NAME.search(path.name) for path in Path(".neocog/training").glob("lenet-*/epoch-*.ckpt")]
+    return max((int(match[1]) for match in found if match), default=0)
+
+
+def start_and_stop(by: signal.Signals, *, after_epoch: int) -> int:
+    """Start a training, send `by` a random moment after `after_epoch`, and return its exit code."""
+    process = subprocess.Popen(TRAIN, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while epochs_done() < after_epoch and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+    time.sleep(random.uniform(0, 0.1))
+    process.send_signal(by)
+    return process.wait(60)
+
+
+def runs() -> list:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{Path('mlflow.db').absolute()}")
+    [experiment] = [found for found in client.search_experiments() if found.name == "neocog"]
+    return [run for run in client.search_runs([experiment.experiment_id]) if run.info.run_name == "train@lenet"]
+
+
+@pytest.mark.slow
+def test_killed_by_every_means_it_ends_with_the_bits_of_one_never_killed_under_one_run(project):
+    prepared_project(project)
+    codes = [
+        start_and_stop(signal.SIGKILL, after_epoch=1),
+        start_and_stop(signal.SIGTERM, after_epoch=3),
+        start_and_stop(signal.SIGINT, after_epoch=5),
+    ]
+    assert codes == [-signal.SIGKILL, 128 + signal.SIGTERM, 128 + signal.SIGINT]
+    assert 5 <= epochs_done() < 8
+    subprocess.run(TRAIN, check=True)
+    interrupted = digest(Path("models/trained/lenet"))
+    history = Path("reports/trained/lenet/history.csv").read_text()
+    assert len(history.splitlines()) == 1 + 8
+    assert not list(Path(".neocog/training").glob("lenet-*")), "working checkpoints are cleared away"
+    [run] = runs()
+    assert run.info.status == "FINISHED"
+
+    subprocess.run(TRAIN, check=True)
+    assert digest(Path("models/trained/lenet")) == interrupted
+    assert Path("reports/trained/lenet/history.csv").read_text() == history
+    assert len(runs()) == 2, "a finished training begun anew is a run of its own"
+
+
+SIZES = {"widths": [4, 8], "depths": [1, 1], "units": 16}
+RECIPE = Recipe(epochs=4, batch_size=128, optimizer="adam", lr=0.003, threads=1, accelerator="cpu", ema=0.9)
+
+
+class Cut(Exception):
+    """Stands for the end of the process."""
+
+
+def train(digits, work, *, stop_after: int = 0, model: str = "vgg"):
+    """Train; with `stop_after`, end right after that epoch's checkpoint as a kill would."""
+    real = checkpoint.write
+
+    def write(target, content):
+        real(target, content)
+        if stop_after and f"epoch-{stop_after}." in target.name:
+            raise Cut
+
+    checkpoint.write = write
+    try:
+        return fit(
+            partial(architectures.build, model, channels=1, size=8, classes=10, sizes=SIZES),
+            digits,
+            RECIPE,
+            name=model,
+            work=work,
+        )
+    finally:
+        checkpoint.write = real
+
+
+def weights(fitted) -> str:
+    return hashlib.sha256(b"".join(value.numpy().tobytes() for value in fitted.model.state_dict().values())).hexdigest()
+
+
+def test_after_every_epoch_a_cut_off_training_ends_with_the_same_bits(digits, tmp_path):
+    whole = train(digits, tmp_path / "whole")
+    for epoch in range(1, RECIPE.epochs + 1):
+        with pytest.raises(Cut):
+            train(digits, tmp_path / str(epoch), stop_after=epoch)
+        resumed = train(digits, tmp_path / str(epoch))
+        assert resumed.history == whole.history
+        assert weights(resumed) == weights(whole)
+
+
+def test_without_the_recipe_a_resumed_training_is_another_one(digits, tmp_path, monkeypatch):
+    """The control: when chance depends on the process instead of on where we are, the bits differ."""
+    from neocog.training.module import Learner
+
+    whole = train(digits, tmp_path / "whole")
+    monkeypatch.setattr(Learner, "on_train_batch_start", lambda self, batch, batch_idx: None)
+    with pytest.raises(Cut):
+        train(digits, tmp_path / "cut", stop_after=2)
+    assert weights(train(digits, tmp_path / "cut")) != weights(whole)

@@ -1,0 +1,606 @@
+"""Tracking with real stores and real servers that are late, paused, killed and restarted: nothing is lost, nothing doubled.
+
+Every test here starts `mlflow` for real, on loopback.
+"""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from neocog import tracking
+from neocog.tracking.journal import FOLDER, journals
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+pytestmark = pytest.mark.slow
+
+TRAINING = """
+import sys, time
+from pathlib import Path
+from neocog import tracking
+with tracking.start("train@lenet", experiment="test", resume=Path("run.json")) as run:
+    first, last, pause = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
+    for step in range(first, last):
+        began = time.perf_counter()
+        run.metrics({"train/loss": 1 / (step + 1), "val/top1": step / 100}, step=step)
+        print(step, time.perf_counter() - began, flush=True)
+        time.sleep(pause)
+    began = time.perf_counter()
+print("end", time.perf_counter() - began, flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def schema(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fresh MLflow database: making one takes 4-10 s."""
+    from mlflow import MlflowClient
+
+    path = tmp_path_factory.mktemp("schema") / "mlflow.db"
+    MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, schema: Path) -> Path:
+    """An empty project with an empty default store, being the current folder."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    shutil.copyfile(schema, folder / "mlflow.db")
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return folder
+
+
+class Server:
+    """A real tracking server, with its own database beside the project."""
+
+    def __init__(self, folder: Path, schema: Path) -> None:
+        folder.mkdir()
+        shutil.copyfile(schema, folder / "mlflow.db")
+        with closing(socket.socket()) as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.folder = folder
+        self.uri = f"http://127.0.0.1:{self.port}"
+        self.process: subprocess.Popen | None = None
+
+    def start(self) -> None:
+        command = f"-m mlflow server --host 127.0.0.1 --port {self.port} --workers 1 --backend-store-uri"
+        store = ["sqlite:///mlflow.db", "--artifacts-destination", str(self.folder / "artifacts")]
+        quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, *command.split(), *store],
+                cwd=self.folder,
+                env={**os.environ, **quiet},
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
+            try:
+                with urllib.request.urlopen(f"{self.uri}/health", timeout=1):
+                    return
+            except OSError:
+                assert self.process.poll() is None, (self.folder / "log").read_text()
+                time.sleep(0.2)
+        pytest.fail((self.folder / "log").read_text())
+
+    def signal(self, number: int) -> None:
+        assert self.process is not None
+        os.killpg(self.process.pid, number)
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.signal(signal.SIGKILL)
+            self.process.wait()
+            self.process = None
+
+
+@pytest.fixture
+def server(tmp_path: Path, project: Path, schema: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """A server, not started yet, that the project's runs are meant for; the URI holds a password."""
+    server = Server(tmp_path / "server", schema)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri.replace("//", "//joe:s3cret-pw@"))
+    yield server
+    server.stop()
+
+
+class Relay(threading.Thread):
+    """A line to the server on which the first request to create a run gets no answer, and reaches the server `late` s later."""
+
+    def __init__(self, server: Server, *, late: float) -> None:
+        super().__init__(daemon=True)
+        self.held = 0
+        self._server = server
+        self._late = late
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.uri = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+
+    def run(self) -> None:
+        while True:
+            near, _ = self._socket.accept()
+            threading.Thread(target=self._carry, args=(near,), daemon=True).start()
+
+    def _carry(self, near: socket.socket) -> None:
+        far = socket.create_connection(("127.0.0.1", self._server.port))
+        threading.Thread(target=self._back, args=(far, near), daemon=True).start()
+        while request := near.recv(1 << 20):
+            if b"/runs/create" in request and not self.held:
+                self.held += 1
+                request += near.recv(1 << 20) if request.endswith(b"\r\n\r\n") else b""
+                near.close()
+                time.sleep(self._late)
+                far.sendall(request)
+                time.sleep(5)
+                return
+            far.sendall(request)
+        far.close()
+
+    def _back(self, far: socket.socket, near: socket.socket) -> None:
+        with suppress(OSError):
+            while answer := far.recv(1 << 20):
+                near.sendall(answer)
+
+
+def client(store: Path | str) -> "MlflowClient":
+    from mlflow import MlflowClient
+
+    uri = f"sqlite:///{store}/mlflow.db" if isinstance(store, Path) else store
+    return MlflowClient(uri, registry_uri=uri)
+
+
+def runs(store: Path | str) -> list["Run"]:
+    found = client(store)
+    experiment = found.get_experiment_by_name("test")
+    return [] if experiment is None else list(found.search_runs([experiment.experiment_id], order_by=["start_time"]))
+
+
+def steps(store: Path | str, run: "Run", name: str = "val/top1") -> list[int]:
+    return sorted(metric.step for metric in client(store).get_metric_history(run.info.run_id, name))
+
+
+def train(project: Path, first: int, last: int, pause: float = 0.0) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-c", TRAINING, str(first), str(last), str(pause)],
+        cwd=project,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def sender_of(training: subprocess.Popen) -> int:
+    import psutil
+
+    [sender] = psutil.Process(training.pid).children()
+    return sender.pid
+
+
+def until_step(training: subprocess.Popen, step: int) -> None:
+    assert training.stdout is not None
+    for line in training.stdout:
+        if line.split()[0] == str(step):
+            return
+    assert training.stderr is not None
+    pytest.fail(training.stderr.read())
+
+
+def until_sent(project: Path) -> None:
+    """Wait until MLflow has all that the one journal holds by now."""
+    [journal] = journals(project / FOLDER)
+    size, deadline = journal.size(), time.monotonic() + 60
+    while journal.sent().offset < size:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_a_run_is_all_there(project: Path) -> None:
+    (project / "report.html").write_text("<p>")
+    long = "x" * 10_000
+    with tracking.start(
+        "train@lenet", experiment="test", tags={"architecture": "lenet"}, config={"train": {"lr": 0.1, "note": long}}
+    ) as run:
+        run.params({"train.lr": 0.1, "train.note": long, "train.milestones": [3, 6]})
+        run.params({"train.lr": 0.2})
+        run.dataset(name="digits", digest="ab" * 32, source="data/prepared", context="train")
+        for step in range(3):
+            run.metrics({"val/top1": step / 10, "val/loss": [1.0, float("nan"), float("inf")][step]}, step=step)
+        run.artifact(project / "report.html", folder="reports")
+        (project / "report.html").unlink()
+        run.tags({"bundle.sha256": "0", "architecture": "lenet-5"})
+        run.tags({"bundle.sha256": "1"})
+    [found] = runs(project)
+    data = found.data
+    assert (found.info.run_name, found.info.status) == ("train@lenet", "FINISHED")
+    assert found.info.end_time >= found.info.start_time
+    assert data.params["train.lr"] == "0.1"
+    assert data.params["train.milestones"] == "[3, 6]"
+    assert 500 <= len(data.params["train.note"]) <= 6000
+    expected = {
+        "stage": "train@lenet",
+        "architecture": "lenet-5",
+        "bundle.sha256": "1",
+        "changed.train.lr": "0.2",
+        "neocog.run": run.id,
+        "mlflow.runName": "train@lenet",
+        "mlflow.source.type": "LOCAL",
+    }
+    assert {name: data.tags.get(name) for name in expected} == expected
+    assert {"mlflow.user", "mlflow.source.name"} <= set(data.tags)
+    assert steps(project, found) == [0, 1, 2]
+    losses = {metric.step: metric.value for metric in client(project).get_metric_history(found.info.run_id, "val/loss")}
+    assert losses[0] == 1.0
+    assert losses[1] != losses[1]
+    assert losses[2] > 1e300
+    [used] = found.inputs.dataset_inputs
+    assert (used.dataset.name, used.dataset.digest) == ("digits", ("ab" * 32)[:36])
+    assert json.loads(used.dataset.source) == {"uri": "data/prepared"}
+    assert [(tag.key, tag.value) for tag in used.tags] == [("mlflow.data.context", "train")]
+    assert data.metrics["system/system_memory_usage_megabytes"] > 0
+    assert 0 <= data.metrics["system/cpu_utilization_percentage"] <= 100
+    artifacts = project / "mlartifacts" / "test" / found.info.run_id / "artifacts"
+    assert (artifacts / "reports" / "report.html").read_text() == "<p>"
+    assert long in (artifacts / "params.yaml").read_text()
+    assert journals(project / FOLDER) == []
+    assert [path.name for path in (project / FOLDER).iterdir()] == ["locks"]
+
+
+def test_the_commit_is_a_tag(project: Path) -> None:
+    def git(*arguments: str) -> str:
+        identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+        return subprocess.run(["git", *identity, *arguments], check=True, capture_output=True, text=True).stdout.strip()
+
+    git("init", "-q")
+    for name in ("code.py", "dvc.lock"):
+        Path(name).write_text("1")
+    git("add", "code.py", "dvc.lock")
+    git("commit", "-qm", "one")
+    dirty = []
+    for name in ("dvc.lock", "code.py"):
+        Path(name).write_text("2")
+        with tracking.start("evaluate@lenet", experiment="test"):
+            pass
+        tags = runs(project)[-1].data.tags
+        assert tags["git.commit"] == git("rev-parse", "HEAD")
+        dirty.append(tags["git.dirty"])
+    assert dirty == ["false", "true"], "what the pipeline itself writes does not make the code another"
+
+
+def test_parts_are_children_sent_by_their_parents_sender(project: Path) -> None:
+    trial = """
+import sys
+from neocog import tracking
+with tracking.start("trial", experiment="test", parent=sys.argv[1]) as run:
+    run.metrics({"val/top1": float(sys.argv[2])})
+print(run.id)
+"""
+    with tracking.start("tune@lenet", experiment="test") as parent:
+        began = time.perf_counter()
+        with tracking.start("trial", experiment="test", parent=parent.id) as part:
+            part.metrics({"val/top1": 0.0})
+        assert time.perf_counter() - began < 0.5, "a part waits for nobody"
+        trials = [
+            subprocess.Popen([sys.executable, "-c", trial, parent.id, str(number)], cwd=project) for number in (1, 2)
+        ]
+        assert [each.wait() for each in trials] == [0, 0]
+    mother, *children = sorted(runs(project), key=lambda run: run.info.run_name != "tune@lenet")
+    assert {child.data.tags["mlflow.parentRunId"] for child in children} == {mother.info.run_id}
+    assert sorted(child.data.metrics["val/top1"] for child in children) == [0.0, 1.0, 2.0]
+    assert {run.info.status for run in runs(project)} == {"FINISHED"}
+
+
+def test_sigterm_kills_and_an_error_fails(project: Path) -> None:
+    training = train(project, 0, 1000, pause=0.05)
+    until_step(training, 3)
+    training.send_signal(signal.SIGTERM)
+    _, complaint = training.communicate(timeout=60)
+    assert training.returncode == 143
+    assert complaint == ""
+    with pytest.raises(ZeroDivisionError), tracking.start("evaluate@lenet", experiment="test"):
+        1 / 0  # noqa: B018
+    killed, failed = runs(project)
+    assert (killed.info.status, failed.info.status) == ("KILLED", "FAILED")
+    assert failed.data.tags["error"] == "ZeroDivisionError: division by zero"
+
+
+@pytest.mark.parametrize("early", [True, False], ids=["before anything is sent", "while sending"])
+def test_kill_9_and_the_same_command_again_is_one_run(project: Path, early: bool) -> None:
+    training = train(project, 0, 1000, pause=0.05)
+    until_step(training, 5)
+    if not early:
+        until_sent(project)
+    training.kill()
+    training.wait()
+    killed_at = Path("run.json").read_text()
+    again = train(project, 3, 12)
+    _, complaint = again.communicate(timeout=120)
+    assert again.returncode == 0, complaint
+    [found] = runs(project)
+    assert found.info.status == "FINISHED"
+    assert json.loads(killed_at)["run"] == found.data.tags["neocog.run"]
+    assert set(steps(project, found)) >= set(range(12))
+    assert not Path("run.json").exists()
+    after = train(project, 0, 1)
+    after.communicate(timeout=120)
+    assert len(runs(project)) == 2, "a finished run does not go on"
+
+
+def test_kill_9_of_a_run_and_its_sender_is_swept_by_the_next_start(project: Path) -> None:
+    training = train(project, 0, 1000, pause=0.05)
+    until_step(training, 5)
+    until_sent(project)
+    os.kill(sender_of(training), signal.SIGKILL)
+    training.kill()
+    training.communicate()
+    [left] = runs(project)
+    assert left.info.status == "RUNNING", "control: without a sweep it would be so for ever"
+    Path("run.json").unlink()
+    with tracking.start("evaluate@lenet", experiment="test"):
+        pass
+    swept, other = runs(project)
+    assert (swept.info.run_id, swept.info.status, other.info.status) == (left.info.run_id, "KILLED", "FINISHED")
+    assert set(steps(project, swept)) >= set(range(6))
+    assert swept.info.end_time < other.info.start_time
+    assert journals(project / FOLDER) == []
+
+
+def test_a_living_run_is_not_swept(project: Path) -> None:
+    training = train(project, 0, 1000, pause=0.05)
+    until_step(training, 5)
+    until_sent(project)
+    assert tracking.sync() == 0
+    assert runs(project)[0].info.status == "RUNNING"
+    training.send_signal(signal.SIGTERM)
+    training.communicate(timeout=60)
+
+
+def eight(project: Path, code: str = "") -> list[tuple[int, str]]:
+    """Eight processes at once on a store that is not there. Returns exit codes and error output."""
+    for path in project.glob("mlflow.db*"):
+        path.unlink()
+    program = f"""
+import sys
+from neocog import tracking
+{code}
+with tracking.start(f"evaluate@{{sys.argv[1]}}", experiment="test") as run:
+    for step in range(5):
+        run.metrics({{"test/top1": step}}, step=step)
+"""
+    command = [sys.executable, "-c", program]
+    started = [
+        subprocess.Popen([*command, str(number)], cwd=project, stderr=subprocess.PIPE, text=True) for number in range(8)
+    ]
+    return [(each.wait(), each.communicate()[1]) for each in started]
+
+
+def test_eight_first_starts_on_a_fresh_store_all_succeed(project: Path) -> None:
+    assert eight(project) == [(0, "")] * 8
+    found = runs(project)
+    assert sorted(run.info.run_name for run in found) == [f"evaluate@{number}" for number in range(8)]
+    assert [steps(project, run, "test/top1") for run in found] == [list(range(5))] * 8
+    assert {run.info.status for run in found} == {"FINISHED"}
+    assert {each.name for each in client(project).search_experiments()} == {"Default", "test"}
+
+
+def test_control_eight_first_clients_without_the_lock_fail(project: Path) -> None:
+    (project / "mlflow.db").unlink()
+    code = "from mlflow import MlflowClient; MlflowClient().search_experiments()"
+    quiet = {**os.environ, "MLFLOW_TRACKING_URI": "sqlite:///mlflow.db", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    started = [subprocess.Popen([sys.executable, "-c", code], env=quiet, stderr=subprocess.DEVNULL) for _ in range(8)]
+    assert any([each.wait() for each in started])
+
+
+@pytest.mark.parametrize("seconds", [0.1, 0.4])
+def test_kill_9_while_the_store_is_made_leaves_no_half_a_store(project: Path, seconds: float) -> None:
+    for path in project.glob("mlflow.db*"):
+        path.unlink()
+    part = project / "mlflow.db.part"
+    training = train(project, 0, 1000, pause=0.05)
+    until_step(training, 1)
+    while not (part.exists() and part.stat().st_size):
+        assert training.poll() is None
+        time.sleep(0.005)
+    time.sleep(seconds)
+    os.kill(sender_of(training), signal.SIGKILL)
+    training.kill()
+    training.communicate()
+    assert not (project / "mlflow.db").exists(), "control: it was killed while making it"
+    _, complaint = train(project, 0, 3).communicate(timeout=120)
+    assert complaint == ""
+    [found] = runs(project)
+    assert (found.info.status, set(steps(project, found)) >= {0, 1, 2}) == ("FINISHED", True)
+
+
+def test_a_cleaned_up_project_still_gets_the_rest_of_the_run(project: Path) -> None:
+    with tracking.start("train@lenet", experiment="test") as run:
+        run.metrics({"val/top1": 0.0}, step=0)
+        until_sent(project)
+        shutil.rmtree(project / ".neocog")
+        time.sleep(1)
+        run.metrics({"val/top1": 0.1}, step=1)
+    [found] = runs(project)
+    assert (found.info.status, steps(project, found)) == ("FINISHED", [0, 1])
+
+
+def test_unreachable_at_first_and_sent_later_with_no_secret_anywhere(project: Path, server: Server) -> None:
+    (project / "figure.svg").write_text("<svg/>")
+    training = """
+from pathlib import Path
+from neocog import tracking
+import os
+uri = os.environ["MLFLOW_TRACKING_URI"]
+with tracking.start("train@lenet", experiment="test", config={"uri": uri}, tags={"from": uri}) as run:
+    run.params({"uri": uri, "password": "s3cret-pw"})
+    run.artifact(Path("figure.svg"))
+    for step in range(5):
+        run.metrics({"val/top1": step}, step=step)
+    print("x", flush=True)
+    raise ValueError(f"cannot reach {uri}")
+"""
+    began = time.perf_counter()
+    done = subprocess.run([sys.executable, "-c", training], cwd=project, capture_output=True, text=True, check=False)
+    assert time.perf_counter() - began < 15
+    assert done.returncode == 1
+    said = [line for line in done.stderr.splitlines() if line.startswith("neocog: tracking:")]
+    assert len(said) == 1
+    assert f"{server.uri} does not answer" in said[0]
+    written = {path: path.read_bytes() for path in project.rglob("*") if path.is_file()}
+    assert any(b"does not" not in content and b"val/top1" in content for content in written.values())
+    assert [path for path, content in written.items() if b"s3cret" in content] == []
+    assert "s3cret" not in "".join(said) + done.stdout
+    assert tracking.sync() == 1, "control: as long as nobody answers it is left"
+    server.start()
+    assert tracking.sync() == 0
+    [found] = runs(server.uri)
+    assert (found.info.status, steps(server.uri, found)) == ("FAILED", list(range(5)))
+    assert found.data.tags["error"] == f"ValueError: cannot reach {server.uri.replace('//', '//***@')}"
+    assert found.data.params == {"uri": server.uri.replace("//", "//***@"), "password": "***"}
+    names = {path.name for path in (server.folder / "artifacts").rglob("*") if path.is_file()}
+    assert names == {"figure.svg", "params.yaml"}
+    everywhere = [path for root in (project, server.folder) for path in root.rglob("*") if path.is_file()]
+    assert [path for path in everywhere if b"s3cret" in path.read_bytes()] == []
+
+
+def test_a_paused_server_stops_nobody_and_doubles_nothing(project: Path, server: Server) -> None:
+    server.start()
+    server.signal(signal.SIGSTOP)
+    training = train(project, 0, 40, pause=0.5)
+    output, complaint = training.communicate(timeout=120)
+    assert training.returncode == 0
+    calls = [float(line.split()[1]) for line in output.splitlines()]
+    assert max(calls[:-1]) < 0.1, "seconds in metrics()"
+    assert calls[-1] < 12, "seconds at the end"
+    assert complaint.count("\n") == 1
+    assert "does not answer" in complaint
+    server.signal(signal.SIGCONT)
+    assert tracking.sync() == 0
+    [found] = runs(server.uri)
+    assert (found.info.status, steps(server.uri, found)) == ("FINISHED", list(range(40)))
+
+
+def test_a_server_paused_in_the_middle_loses_nothing(project: Path, server: Server) -> None:
+    server.start()
+    training = train(project, 0, 50, pause=0.25)
+    until_step(training, 5)
+    until_sent(project)
+    server.signal(signal.SIGSTOP)
+    until_step(training, 20)
+    server.signal(signal.SIGCONT)
+    output, _ = training.communicate(timeout=180)
+    assert max(float(line.split()[1]) for line in output.splitlines()[:-1]) < 0.1
+    [found] = runs(server.uri)
+    assert (found.info.status, steps(server.uri, found)) == ("FINISHED", list(range(50)))
+    assert journals(project / FOLDER) == []
+
+
+def test_a_server_killed_and_restarted_in_the_middle_loses_nothing(project: Path, server: Server) -> None:
+    server.start()
+    training = train(project, 0, 100, pause=0.25)
+    until_step(training, 5)
+    until_sent(project)
+    server.stop()
+    until_step(training, 20)
+    server.start()
+    _, complaint = training.communicate(timeout=180)
+    assert complaint.count("\n") == 1
+    assert tracking.sync() == 0
+    [found] = runs(server.uri)
+    assert (found.info.status, steps(server.uri, found)) == ("FINISHED", list(range(100)))
+
+
+def test_control_a_caller_that_talks_to_the_server_itself_is_stopped(project: Path, server: Server) -> None:
+    server.start()
+    direct = """
+import os, sys
+os.environ |= {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "3"}
+from mlflow import MlflowClient
+client = MlflowClient()
+run = client.create_run(client.create_experiment("test")).info.run_id
+print("ready", flush=True)
+sys.stdin.readline()
+client.log_metric(run, "val/top1", 0.5)
+"""
+    training = subprocess.Popen(
+        [sys.executable, "-c", direct],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert training.stdout is not None
+    assert training.stdout.readline().strip() == "ready"
+    server.signal(signal.SIGSTOP)
+    training.communicate("go\n", timeout=60)
+    assert training.returncode == 1
+    server.signal(signal.SIGCONT)
+
+
+@pytest.mark.parametrize("late", [0.0, 4.0], ids=["lost answer", "late request"])
+def test_a_run_whose_creation_was_not_answered_is_one_run(
+    project: Path, server: Server, late: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.start()
+    relay = Relay(server, late=late)
+    relay.start()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", relay.uri)
+    training = train(project, 0, 60, pause=0.25)
+    training.communicate(timeout=120)
+    assert relay.held == 1
+    assert tracking.sync() == 0
+    [found] = runs(server.uri)
+    assert (found.info.status, steps(server.uri, found)) == ("FINISHED", list(range(60)))
+    experiment = client(server.uri).get_experiment_by_name("test")
+    assert experiment is not None
+    binned = client(server.uri).search_runs([experiment.experiment_id], run_view_type=2)
+    assert len(binned) == (1 if late else 0), "control: without tidying up, the late request would be a second run"
+
+
+def test_a_store_that_was_emptied_gets_the_whole_run_again(project: Path, schema: Path, server: Server) -> None:
+    server.start()
+    training = train(project, 0, 60, pause=0.25)
+    until_step(training, 5)
+    until_sent(project)
+    server.stop()
+    shutil.copyfile(schema, server.folder / "mlflow.db")
+    server.start()
+    training.communicate(timeout=180)
+    assert tracking.sync() == 0
+    [found] = runs(server.uri)
+    assert (found.info.status, steps(server.uri, found)) == ("FINISHED", list(range(60)))
+
+
+def test_sending_again_doubles_nothing(project: Path) -> None:
+    training = train(project, 0, 1000, pause=0.05)
+    until_step(training, 5)
+    until_sent(project)
+    [journal] = journals(project / FOLDER)
+    before = [event for event, _ in journal.events()]
+    training.kill()
+    training.communicate()
+    assert tracking.sync() == 0
+    assert not journal.size()
+    for event in before:  # the journal is back, and nobody knows how far it was sent
+        journal.append(**event)
+    journal.append(begin={**before[0]["begin"], "resumed": True})
+    assert tracking.sync() == 0
+    [found] = runs(project)
+    logged = steps(project, found)
+    assert logged == sorted(set(logged))
+    assert len(logged) >= 6
