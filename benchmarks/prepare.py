@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from neocog.data.decode_all import decode_all
+from neocog.data.sources.decode_all import decode_all
 
 SHAPES = ((500, 333), (1600, 1067))
 SIZE = 64

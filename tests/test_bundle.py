@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -12,44 +14,52 @@ import torch
 from neocog import architectures
 from neocog.bundle import onnx as graphs
 from neocog.bundle import parity, read, rebuild, write
+from neocog.data import prepared
 from neocog.errors import UserError
 
 NAMES = architectures.names()
 
 
 def make(folder, name="lenet", *, channels=1, size=8, classes=10, model=None):
+    """A bundle of `name` with random weights, the network, and 64 images."""
     torch.manual_seed(0)
     model = model or architectures.build(name, channels=channels, size=size, classes=classes)
     for parameter in model.parameters():  # a perceptron begins at 0, where every answer agrees
         torch.nn.init.normal_(parameter, std=0.1)
-    images = np.random.default_rng(0).integers(0, 256, (64, size, size, channels), dtype=np.uint8)
-    bundle = write.write(
-        folder,
-        model.eval(),
-        kind="trained",
-        name=name,
-        architecture=name,
-        year=architectures.card(name).year,
-        task="classification",
-        classes=tuple(f"class {i}" for i in range(classes)),
-        size=size,
-        mean=(0.3,) * channels,
-        std=(0.2,) * channels,
-        build={"sizes": {}},
-        provenance={"data_digest": "d"},
-        images=images,
+    images = np.random.default_rng(0).integers(0, 256, (96, size, size, channels), dtype=np.uint8)
+    samples = prepared.Samples(
+        rows=np.arange(96),
+        labels=np.arange(96) % classes,
+        splits=["train"] * 16 + ["val"] * 64 + ["test"] * 16,
+        sha256=[f"{row:064x}" for row in range(96)],
+        sources=[str(row) for row in range(96)],
     )
-    return bundle, model, images
+    names = [f"class {label}" for label in range(classes)]
+    with tempfile.TemporaryDirectory() as temporary:
+        data = prepared.write(
+            Path(temporary) / "prepared", name="noise", classes=names, images=images, samples=samples, source_digest=""
+        )
+        bundle = write.write(
+            folder,
+            model.eval(),
+            data,
+            kind="trained",
+            name=name,
+            architecture=name,
+            sizes={},
+            provenance={"data_digest": data.digest},
+        )
+    return bundle, graphs.Deployed(model, mean=data.mean, std=data.std).eval(), images[16:80]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_graph_network_and_rebuilt_network_agree(name, tmp_path):
-    bundle, _, images = make(tmp_path / name, name, channels=3, size=28)
+    bundle, deployed, images = make(tmp_path / name, name, channels=3, size=28)
     assert sorted(path.name for path in bundle.folder.iterdir()) == ["bundle.json", "model.onnx", "weights.safetensors"]
     [logits] = bundle.session(threads=1).run(["logits"], {"images": images})
-    again = graphs.Deployed(rebuild.rebuild(read.read(bundle.folder)), mean=(0.3,) * 3, std=(0.2,) * 3).eval()
+    deployed.model = rebuild.rebuild(read.read(bundle.folder))
     with torch.inference_mode():
-        np.testing.assert_allclose(again(torch.from_numpy(images)).numpy(), logits, rtol=1e-3, atol=1e-3)
+        np.testing.assert_allclose(deployed(torch.from_numpy(images)).numpy(), logits, rtol=1e-3, atol=1e-3)
     assert bundle.session(threads=1).run(["logits"], {"images": images[:1]})[0].shape == (1, 10), "any batch size"
     assert bundle.card["parity"]["top1_agreement"] == 1.0
     assert bundle.card["parity"]["images"] == 64
@@ -86,15 +96,12 @@ def test_a_graph_that_differs_is_refused_and_what_was_there_stays(tmp_path):
 
 
 def test_a_graph_with_nan_is_refused(tmp_path):
-    model = architectures.build("mlp", channels=1, size=8, classes=10)
-
     class Broken(torch.nn.Module):
         def forward(self, images):
             return images.flatten(1)[:, :10] * float("nan")
 
     with pytest.raises(parity.ParityError):
         make(tmp_path / "mlp", model=Broken())
-    assert model is not None
 
 
 @pytest.mark.parametrize("damage", ["missing", "truncated card", "newer", "pickle"])

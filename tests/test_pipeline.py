@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -167,3 +168,43 @@ def test_a_typo_in_any_block_stops_the_pipeline_before_anything_is_trained(clone
     assert ended.returncode != 0
     assert "architectures.resnet.wdiths" in ended.stderr and "did you mean 'widths'?" in ended.stderr
     assert len(runs(clone)) == before
+
+
+@pytest.mark.slow
+def test_a_killed_pipeline_leaves_no_training_behind_and_continues(clone):
+    params = (clone / "params.yaml").read_text()
+    (clone / "params.yaml").write_text(params.replace("margin: 1.0", "margin: 3.0\n    epochs: 60"))
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+
+    def working() -> list[Path]:
+        return list((clone / ".neocog/training").glob("perceptron-*/epoch-*.ckpt"))
+
+    def trainers() -> bytes:
+        return subprocess.run(["pgrep", "-f", "pipelines.train perceptron"], capture_output=True, check=False).stdout
+
+    started = subprocess.Popen(["dvc", "repro", "train@perceptron"], cwd=clone, env={**os.environ, "PATH": path})
+    try:
+        assert wait_for(working, seconds=120), "training has begun"
+    finally:
+        started.kill()
+        started.wait()
+    assert wait_for(lambda: not trainers(), seconds=20), "the stage ends with its dvc"
+    assert working(), "what was trained is kept"
+    lock = clone / ".dvc/tmp/rwlock"
+    if lock.exists() and not lock.stat().st_size:  # as `make repro` does
+        lock.unlink()
+    said = run(clone, "dvc", "repro", "train@perceptron")
+    (clone / "params.yaml").write_text(params)
+    assert "continues after epoch" in said
+    trained = [run for run in runs(clone) if run.data.params.get("perceptron.margin") == "3.0"]
+    assert [run.info.status for run in trained] == ["FINISHED"], "one run, the same one"
+
+
+def wait_for(condition, *, seconds: float) -> bool:
+    """Whether `condition()` comes true within `seconds`."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return False

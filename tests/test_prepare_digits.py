@@ -8,7 +8,7 @@ import pytest
 from pictures import content
 
 from neocog.data.prepare import prepare, summary
-from neocog.data.sources import digits
+from neocog.data.sources.digits import digits
 
 
 def test_digits_are_those_of_scikit_learn() -> None:

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from neocog.data import fashion_mnist as fm
 from neocog.data.prepare import prepare
+from neocog.data.sources import fashion_mnist as fm
 from neocog.errors import UserError
 
 REAL = [folder for folder in (Path("data/raw"), Path("data/raw/fashion-mnist"), fm.DEBIAN) if folder.is_dir()]

@@ -9,7 +9,7 @@ import pytest
 from pictures import picture, save
 from PIL import Image
 
-from neocog.data.decode import Decoded, decode
+from neocog.data.sources.decode import Decoded, decode
 
 
 def read(path: Path, *, size: int = 16, channels: int = 3, resize: str = "crop", cap: int = 1_000_000) -> Decoded:

@@ -105,6 +105,45 @@ def test_a_run_ends_as_its_block_ends(unreachable: Path, leave: BaseException | 
     assert last["tags"] == ({"error": "ValueError: too bad"} if status == "FAILED" else {})
 
 
+def test_ctrl_c_that_lightning_turned_into_an_exit_is_still_ctrl_c(unreachable: Path) -> None:
+    with pytest.raises(SystemExit), tracking.start("train@lenet", experiment="test"):
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            sys.exit(1)
+    assert [event["end"] for event in events(unreachable) if "end" in event] == ["KILLED"]
+
+
+def test_the_end_does_not_wait_for_a_worker_that_lives_on(unreachable: Path) -> None:
+    with tracking.start("train@lenet", experiment="test"):
+        time.sleep(0.5)
+        if (worker := os.fork()) == 0:
+            time.sleep(30)
+            os._exit(0)
+        began = time.perf_counter()
+    assert time.perf_counter() - began < 4
+    os.kill(worker, signal.SIGKILL)
+    os.waitpid(worker, 0)
+
+
+def test_the_sender_of_a_killed_run_leaves_soon(unreachable: Path) -> None:
+    code = """
+import time
+from neocog import tracking
+with tracking.start("train@lenet", experiment="test"):
+    print("started", flush=True)
+    time.sleep(60)
+"""
+    child = python(code, cwd=unreachable, stderr=subprocess.PIPE)
+    assert child.stdout is not None
+    child.stdout.readline()
+    child.kill()
+    began = time.perf_counter()
+    child.communicate(timeout=30)  # the sender holds the error output open as long as it lives
+    assert time.perf_counter() - began < 10
+    assert len(journals(unreachable / FOLDER)) == 1
+
+
 def test_sigterm_ends_the_block_and_a_forked_worker_keeps_the_usual_one(unreachable: Path) -> None:
     code = """
 import multiprocessing, os, time

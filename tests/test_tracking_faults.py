@@ -404,7 +404,7 @@ def test_control_eight_first_clients_without_the_lock_fail(project: Path) -> Non
     code = "from mlflow import MlflowClient; MlflowClient().search_experiments()"
     quiet = {**os.environ, "MLFLOW_TRACKING_URI": "sqlite:///mlflow.db", "MLFLOW_DISABLE_TELEMETRY": "true"}
     started = [subprocess.Popen([sys.executable, "-c", code], env=quiet, stderr=subprocess.DEVNULL) for _ in range(8)]
-    assert any([each.wait() for each in started])
+    assert {each.wait() for each in started} != {0}
 
 
 @pytest.mark.parametrize("seconds", [0.1, 0.4])
@@ -481,7 +481,7 @@ with tracking.start("train@lenet", experiment="test", config={"uri": uri}, tags=
 def test_a_paused_server_stops_nobody_and_doubles_nothing(project: Path, server: Server) -> None:
     server.start()
     server.signal(signal.SIGSTOP)
-    training = train(project, 0, 40, pause=0.5)
+    training = train(project, 0, 26, pause=0.5)
     output, complaint = training.communicate(timeout=120)
     assert training.returncode == 0
     calls = [float(line.split()[1]) for line in output.splitlines()]
@@ -492,7 +492,7 @@ def test_a_paused_server_stops_nobody_and_doubles_nothing(project: Path, server:
     server.signal(signal.SIGCONT)
     assert tracking.sync() == 0
     [found] = runs(server.uri)
-    assert (found.info.status, steps(server.uri, found)) == ("FINISHED", list(range(40)))
+    assert (found.info.status, steps(server.uri, found)) == ("FINISHED", list(range(26)))
 
 
 def test_a_server_paused_in_the_middle_loses_nothing(project: Path, server: Server) -> None:
@@ -512,7 +512,7 @@ def test_a_server_paused_in_the_middle_loses_nothing(project: Path, server: Serv
 
 def test_a_server_killed_and_restarted_in_the_middle_loses_nothing(project: Path, server: Server) -> None:
     server.start()
-    training = train(project, 0, 100, pause=0.25)
+    training = train(project, 0, 90, pause=0.25)
     until_step(training, 5)
     until_sent(project)
     server.stop()
@@ -522,7 +522,7 @@ def test_a_server_killed_and_restarted_in_the_middle_loses_nothing(project: Path
     assert complaint.count("\n") == 1
     assert tracking.sync() == 0
     [found] = runs(server.uri)
-    assert (found.info.status, steps(server.uri, found)) == ("FINISHED", list(range(100)))
+    assert (found.info.status, steps(server.uri, found)) == ("FINISHED", list(range(90)))
 
 
 def test_control_a_caller_that_talks_to_the_server_itself_is_stopped(project: Path, server: Server) -> None:
@@ -560,12 +560,12 @@ def test_a_run_whose_creation_was_not_answered_is_one_run(
     relay = Relay(server, late=late)
     relay.start()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", relay.uri)
-    training = train(project, 0, 60, pause=0.25)
+    training = train(project, 0, 40, pause=0.25)
     training.communicate(timeout=120)
     assert relay.held == 1
     assert tracking.sync() == 0
     [found] = runs(server.uri)
-    assert (found.info.status, steps(server.uri, found)) == ("FINISHED", list(range(60)))
+    assert (found.info.status, steps(server.uri, found)) == ("FINISHED", list(range(40)))
     experiment = client(server.uri).get_experiment_by_name("test")
     assert experiment is not None
     binned = client(server.uri).search_runs([experiment.experiment_id], run_view_type=2)

@@ -13,8 +13,9 @@ from onnx import TensorProto, helper, numpy_helper
 from safetensors.numpy import save_file
 
 from neocog.bundle.read import Bundle, read
-from neocog.data import prepared, sources
+from neocog.data import prepared
 from neocog.data.prepared import Prepared
+from neocog.data.sources.digits import digits as all_digits
 from neocog.evaluation import complexity, latency, predictions
 from neocog.evaluation.headlines import headlines
 
@@ -23,7 +24,7 @@ RATE = 0.1
 
 def digits(folder: Path, *, classes: Sequence[str] | None = None) -> Prepared:
     """scikit-learn's digits as a prepared data set, or only the first of them under other names."""
-    source = sources.digits()
+    source = all_digits()
     names = tuple(classes or source.classes)
     rows = np.flatnonzero(source.labels < len(names))
     splits = ["test" if i % 5 == 0 else "val" if i % 5 == 1 else "train" for i in range(len(rows))]

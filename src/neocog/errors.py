@@ -8,6 +8,9 @@
 | 4 | training diverged (NaN or Inf): the last finite checkpoint is kept |
 """
 
+import ctypes
+import os
+import signal
 import sys
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
@@ -50,6 +53,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 def run(main: Callable[[], object]) -> None:
     """Call `main` and leave the process as the table above says, without a stack trace for what the user can act on."""
+    _end_with_dvc()
     try:
         main()
     except NeocogError as error:
@@ -58,3 +62,10 @@ def run(main: Callable[[], object]) -> None:
     except KeyboardInterrupt:
         print("neocog: interrupted; the same command continues where it stopped", file=sys.stderr)
         sys.exit(130)
+
+
+def _end_with_dvc() -> None:
+    """As a DVC stage on Linux, get SIGTERM when DVC dies, so that a killed `dvc repro` leaves no training behind."""
+    if "DVC_STAGE" in os.environ and sys.platform == "linux":
+        PR_SET_PDEATHSIG = 1
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

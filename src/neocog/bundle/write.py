@@ -6,41 +6,39 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from neocog import architectures
 from neocog.bundle import onnx, parity
 from neocog.bundle.read import CARD, FORMAT, GRAPH, WEIGHTS, Bundle, read
+from neocog.data.prepared import Prepared
+
+PARITY_IMAGES = 1024
 
 
 def write(
     folder: Path,
     model: nn.Module,
+    data: Prepared,
     *,
     kind: str,
     name: str,
     architecture: str,
-    year: int,
-    task: str,
-    classes: tuple[str, ...],
-    size: int,
-    mean: tuple[float, ...],
-    std: tuple[float, ...],
-    build: Mapping[str, Any],
+    sizes: Mapping[str, Any],
     provenance: Mapping[str, Any],
-    images: np.ndarray,
 ) -> Bundle:
-    """Make the bundle of `model` in `folder`, replacing what was there.
+    """Make the bundle of `model`, trained on `data`, in `folder`, replacing what was there.
 
-    `images` uint8 [N, H, W, C] are what the graph must agree with PyTorch on. `build` says how to build the network again. `mean` and `std`
-    are in the pixel scale 0..1. Raises ParityError, and leaves `folder` as it was, when graph and network differ.
+    `sizes` are the keywords with which `architecture` is built again. Raises ParityError, and leaves `folder` as it
+    was, when graph and network differ on the first images of the val split.
     """
+    images = data.split("val").images[:PARITY_IMAGES]
     temporary = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     try:
-        deployed = onnx.Deployed(model, mean=mean, std=std).eval()
+        deployed = onnx.Deployed(model, mean=data.mean, std=data.std).eval()
         onnx.export(deployed, temporary / GRAPH, images=images)
         agreement = parity.check(deployed, temporary / GRAPH, images)
         save_file(tensors(model), temporary / WEIGHTS)
@@ -50,17 +48,17 @@ def write(
             "kind": kind,
             "name": name,
             "architecture": architecture,
-            "year": year,
-            "task": task,
-            "classes": list(classes),
-            "input": {"channels": images.shape[-1], "size": size},
+            "year": architectures.card(architecture).year,
+            "task": data.task,
+            "classes": list(data.classes),
+            "input": {"channels": data.channels, "size": data.size},
             "preprocessing": {
                 "scale": "pixel / 255",
-                "mean": list(mean),
-                "std": list(std),
+                "mean": list(data.mean),
+                "std": list(data.std),
                 "layout": "uint8 [N, H, W, C]",
             },
-            "build": {**build, "buffers": [key for key, _ in model.named_buffers()]},
+            "build": {"sizes": dict(sizes), "buffers": [key for key, _ in model.named_buffers()]},
             "parity": agreement,
             "provenance": dict(provenance),
         }

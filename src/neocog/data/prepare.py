@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from neocog.data import gate
-from neocog.data.fashion_mnist import fashion_mnist
-from neocog.data.folder import folder
-from neocog.data.groups import Groups, read_groups
 from neocog.data.prepared import SPLITS, Prepared, Samples, write
-from neocog.data.sources import NAMES, Source, digits
+from neocog.data.sources.digits import digits
+from neocog.data.sources.fashion_mnist import fashion_mnist
+from neocog.data.sources.folder import folder
+from neocog.data.sources.groups import Groups, read_groups
+from neocog.data.sources.source import NAMES, Source
 from neocog.data.splits import assign
 from neocog.errors import NeocogError, UserError, nearest
 

@@ -253,10 +253,13 @@ def _sigterm_raises() -> Iterator[None]:
 
 
 def _ending(raised: BaseException) -> str:
-    if isinstance(raised, SystemExit):
-        codes = {None: "FINISHED", 0: "FINISHED", 128 + signal.SIGTERM: "KILLED", 128 + signal.SIGINT: "KILLED"}
-        return codes.get(raised.code, "FAILED")  # type: ignore[arg-type]
-    return "FAILED" if isinstance(raised, Exception) else "KILLED"
+    if isinstance(raised, Exception):
+        return "FAILED"
+    signals = (128 + signal.SIGTERM, 128 + signal.SIGINT)
+    interrupted = isinstance(raised.__context__, KeyboardInterrupt)  # Lightning turns Ctrl-C into sys.exit(1)
+    if not isinstance(raised, SystemExit) or raised.code in signals or interrupted:
+        return "KILLED"
+    return "FINISHED" if not raised.code else "FAILED"
 
 
 def _unwritable(error: OSError) -> NeocogError:

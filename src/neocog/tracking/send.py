@@ -55,7 +55,7 @@ class Sender:
         others = self.sweep(but=run)
         failures = looks = 0
         while True:
-            over = self._over()
+            over = self._over(own)
             if over and not stop.is_set():
                 stop.set()
                 sampling.join(timeout=2.0)
@@ -76,10 +76,10 @@ class Sender:
                     return LEFT
                 time.sleep(1.0)
             elif failures:
-                self._wait(min(LONGEST_PAUSE, 2.0**failures))
+                self._wait(own, min(LONGEST_PAUSE, 2.0**failures))
             else:
                 next(others, None)
-                self._wait(PAUSE)
+                self._wait(own, PAUSE)
         until = time.monotonic() + SWEEPING
         while time.monotonic() < until and next(others, None):
             pass
@@ -157,16 +157,16 @@ class Sender:
         sent = [self._attend(journal) or journal.written() for journal in parts]
         return all(sent)
 
-    def _over(self) -> bool:
-        """Whether the caller has closed the pipe, or is dead: a fork of it may hold the pipe open."""
+    def _over(self, own: Journal) -> bool:
+        """Whether the caller is done with its run, or dead. It closes its end of the pipe; a fork may hold that open."""
         if os.getppid() != self._parent:
             os.dup2(self._nowhere, self._stderr)  # whoever reads the caller's output need not wait for us
             return True
-        return bool(select.select([0], [], [], 0)[0])
+        return bool(select.select([0], [], [], 0)[0]) or not own.written()
 
-    def _wait(self, seconds: float) -> None:
+    def _wait(self, own: Journal, seconds: float) -> None:
         deadline = time.monotonic() + seconds
-        while not self._over() and time.monotonic() < deadline:
+        while not self._over(own) and time.monotonic() < deadline:
             select.select([0], [], [], min(0.5, seconds))
 
     def _sample(self, journal: Journal, stop: threading.Event) -> None:

@@ -181,6 +181,7 @@ class Store:
                     metrics=[each for each in part if isinstance(each, Metric)],
                     params=[each for each in part if isinstance(each, Param)],
                     tags=[each for each in part if isinstance(each, RunTag)],
+                    synchronous=True,
                 )
         except MlflowException as error:
             if error.error_code not in _REFUSED:

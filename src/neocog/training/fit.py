@@ -66,7 +66,7 @@ def fit(
     Raises OutOfMemory (exit 3), Diverged (exit 4), Busy when another process trains in `work`.
     """
     _quiet()
-    torch.set_num_threads(recipe.threads or os.cpu_count() or 1)
+    torch.set_num_threads(recipe.threads or max(1, (os.cpu_count() or 1) // _processes(recipe)))
     _check(data, recipe)
     work.mkdir(parents=True, exist_ok=True)
     with _lock(work / "lock", name):
@@ -156,6 +156,11 @@ def _trainer(recipe: Recipe, callbacks: list[pl.Callback], work: Path) -> pl.Tra
         enable_model_summary=False,
         num_sanity_val_steps=0,
     )
+
+
+def _processes(recipe: Recipe) -> int:
+    """How many processes of this training share this machine's cores."""
+    return recipe.devices if isinstance(recipe.devices, int) else 1
 
 
 def _finished(path: Path) -> bool:

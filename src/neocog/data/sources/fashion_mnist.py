@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from neocog.data.sources import Source, packed
+from neocog.data.sources.source import Source, packed
 from neocog.errors import UserError
 
 CLASSES = (

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from neocog.data.decode_all import decode_all
 from neocog.data.gate import check_present
-from neocog.data.listing import list_images, spelt
 from neocog.data.progress import watched
-from neocog.data.sources import Source
+from neocog.data.sources.decode_all import decode_all
+from neocog.data.sources.listing import list_images, spelt
+from neocog.data.sources.source import Source
 
 SIZE = 64  # pixels, where data.size says nothing
 

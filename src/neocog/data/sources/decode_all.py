@@ -15,8 +15,8 @@ from types import ModuleType
 
 from PIL import Image
 
-from neocog.data.decode import Decoded, decode
-from neocog.data.listing import spelt
+from neocog.data.sources.decode import Decoded, decode
+from neocog.data.sources.listing import spelt
 from neocog.errors import NeocogError
 
 _CHUNK_BYTES = 1 << 22  # of decoded rows that travel between processes at a time
