@@ -19,10 +19,10 @@ def report() -> None:
     settings = params.for_stage("report")
     data = prepared.read("data/prepared")
     bundles = [read.read(Path("models/trained") / name) for name in settings.architectures]
-    found = models.gather(bundles, data, reports=REPORTS)
     with tracking.start(
         "report", experiment=settings.tracking.experiment, tags={"data.digest": data.digest}, config=settings.resolved()
     ) as log:
+        found = models.gather(bundles, data, reports=REPORTS)
         rows = [model.row for model in found]
         called = story.names(rows)
         drawn = drawings.draw(found, called=called)

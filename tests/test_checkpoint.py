@@ -29,6 +29,7 @@ def test_a_spoilt_checkpoint_is_passed_over_for_the_one_before(tmp_path):
     assert not list(tmp_path.glob("*.tmp")), "leftovers do not pile up"
 
 
+@pytest.mark.slow
 def test_kills_while_checkpoints_are_written_leave_one_that_loads(tmp_path):
     script = (
         "import sys, torch; from pathlib import Path; from neocog.training.checkpoint import AtomicCheckpointIO\n"

@@ -2,7 +2,6 @@
 
 import os
 import re
-import socket
 from urllib.parse import unquote, urlsplit
 
 DEFAULT = "sqlite:///mlflow.db"
@@ -82,6 +81,7 @@ def knock(where: str, *, seconds: float) -> None:
     parts = urlsplit(where)
     if parts.scheme not in ("http", "https") or parts.hostname is None:
         return
+    import socket
     from urllib.request import getproxies, proxy_bypass
 
     if parts.scheme not in getproxies() or proxy_bypass(parts.hostname):

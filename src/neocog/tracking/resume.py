@@ -1,8 +1,8 @@
 """Which run goes on: the one its resume file names, unless it has finished, is at work or is kept elsewhere."""
 
 import json
+import os
 import time
-import uuid
 from pathlib import Path
 
 from neocog.tracking.journal import WRITER, Journal, write_atomically
@@ -19,7 +19,7 @@ def open_journal(folder: Path, begin: dict, file: Path | None) -> tuple[Journal,
             if journal.ended() != "FINISHED":
                 return journal, {**begin, "run": journal.run, "begun": named["begun"], "resumed": True}
             journal.unlock(WRITER)
-    journal = Journal(folder, uuid.uuid4().hex)
+    journal = Journal(folder, os.urandom(16).hex())
     journal.lock(WRITER)
     begin = {**begin, "run": journal.run, "begun": int(time.time() * 1000), "resumed": False}
     if file is not None:

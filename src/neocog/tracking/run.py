@@ -208,25 +208,17 @@ def _sender(root: Path, run: str = "") -> subprocess.Popen | None:
     A process, not a thread: importing mlflow holds the interpreter for 2-4 s, while the caller imports libraries of its
     own, forks workers and is measured.
     """
+    arguments = [str(Path(__file__).parents[2]), *([run, str(Path.cwd())] if run else [])]
     try:
         return subprocess.Popen(
-            [
-                sys.executable,
-                "-P",
-                "-c",
-                _LAUNCH,
-                str(Path(__file__).parents[2]),
-                *([run, str(Path.cwd())] if run else []),
-            ],
+            [sys.executable, "-P", "-c", _LAUNCH, *arguments],
             cwd=root,
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C in a terminal is meant for the caller
         )
     except OSError as error:
-        print(
-            f"neocog: tracking: no process to send with ({error.strerror}); records wait in {FOLDER}", file=sys.stderr
-        )
+        print(f"neocog: tracking: no process to send with ({error}); records wait in {FOLDER}", file=sys.stderr)
         return None
 
 
