@@ -28,7 +28,7 @@ from neocog import architectures
 from neocog.data import prepared
 from neocog.data.augment import Augmentation, training_batch
 from neocog.training import fit as fitting
-from neocog.training.optimizer import optimizer
+from neocog.training.optimizer import decayed, optimizer
 from neocog.training.recipe import Recipe
 from pipelines import params
 
@@ -43,7 +43,10 @@ def bare(model: nn.Module, data: prepared.Prepared, recipe: Recipe, count: int) 
     split = data.split("train")
     images, labels = torch.from_numpy(split.images[:count].copy()), torch.from_numpy(split.labels[:count].copy())
     mean, std = torch.tensor(data.mean) * 255, torch.tensor(data.std) * 255
-    augmentation, step = Augmentation(flip=recipe.flip, crop=recipe.crop), optimizer(model, recipe)
+    augmentation, step = (
+        Augmentation(flip=recipe.flip, crop=recipe.crop),
+        optimizer(model, recipe, decayed=decayed(model)),
+    )
     model.train()
     begin = time.perf_counter()
     order = torch.randperm(count)
@@ -70,7 +73,7 @@ class First(pl.LightningModule):
         return loss
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        return optimizer(self.model, self.recipe)
+        return optimizer(self.model, self.recipe, decayed=decayed(self.model))
 
     def on_train_epoch_start(self) -> None:
         self.begin = time.perf_counter()

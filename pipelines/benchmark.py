@@ -59,4 +59,4 @@ def benchmark() -> None:
 
 
 if __name__ == "__main__":
-    run(lambda: benchmark(*sys.argv[1:]))
+    run(benchmark, sys.argv[1:])

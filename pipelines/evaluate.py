@@ -46,4 +46,4 @@ def evaluate(architecture: str) -> None:
 
 
 if __name__ == "__main__":
-    run(lambda: evaluate(*sys.argv[1:]))
+    run(evaluate, sys.argv[1:])

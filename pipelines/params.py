@@ -28,7 +28,7 @@ class Data(BaseModel):
 
     model_config = STRICT
     source: Literal["fashion_mnist", "digits", "folder"] = "fashion_mnist"
-    root: str = "data/raw"
+    root: Annotated[str, Field(min_length=1)] = "data/raw"
     size: Annotated[int, Field(ge=4, le=1024)] | None = None
     channels: Literal[1, 3] | None = None
     resize: Literal["crop", "pad", "stretch"] = "crop"
@@ -45,6 +45,22 @@ class Data(BaseModel):
             raise ValueError(
                 f"val_fraction (={self.val_fraction}) + test_fraction (={self.test_fraction}) must stay below 1, "
                 "or nothing is left to train on"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _dvc_sees_what_changes(self) -> "Data":
+        root, prepared = (Path(path).resolve() for path in (self.root, "data/prepared"))
+        if self.root.startswith("~"):
+            raise ValueError(f"root (={self.root!r}): DVC knows no ~; write the folder's whole path")
+        if prepared.is_relative_to(root) or root.is_relative_to(prepared):
+            raise ValueError(
+                f"root (={self.root!r}) and data/prepared, which is written, must not lie in each other; "
+                "name the folder of the images alone"
+            )
+        if self.groups is not None and not Path(self.groups).resolve().is_relative_to(root):
+            raise ValueError(
+                f"groups (={self.groups!r}) must lie inside root (={self.root!r}), or DVC does not see it change"
             )
         return self
 
@@ -130,8 +146,9 @@ class Params:
         return cast(Recipe, _check(SECTIONS["train"], f"architectures.{name}", merged, shown=own))
 
     def sizes(self, name: str) -> dict[str, Any]:
-        """The keywords of the architecture's `build` that its block sets."""
-        return {key: value for key, value in self.raw["architectures"][name].items() if key not in RECIPE_KEYS}
+        """The keywords of the architecture's `build`: what its block sets, and the defaults of the rest."""
+        block = self.raw["architectures"][name]
+        return {key: block.get(key, default) for key, (_, default) in architectures.card(name).sizes.items()}
 
     def resolved(self) -> dict[str, Any]:
         """All that the stage saw, as plain values."""
@@ -208,6 +225,8 @@ def _check_all(raw: dict[str, Any]) -> None:
         model = create_model(name, __config__=STRICT, **cast(Any, sizes))
         _check(TypeAdapter(model), f"architectures.{name}", params.sizes(name))
         lists = {key: block.get(key, sizes[key][1]) for key in ("widths", "depths") if key in sizes}
+        if any(not values for values in lists.values()) and len(lists) > 1:
+            raise UserError(f"params.yaml: architectures.{name}: {lists} must name at least one stage of the network")
         if len({len(values) for values in lists.values()}) > 1:
             raise UserError(
                 f"params.yaml: architectures.{name}: {lists} must be equally long, one entry a stage of the network"

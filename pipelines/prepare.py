@@ -41,4 +41,4 @@ def prepare() -> None:
 
 
 if __name__ == "__main__":
-    run(lambda: prepare(*sys.argv[1:]))
+    run(prepare, sys.argv[1:])

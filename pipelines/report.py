@@ -29,6 +29,7 @@ def report() -> None:
         html = page.html(found, data, drawn, called=called, mistakes=settings.report.mistakes)
         leaderboard.write_csv(REPORTS / "leaderboard.csv", rows)
         (REPORTS / "leaderboard.md").write_text(leaderboard.markdown(rows), encoding="utf-8")
+        (REPORTS / "report.html").unlink(missing_ok=True)  # an earlier run may still hold it for MLflow
         (REPORTS / "report.html").write_text(html, encoding="utf-8")
         shutil.rmtree(REPORTS / "figures", ignore_errors=True)
         drawn.write(REPORTS / "figures")
@@ -38,4 +39,4 @@ def report() -> None:
 
 
 if __name__ == "__main__":
-    run(lambda: report(*sys.argv[1:]))
+    run(report, sys.argv[1:])

@@ -15,10 +15,11 @@ def train(architecture: str) -> None:
     settings = params.for_stage(f"train@{architecture}")
     recipe, sizes = settings.recipe(architecture), settings.sizes(architecture)
     data = prepared.read("data/prepared")
+    recipe.check_images(data.num_images("train"))
 
     from neocog.bundle import provenance, read, write  # torch from here on, after all that can be wrong cheaply
     from neocog.training import history
-    from neocog.training.fit import discard, fit, key
+    from neocog.training.fit import claim, discard, fit, key
 
     resolved = {"train": recipe.asdict(), "architecture": {"name": architecture, **sizes}}
     code = provenance.code_digest(architecture)
@@ -26,13 +27,16 @@ def train(architecture: str) -> None:
     build = partial(
         architectures.build, architecture, channels=data.channels, size=data.size, classes=len(data.classes)
     )
-    with tracking.start(
-        f"train@{architecture}",
-        experiment=settings.tracking.experiment,
-        tags={"architecture": architecture, "data.digest": data.digest},
-        config=resolved,
-        resume=work / "run.json",
-    ) as log:
+    with (
+        claim(work, architecture),
+        tracking.start(
+            f"train@{architecture}",
+            experiment=settings.tracking.experiment,
+            tags={"architecture": architecture, "data.digest": data.digest},
+            config=resolved,
+            resume=work / "run.json",
+        ) as log,
+    ):
         log.params(recipe.asdict() | {f"{architecture}.{name}": value for name, value in sizes.items()})
         log.dataset(name=data.name, digest=data.digest, source="data/prepared", context="train")
         fitted = fit(partial(build, sizes=sizes), data, recipe, name=architecture, work=work, run=log)
@@ -46,9 +50,7 @@ def train(architecture: str) -> None:
             name=architecture,
             architecture=architecture,
             sizes=sizes,
-            provenance=provenance.provenance(
-                data_digest=data.digest, params=resolved, code_digest=code, seed=recipe.seed
-            ),
+            provenance=provenance.provenance(fitted, data_digest=data.digest, params=resolved, code_digest=code),
         )
         reports = Path("reports/trained") / architecture
         history.write(reports, fitted)
@@ -60,4 +62,4 @@ def train(architecture: str) -> None:
 
 
 if __name__ == "__main__":
-    run(lambda: train(*sys.argv[1:]))
+    run(train, sys.argv[1:])

@@ -1,5 +1,7 @@
 """Every architecture in the folder: shapes, gradients, a few steps of learning, save and load, the graph, what its card says."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -69,8 +71,12 @@ def test_a_few_steps_reduce_the_loss(name, digits):
     images = images.repeat_interleave(4, 1).repeat_interleave(4, 2)[:, 2:-2, 2:-2]
     labels = torch.from_numpy(split.labels[:128].copy())
     module = learner(name, optimizer="adam", lr=0.003, flip=0.0, crop=0, precision="32-true")
-    module._trainer = type("Alone", (), {"accumulate_grad_batches": 1})()
-    step = optimizer(module.model, module.recipe)
+    module._trainer = SimpleNamespace(
+        accumulate_grad_batches=1,
+        precision_plugin=None,
+        strategy=SimpleNamespace(reduce=lambda tensor, reduce_op: tensor),
+    )
+    step = optimizer(module.model, module.recipe, decayed=module.decayed)
     losses = []
     for turn in range(30):
         loss = module.training_step((images, labels), turn)

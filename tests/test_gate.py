@@ -81,6 +81,17 @@ def test_a_class_whose_files_are_all_bad_names_the_first_of_them() -> None:
         check([0, 0, 0], "rvt", bad=bad)
 
 
+def test_all_classes_that_cannot_be_used_are_named_at_once() -> None:
+    with pytest.raises(UserError, match=r"classes 'c2', 'c3' have no readable image; add images to their folders"):
+        check([0, 0, 0, 1, 1, 1], "rvtrvt", classes=4)
+    with pytest.raises(UserError, match=r"classes 'c1', 'c3' have 3 images and none of them is in train"):
+        check([0, 0, 0, 1, 2, 3, 3], "rvttrvt", classes=4)
+    with pytest.raises(UserError) as refused:
+        check([0, 0, 0], "rvt", classes=24)
+    assert "'c20' and 3 more have no readable image" in str(refused.value)
+    assert "'c21'" not in str(refused.value)
+
+
 def test_a_class_with_one_image_passes_with_a_note_if_it_can_be_learnt() -> None:
     notes = check([0, 0, 0, 1], "rvtr")
     assert notes == ["1 of 2 classes have no image in val: c1", "1 of 2 classes have no image in test: c1"]

@@ -40,6 +40,13 @@ WRONG = [  # (what stands there, what is put there, what the message must say)
         ["data.source (='fashion-mnist')", "did you mean 'fashion_mnist'?"],
     ),
     ("val_fraction: 0.08333333", "val_fraction: 0.9", ["val_fraction (=0.9)", "test_fraction (=0.15)"]),
+    ("root: data/raw", "root: ''", ["data.root (='')", "at least 1 character"]),
+    ("root: data/raw", "root: ~/images", ["root (='~/images')", "DVC knows no ~"]),
+    ("root: data/raw", "root: data", ["root (='data')", "data/prepared"]),
+    ("root: data/raw", "root: .", ["root (='.')", "data/prepared"]),
+    ("root: data/raw", "root: data/raw/../prepared/x", ["data/prepared", "must not lie in each other"]),
+    ("groups: null", "groups: groups.csv", ["groups (='groups.csv')", "inside root (='data/raw')", "DVC"]),
+    ("groups: null", "groups: data/raw/../groups.csv", ["groups (=", "must lie inside root"]),
     ("\ntrain: ", "\ntrian: ", ["trian: unknown section", "did you mean 'train'?"]),
     ("epochs: 6", "epochs: 2026-01-01", ["train", "numbers, text"]),
     ("data: ", "data: [", ["not valid YAML"]),
@@ -54,6 +61,14 @@ def test_a_mistake_is_named_with_its_value_and_the_remedy(project, before, after
     with pytest.raises(UserError) as error:
         params.for_stage("train@resnet")
     assert all(part in str(error.value) for part in said), str(error.value)
+
+
+def test_groups_inside_root_are_accepted_wherever_root_is(project):
+    text = (project / "params.yaml").read_text()
+    for root, groups in (("data/raw", "data/raw/groups.csv"), ("/srv/images", "/srv/images/about/groups.csv")):
+        changed = text.replace("root: data/raw", f"root: {root}").replace("groups: null", f"groups: {groups}")
+        (project / "params.yaml").write_text(changed)
+        assert params.for_stage("prepare").data.groups == groups
 
 
 def test_a_stage_with_a_mistake_ends_with_2_within_3_seconds_before_torch_and_writes_nothing(project):

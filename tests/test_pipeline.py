@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 from imports import ROOT
@@ -43,6 +44,7 @@ def run(folder: Path, *command: str) -> str:
     """What `command` says in `folder`; a failure shows all it said."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "DVC_NO_ANALYTICS": "1"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # as most users have it: DVC must not mind what Python caches
     ended = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, f"{' '.join(command)}\n{ended.stdout}\n{ended.stderr}"
     return ended.stdout + ended.stderr
@@ -117,6 +119,9 @@ def test_every_architecture_becomes_a_bundle_a_row_and_a_run(clone):
 @pytest.mark.slow
 def test_a_second_repro_does_nothing(clone):
     before = len(runs(clone))
+    assert list(clone.glob("src/**/__pycache__"))
+    for cache in clone.glob("src/**/__pycache__"):
+        shutil.rmtree(cache)
     said = run(clone, "dvc", "repro")
     assert "Running stage" not in said
     assert "up to date" in said
@@ -173,14 +178,15 @@ def test_a_typo_in_any_block_stops_the_pipeline_before_anything_is_trained(clone
 @pytest.mark.slow
 def test_a_killed_pipeline_leaves_no_training_behind_and_continues(clone):
     params = (clone / "params.yaml").read_text()
-    (clone / "params.yaml").write_text(params.replace("margin: 1.0", "margin: 3.0\n    epochs: 60"))
+    (clone / "params.yaml").write_text(params.replace("margin: 1.0", "margin: 3.0\n    epochs: 600"))
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
     def working() -> list[Path]:
         return list((clone / ".neocog/training").glob("perceptron-*/epoch-*.ckpt"))
 
-    def trainers() -> bytes:
-        return subprocess.run(["pgrep", "-f", "pipelines.train perceptron"], capture_output=True, check=False).stdout
+    def trainers() -> list[psutil.Process]:
+        ours = [each for each in psutil.process_iter(["cmdline", "cwd"]) if each.info["cwd"] == str(clone)]
+        return [each for each in ours if "pipelines.train" in (each.info["cmdline"] or [])]
 
     started = subprocess.Popen(["dvc", "repro", "train@perceptron"], cwd=clone, env={**os.environ, "PATH": path})
     try:

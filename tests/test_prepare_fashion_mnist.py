@@ -14,12 +14,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pictures import class_folders
 
 from neocog.data.prepare import prepare
 from neocog.data.sources import fashion_mnist as fm
 from neocog.errors import UserError
 
-REAL = [folder for folder in (Path("data/raw"), Path("data/raw/fashion-mnist"), fm.DEBIAN) if folder.is_dir()]
+REAL = [folder for folder in (Path("data/raw"), Path("data/raw/.fashion-mnist"), fm.DEBIAN) if folder.is_dir()]
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("packed", [True, False])
-@pytest.mark.parametrize("place", ["", "fashion-mnist", "FashionMNIST/raw"])
+@pytest.mark.parametrize("place", ["", ".fashion-mnist", "fashion-mnist", "FashionMNIST/raw"])
 def test_files_in_the_root_are_taken(files: dict[str, bytes], tmp_path: Path, place: str, packed: bool) -> None:
     put(files, tmp_path / "raw" / place, packed=packed)
     assert fm.find(tmp_path / "raw") == files
@@ -82,7 +83,29 @@ def test_files_of_a_mirror_are_taken_and_kept(files: dict[str, bytes], tmp_path:
     assert fm.find(tmp_path / "raw") == files
     shutil.rmtree(mirror)
     assert fm.find(tmp_path / "raw") == files
-    assert [path.name for path in (tmp_path / "raw").iterdir()] == ["fashion-mnist"]
+    assert [path.name for path in (tmp_path / "raw").iterdir()] == [".fashion-mnist"]
+
+
+def test_what_was_downloaded_is_no_class_among_your_own_images(
+    files: dict[str, bytes], tmp_path: Path, mirror: Path
+) -> None:
+    put(files, mirror)
+    fm.find(tmp_path / "raw")
+    class_folders(tmp_path / "raw")
+    data = prepare(tmp_path / "p", source="folder", root=tmp_path / "raw", size=8, workers=1)
+    assert data.classes == ("class0", "class1")
+    assert data.quarantined() == []
+
+
+def test_only_what_killed_runs_left_long_ago_is_cleared_away(
+    files: dict[str, bytes], tmp_path: Path, mirror: Path
+) -> None:
+    put(files, mirror)
+    for name in (".fetch-young", ".fetch-old"):
+        (tmp_path / "raw" / name).mkdir(parents=True)
+    os.utime(tmp_path / "raw" / ".fetch-old", (time.time() - 3700,) * 2)
+    fm.find(tmp_path / "raw")
+    assert {path.name for path in (tmp_path / "raw").iterdir()} == {".fashion-mnist", ".fetch-young"}
 
 
 @pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="needs dpkg-deb")

@@ -105,18 +105,21 @@ def test_names_of_any_kind_hidden_files_and_nested_folders(tmp_path: Path) -> No
         image.rename(root / "class0" / name)
     odd = os.fsencode(root / "class1") + b"/latin-\xe9.png"
     Path(os.fsdecode(odd)).write_bytes(save(picture(600), tmp_path / "image.png").read_bytes())
+    save(picture(601), root / "class1" / "new\nline \x1b[31m.png")
     for ignored in (".DS_Store", "Thumbs.db", "desktop.ini", ".hidden/x.png", "__MACOSX/x.png"):
         path = root / "class1" / ignored
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(b"ignored")
     (root / ".git").mkdir()
+    (root / "circle").symlink_to("circle")
     (root / "README.md").write_text("about these images")
     data = run(root, tmp_path / "p")
     assert data.quarantined() == []
     paths = splits_of(data)
-    assert len(paths) == 87
+    assert len(paths) == 88
     assert "class0/ünïcode-東京.png" in paths
     assert "class1/latin-\\xe9.png" in paths
+    assert "class1/new\\x0aline \\x1b[31m.png" in paths
 
 
 def test_links_out_of_the_folder_are_refused_links_within_are_files(tmp_path: Path) -> None:
@@ -125,27 +128,34 @@ def test_links_out_of_the_folder_are_refused_links_within_are_files(tmp_path: Pa
     (root / "class0" / "link.png").symlink_to(outside)
     (root / "class0" / "linked").symlink_to(outside.parent)
     (root / "class0" / "loop").symlink_to(root)
-    (root / "class9").symlink_to(outside.parent)
     (root / "class1" / "inside.png").symlink_to(root / "class1" / "000.png")
     data = run(root, tmp_path / "p")
     assert {path: reason.split(":")[0] for path, reason in data.quarantined()} == {
         "class0/link.png": "link leaves the folder",
         "class0/linked": "link leaves the folder",
         "class0/loop": "linked folder",
-        "class9": "linked folder",
     }
     assert data.classes == ("class0", "class1")
     assert len(splits_of(data)) == 81
     assert run((tmp_path / "alias", (tmp_path / "alias").symlink_to(root))[0], tmp_path / "p").digest == data.digest
 
 
-@pytest.mark.parametrize("val", ["val", "valid", "validation"])
-def test_splits_that_the_folder_names_are_kept(tmp_path: Path, val: str) -> None:
-    for first, split in enumerate(("train", val, "test")):
-        class_folders(tmp_path / "raw" / split, images=10, first=first * 10_000)
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("train", "val", "test"),
+        ("train", "valid", "test"),
+        ("Train", "validation", "TEST"),
+        ("Training", "Val", "Testing"),
+    ],
+)
+def test_splits_that_the_folder_names_are_kept(tmp_path: Path, names: tuple[str, str, str]) -> None:
+    for first, name in enumerate(names):
+        class_folders(tmp_path / "raw" / name, images=10, first=first * 10_000)
     data = run(tmp_path / "raw", tmp_path / "p")
+    assert data.classes == ("class0", "class1")
     assert [data.num_images(split) for split in ("train", "val", "test")] == [20, 20, 20]
-    assert all(path.startswith(split) for path, split in splits_of(data).items())
+    assert all(path.lower().startswith(split) for path, split in splits_of(data).items())
 
 
 def test_what_the_folder_does_not_name_is_cut_out_of_train(tmp_path: Path) -> None:
@@ -261,6 +271,29 @@ def only_tested(root: Path) -> None:
     class_folders(root / "test", classes=3, first=9000)
 
 
+def no_train(root: Path) -> None:
+    for name in ("class0", "class1"):
+        shutil.move(root / name, root / "val" / name)
+    class_folders(root / "test", images=2, first=9000)
+
+
+def linked_train(root: Path) -> None:
+    no_train(root)
+    class_folders(root.parent / "elsewhere", images=2, first=5000)
+    (root / "train").symlink_to(root.parent / "elsewhere")
+
+
+def two_trains(root: Path) -> None:
+    for name in ("class0", "class1"):
+        shutil.move(root / name, root / "Train" / name)
+    class_folders(root / "training", images=2, first=9000)
+
+
+def linked_class(root: Path) -> None:
+    class_folders(root.parent / "elsewhere", images=2, first=5000)
+    (root / "class9").symlink_to(root.parent / "elsewhere" / "class0")
+
+
 def few(root: Path) -> None:
     for path in root.glob("class*/*.png"):
         if int(path.stem) > 0:
@@ -273,10 +306,14 @@ def few(root: Path) -> None:
         (empty_class, r"class 'class7' has no readable image; add images to its folder, or remove it"),
         (broken_class, r"class 'class7' has no readable image \(1 were refused, the first is class7/x.png: empty file"),
         (one_class, r"only one class \(class0\)"),
-        (no_classes, r"data.root \(=.*\) holds no class folders; images are expected as .*/<class>/<image>"),
+        (no_classes, r"data.root \(=.*\) holds no class folders; .* as .*/<class>/<image>.* \(x.png: no class"),
         (gone, r"data.root \(=.*\) does not exist"),
         (a_file, r"data.root \(=.*\) is no folder"),
         (mixed, r"'class0', 'class1' lie beside train/"),
+        (no_train, r"there are folders in 'test', 'val', as in a split, but none in a folder train"),
+        (linked_train, r"'train' is a link, and links to folders are not followed"),
+        (two_trains, r"'Train', 'training': 2 folders for train; keep one"),
+        (linked_class, r"class folder 'class9' is a link, and links to folders are not followed"),
         (only_tested, r"class 'class2' has 40 images and none of them is in train"),
         (few, r"none of them is in train|no image is in (val|test)"),
     ],

@@ -241,3 +241,10 @@ def test_no_spoilt_byte_escapes_as_an_error(kind: str, tmp_path: Path) -> None:
         assert (decoded.pixels is None) == bool(decoded.reason)
         reasons += bool(decoded.reason)
     assert reasons > 20
+
+
+def test_16_bits_become_the_upper_8_rounded(tmp_path: Path) -> None:
+    values = np.arange(65536, dtype=np.uint16).reshape(256, 256)
+    decoded = read(save(Image.fromarray(values), tmp_path / "x.png"), size=256, channels=1)
+    assert decoded.pixels is not None
+    assert (decoded.pixels[..., 0] == np.round(values / 257)).all()

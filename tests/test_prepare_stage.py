@@ -1,17 +1,24 @@
-"""The stage `prepare`: one command, one data set, one run in MLflow; refused input leaves neither."""
+"""The stage `prepare`: one command, one data set, one run in MLflow; refused input leaves neither, nor does a folder in use."""
 
+import fcntl
 import os
 import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import yaml
 from pictures import class_folders
 
+from neocog.data.prepare import prepare
 from neocog.data.prepared import read
+from neocog.data.staging import staged
+from neocog.errors import Busy, UserError
 
 HERE = Path(__file__).parent.parent
 
@@ -63,3 +70,49 @@ def test_refused_input_leaves_nothing_behind(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "mlflow.db").exists()
     assert not (tmp_path / "data").exists()
+
+
+@contextmanager
+def unprivileged() -> Iterator[None]:
+    """Root may write everywhere: within the block, this process is somebody else."""
+    if root := os.geteuid() == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+
+
+def test_a_folder_that_may_not_be_written_is_named(tmp_path: Path) -> None:
+    root = class_folders(tmp_path / "raw")
+    prepare(tmp_path / "control", source="folder", root=root, size=8, workers=1)  # whatever is imported late, is by now
+    with tempfile.TemporaryDirectory() as name:  # outside pytest's own folder, which is its owner's alone
+        place = Path(name)
+        shutil.copytree(root, place / "raw")
+        (place / "data").mkdir()
+        (place / "data").chmod(0o555)
+        place.chmod(0o755)
+        with pytest.raises(UserError, match=rf"{place}/data.*: Permission denied; make it writable"), unprivileged():
+            prepare(place / "data" / "prepared", source="folder", root=place / "raw", size=8, workers=1)
+        assert list((place / "data").iterdir()) == []
+
+
+def test_a_writer_whose_folder_was_moved_away_before_it_held_the_lock_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = fcntl.flock
+
+    def late(*arguments: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", lock)
+        with staged(tmp_path / "p") as stage:  # another process, from beginning to end
+            (stage / "mine").write_text("first")
+        lock(*arguments)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with pytest.raises(Busy, match="another process has just written it"), staged(tmp_path / "p"):
+        pytest.fail("it holds the lock of what is in place by now")
+    assert [path.name for path in tmp_path.rglob("*")] == ["p", "mine"]
+    with staged(tmp_path / "p") as stage:  # the control: the same again
+        (stage / "mine").write_text("second")
+    assert (tmp_path / "p" / "mine").read_text() == "second"

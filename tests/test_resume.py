@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -24,8 +25,8 @@ def digest(folder: Path) -> str:
     return read.digest(folder)
 
 
-def prepared_project(project: Path, *, epochs: int = 8) -> Path:
-    """Digits, 8 epochs of LeNet with everything random switched on: dropout is the only thing LeNet lacks."""
+def prepared_project(project: Path, *, epochs: int = 40) -> Path:
+    """Digits, 40 epochs of LeNet with everything random switched on that it knows."""
     text = (project / "params.yaml").read_text()
     text = (
         text.replace("epochs: 6", f"epochs: {epochs}").replace("cutout: 0", "cutout: 2").replace("ema: 0.0", "ema: 0.9")
@@ -68,11 +69,11 @@ def test_killed_by_every_means_it_ends_with_the_bits_of_one_never_killed_under_o
         start_and_stop(signal.SIGINT, after_epoch=5),
     ]
     assert codes == [-signal.SIGKILL, 128 + signal.SIGTERM, 128 + signal.SIGINT]
-    assert 5 <= epochs_done() < 8
+    assert 5 <= epochs_done() < 40
     subprocess.run(TRAIN, check=True)
     interrupted = digest(Path("models/trained/lenet"))
     history = Path("reports/trained/lenet/history.csv").read_text()
-    assert len(history.splitlines()) == 1 + 8
+    assert len(history.splitlines()) == 1 + 40
     assert not list(Path(".neocog/training").glob("lenet-*")), "working checkpoints are cleared away"
     [run] = runs()
     assert run.info.status == "FINISHED"
@@ -91,7 +92,20 @@ class Cut(Exception):
     """Stands for the end of the process."""
 
 
-def train(digits, work, *, stop_after: int = 0, model: str = "vgg"):
+PLAIN: dict = {}
+ELABORATE = {
+    "ema": 0.0,
+    "keep": "best",
+    "patience": 2,
+    "accumulate": 2,
+    "mixup": 0.2,
+    "optimizer": "sgd",
+    "lr": 0.05,
+    "epochs": 5,
+}
+
+
+def train(digits, work, *, stop_after: int = 0, model: str = "vgg", recipe: Recipe = RECIPE):
     """Train; with `stop_after`, end right after that epoch's checkpoint as a kill would."""
     real = checkpoint.write
 
@@ -105,7 +119,7 @@ def train(digits, work, *, stop_after: int = 0, model: str = "vgg"):
         return fit(
             partial(architectures.build, model, channels=1, size=8, classes=10, sizes=SIZES),
             digits,
-            RECIPE,
+            recipe,
             name=model,
             work=work,
         )
@@ -117,14 +131,17 @@ def weights(fitted) -> str:
     return hashlib.sha256(b"".join(value.numpy().tobytes() for value in fitted.model.state_dict().values())).hexdigest()
 
 
-def test_after_every_epoch_a_cut_off_training_ends_with_the_same_bits(digits, tmp_path):
-    whole = train(digits, tmp_path / "whole")
-    for epoch in range(1, RECIPE.epochs + 1):
+@pytest.mark.parametrize("extra", [PLAIN, ELABORATE], ids=["plain", "elaborate"])
+def test_after_every_epoch_a_cut_off_training_ends_with_the_same_bits(digits, tmp_path, extra):
+    recipe = replace(RECIPE, **extra)
+    whole = train(digits, tmp_path / "whole", recipe=recipe)
+    for epoch in range(1, len(whole.history) + 1):
         with pytest.raises(Cut):
-            train(digits, tmp_path / str(epoch), stop_after=epoch)
-        resumed = train(digits, tmp_path / str(epoch))
+            train(digits, tmp_path / str(epoch), stop_after=epoch, recipe=recipe)
+        resumed = train(digits, tmp_path / str(epoch), recipe=recipe)
         assert resumed.history == whole.history
         assert weights(resumed) == weights(whole)
+        assert resumed.epoch == whole.epoch
 
 
 def test_without_the_recipe_a_resumed_training_is_another_one(digits, tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import threading
@@ -211,6 +212,12 @@ def until_sent(project: Path) -> None:
         time.sleep(0.1)
 
 
+def assert_quick(calls: list[float]) -> None:
+    """Seconds in metrics(): far from the time-out of a request, though a loaded machine may hold up one or two."""
+    assert statistics.median(calls) < 0.02
+    assert max(calls) < 2
+
+
 def test_a_run_is_all_there(project: Path) -> None:
     (project / "report.html").write_text("<p>")
     long = "x" * 10_000
@@ -295,7 +302,7 @@ print(run.id)
         began = time.perf_counter()
         with tracking.start("trial", experiment="test", parent=parent.id) as part:
             part.metrics({"val/top1": 0.0})
-        assert time.perf_counter() - began < 0.5, "a part waits for nobody"
+        assert time.perf_counter() - began < 2, "a part waits for nobody"
         trials = [
             subprocess.Popen([sys.executable, "-c", trial, parent.id, str(number)], cwd=project) for number in (1, 2)
         ]
@@ -484,9 +491,9 @@ def test_a_paused_server_stops_nobody_and_doubles_nothing(project: Path, server:
     training = train(project, 0, 26, pause=0.5)
     output, complaint = training.communicate(timeout=120)
     assert training.returncode == 0
-    calls = [float(line.split()[1]) for line in output.splitlines()]
-    assert max(calls[:-1]) < 0.1, "seconds in metrics()"
-    assert calls[-1] < 12, "seconds at the end"
+    *calls, end = (float(line.split()[1]) for line in output.splitlines())
+    assert_quick(calls)
+    assert end < 20, "seconds at the end"
     assert complaint.count("\n") == 1
     assert "does not answer" in complaint
     server.signal(signal.SIGCONT)
@@ -504,7 +511,7 @@ def test_a_server_paused_in_the_middle_loses_nothing(project: Path, server: Serv
     until_step(training, 20)
     server.signal(signal.SIGCONT)
     output, _ = training.communicate(timeout=180)
-    assert max(float(line.split()[1]) for line in output.splitlines()[:-1]) < 0.1
+    assert_quick([float(line.split()[1]) for line in output.splitlines()[:-1]])
     [found] = runs(server.uri)
     assert (found.info.status, steps(server.uri, found)) == ("FINISHED", list(range(50)))
     assert journals(project / FOLDER) == []
@@ -584,6 +591,19 @@ def test_a_store_that_was_emptied_gets_the_whole_run_again(project: Path, schema
     assert tracking.sync() == 0
     [found] = runs(server.uri)
     assert (found.info.status, steps(server.uri, found)) == ("FINISHED", list(range(60)))
+
+
+def test_a_run_deleted_while_it_goes_on_is_sent_anew(project: Path) -> None:
+    with tracking.start("train@lenet", experiment="test") as run:
+        run.metrics({"val/top1": 0.0}, step=0)
+        until_sent(project)
+        [deleted] = runs(project)
+        client(project).delete_run(deleted.info.run_id)
+        run.metrics({"val/top1": 0.1}, step=1)
+    assert tracking.sync() == 0
+    [found] = runs(project)
+    assert found.info.run_id != deleted.info.run_id
+    assert (found.info.status, steps(project, found)) == ("FINISHED", [0, 1])
 
 
 def test_sending_again_doubles_nothing(project: Path) -> None:

@@ -12,12 +12,14 @@ from torch import nn
 from neocog import architectures
 from neocog.data import augment
 from neocog.data.loader import Batches
-from neocog.errors import Diverged, UserError
+from neocog.errors import Diverged, OutOfMemory, UserError
 from neocog.tasks.classification import metrics
-from neocog.training import optimizer
+from neocog.training import checkpoint, memory, optimizer
 from neocog.training.fit import fit
+from neocog.training.module import Learner
 from neocog.training.recipe import Optimizer, Recipe, Schedule
 
+SMALL = {"vgg": {"widths": [4, 8], "depths": [1, 1], "units": 16}, "resnet": {"widths": [4, 8], "depths": [1, 1]}}
 QUICK = Recipe(epochs=3, batch_size=128, optimizer="adam", lr=0.003, flip=0.0, threads=1, accelerator="cpu")
 
 
@@ -84,7 +86,10 @@ def test_each_optimizer_trains_and_holds_what_the_recipe_says(name, digits, tmp_
     recipe = replace(QUICK, optimizer=name, lr={"sgd": 0.05, "rmsprop": 0.0003}.get(name, 0.003))
     fitted = train(digits, tmp_path, recipe)
     assert fitted.history[-1]["val/top1"] > 0.6
-    held = optimizer.held(optimizer.optimizer(nn.Linear(2, 2), recipe))
+    model = nn.Linear(2, 2)
+    chosen = optimizer.optimizer(model, recipe, decayed=optimizer.decayed(model))
+    torch.optim.lr_scheduler.LambdaLR(chosen, optimizer.schedule(recipe, 100))  # whose warm-up begins below lr
+    held = optimizer.held(chosen)
     assert held["optimizer.class"].lower() == name
     assert held["optimizer.lr"] == recipe.lr
     assert held["optimizer.weight_decay"] == recipe.weight_decay
@@ -92,7 +97,7 @@ def test_each_optimizer_trains_and_holds_what_the_recipe_says(name, digits, tmp_
 
 def test_norms_and_biases_are_spared_from_weight_decay():
     model = architectures.build("resnet", channels=1, size=28, classes=10)
-    with_decay, without = optimizer.groups(model, weight_decay=0.1)
+    with_decay, without = optimizer.groups(model, weight_decay=0.1, decayed=optimizer.decayed(model))
     assert (with_decay["weight_decay"], without["weight_decay"]) == (0.1, 0.0)
     spared = {id(parameter) for parameter in without["params"]}
     for key, parameter in model.named_parameters():
@@ -222,12 +227,66 @@ def test_training_stops_when_nothing_gets_better_and_keeps_the_best(digits, tmp_
     assert len(fitted.history) == fitted.epoch + 2
 
 
-def test_a_training_that_diverges_says_where_and_keeps_the_last_finite_checkpoint(digits, tmp_path):
-    recipe = replace(QUICK, optimizer="sgd", lr=1e18, schedule="constant", warmup=0.0)
-    with pytest.raises(Diverged, match=r"epoch 1, step \d+ \(lr 1e\+18\)") as error:
-        train(digits, tmp_path, recipe)
+def test_a_training_that_diverges_says_where_and_keeps_the_last_finite_checkpoint(digits, tmp_path, monkeypatch):
+    real = Learner.training_step
+
+    def poisoned(self, batch, batch_idx):
+        return real(self, batch, batch_idx) * (float("nan") if self.current_epoch == 1 and batch_idx == 2 else 1.0)
+
+    monkeypatch.setattr(Learner, "training_step", poisoned)
+    with pytest.raises(
+        Diverged, match=r"epoch 2, step \d+ \(lr 0\.003\); the checkpoint of epoch 1, the last finite one, is kept"
+    ) as error:
+        train(digits, tmp_path, QUICK)
     assert error.value.exit_code == 4
-    assert train(digits, tmp_path / "control", replace(recipe, lr=0.01)).history[-1]["val/top1"] > 0.5
+    last = checkpoint.latest(tmp_path / "work")
+    assert last is not None and last.name.startswith("epoch-1.")
+    weights = checkpoint.load(last)["state_dict"].values()
+    assert all(value.isfinite().all() for value in weights)
+    monkeypatch.undo()
+    assert train(digits, tmp_path, QUICK).history[-1]["val/top1"] > 0.5, "without the poison it goes on from there"
+
+
+def test_a_rate_far_too_high_diverges_in_the_first_epoch(digits, tmp_path):
+    with pytest.raises(Diverged, match=r"epoch 1, step \d+ \(lr 1e\+18\); lower lr"):
+        train(digits, tmp_path, replace(QUICK, optimizer="sgd", lr=1e18, schedule="constant", warmup=0.0))
+
+
+@pytest.mark.parametrize("precision", ["bf16-mixed", "bf16-true", "64-true"])
+@pytest.mark.parametrize("name", architectures.names())
+def test_every_architecture_trains_in_every_precision(name, precision, digits, tmp_path):
+    label_smoothing = 0.0 if architectures.card(name).own_rule else 0.1
+    recipe = replace(QUICK, epochs=1, precision=precision, label_smoothing=label_smoothing, batch_size=256)
+    fitted = train(digits, tmp_path, recipe, name=name, sizes=SMALL.get(name))
+    assert np.isfinite(fitted.history[-1]["val/loss"])
+    assert fitted.precision == precision and fitted.device == "cpu"
+    assert next(fitted.model.parameters()).dtype == torch.float32
+
+
+def test_a_window_of_accumulated_batches_is_never_cut(digits):
+    split = digits.split("train")
+    assert len(Batches(split, 100, shuffle=True)) == len(split.labels) // 100
+    assert len(Batches(split, 100, shuffle=True, window=4)) % 4 == 0
+    assert len(Batches(split, 100, shuffle=False)) * 100 >= len(split.labels)
+
+
+def test_memory_that_runs_out_is_met_by_smaller_batches_if_asked(digits, tmp_path, monkeypatch):
+    real = Learner.training_step
+
+    def too_much(self, batch, batch_idx):
+        if len(batch[1]) > 40:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+        return real(self, batch, batch_idx)
+
+    monkeypatch.setattr(Learner, "training_step", too_much)
+    monkeypatch.setattr(memory, "_fits", lambda build, data, recipe, size: size <= 40)
+    with pytest.raises(OutOfMemory, match=r"batch_size \(=128\): the largest batch that fits is 40"):
+        train(digits, tmp_path / "stop", QUICK)
+    fitted = train(digits, tmp_path / "go", replace(QUICK, on_oom="accumulate"))
+    assert (fitted.recipe.batch_size, fitted.recipe.accumulate) == (32, 4)
+    assert fitted.history[-1]["val/top1"] > 0.5
+    monkeypatch.setattr(memory, "_fits", lambda *arguments: pytest.fail("it is known already what fits"))
+    assert train(digits, tmp_path / "go", replace(QUICK, on_oom="accumulate")).history == fitted.history
 
 
 def test_a_batch_larger_than_the_training_set_is_refused(digits, tmp_path):

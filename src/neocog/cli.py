@@ -36,20 +36,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     fastest.add_argument("architecture", metavar="ARCH", help=f"one of {', '.join(architectures.names())}")
     fastest.add_argument(
-        "--size", type=int, help="side of the images in pixels (default: that of data/prepared, else 28)"
+        "--size", type=_positive, help="side of the images in pixels (default: that of data/prepared, else 28)"
     )
     fastest.add_argument(
         "--channels", type=int, choices=(1, 3), help="of the images (default: those of data/prepared, else 1)"
     )
     fastest.add_argument("--seconds", type=float, default=2.0, help="spent on each combination (default: %(default)s)")
-    fastest.add_argument("--threads", type=int, default=0, help="CPU threads (default: one for each core)")
+    fastest.add_argument("--threads", type=_positive, help="CPU threads (default: one for each core)")
     fastest.set_defaults(run=_fastest)
 
     models = verbs.add_parser("models", help="list the architectures: year, name and idea")
     models.set_defaults(run=_models)
 
     options = parser.parse_args(arguments)
-    errors.run(lambda: options.run(options))
+    errors.run(options.run, [options])
+
+
+def _positive(text: str) -> int:
+    """An integer of at least 1, for argparse."""
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} must be at least 1")
+    return int(text)
 
 
 def _models(options: argparse.Namespace) -> None:
@@ -102,8 +109,11 @@ def _params(architecture: str) -> tuple[dict[str, Any], dict[str, Any]]:
         return {}, {}
     import yaml
 
-    raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return raw["architectures"].get(architecture) or {}, raw["train"]
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except yaml.YAMLError as error:
+        raise errors.UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    return (raw.get("architectures") or {}).get(architecture) or {}, raw.get("train") or {}
 
 
 def _shape(size: int | None, channels: int | None) -> dict[str, int]:

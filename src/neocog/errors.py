@@ -9,11 +9,14 @@
 """
 
 import ctypes
+import inspect
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
+from typing import Any
 
 
 class NeocogError(Exception):
@@ -51,21 +54,43 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return (f"did you mean {close[0]!r}? " if close else "") + f"known: {', '.join(names)}"
 
 
-def run(main: Callable[[], object]) -> None:
-    """Call `main` and leave the process as the table above says, without a stack trace for what the user can act on."""
-    _end_with_dvc()
+def run(main: Callable[..., object], arguments: Sequence[Any] = ()) -> None:
+    """Call `main(*arguments)` and leave the process as the table above says, without a stack trace for what the user can act on."""
+    follower = os.environ.get("LOCAL_RANK", "0") not in ("", "0")
+    parent = os.getppid()
+    if follower or "DVC_STAGE" in os.environ:
+        _end_with_parent()
     try:
-        main()
+        _check_arguments(main, arguments)
+        main(*arguments)
     except NeocogError as error:
-        print(f"neocog: {error}", file=sys.stderr)
+        if follower:  # a rank that ends first takes the first rank with it, before that has said why
+            _wait_for_the_end_of(parent)
+        else:
+            print(f"neocog: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         print("neocog: interrupted; the same command continues where it stopped", file=sys.stderr)
         sys.exit(130)
 
 
-def _end_with_dvc() -> None:
-    """As a DVC stage on Linux, get SIGTERM when DVC dies, so that a killed `dvc repro` leaves no training behind."""
-    if "DVC_STAGE" in os.environ and sys.platform == "linux":
+def _check_arguments(main: Callable[..., object], arguments: Sequence[Any]) -> None:
+    signature = inspect.signature(main)
+    try:
+        signature.bind(*arguments)
+    except TypeError:
+        wanted = " ".join(f"<{name}>" for name in signature.parameters) or "no argument"
+        raise UserError(f"{main.__name__} takes {wanted}, not {' '.join(map(str, arguments)) or 'nothing'}") from None
+
+
+def _end_with_parent() -> None:
+    """On Linux, get SIGTERM when the parent dies: a killed `dvc repro` or first rank leaves no training behind."""
+    if sys.platform == "linux":
         PR_SET_PDEATHSIG = 1
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _wait_for_the_end_of(parent: int, *, seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while os.getppid() == parent and time.monotonic() < end:
+        time.sleep(0.2)

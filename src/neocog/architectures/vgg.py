@@ -69,8 +69,8 @@ def build(
     channels: int,
     size: int,
     classes: int,
-    widths: Sequence[AtLeast1] = (12, 24, 48),
-    depths: Sequence[AtLeast1] = (2, 2, 2),
+    widths: Sequence[AtLeast1] = (16, 32, 64),
+    depths: Sequence[AtLeast1] = (1, 2, 2),
     units: AtLeast1 = 128,
     dropout: Below1 = 0.5,
 ) -> nn.Module:

@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from neocog.training.fit import Fitted
+
 LIBRARIES = ("torch", "torchvision", "pytorch-lightning", "onnx", "onnxruntime", "onnxscript", "numpy")
 SOURCE = Path(__file__).parents[1]
 DETERMINING = (
@@ -33,13 +35,15 @@ def code_digest(architecture: str) -> str:
     return total.hexdigest()
 
 
-def provenance(*, data_digest: str, params: Mapping[str, Any], code_digest: str, seed: int) -> dict[str, Any]:
-    """The `provenance` entry of a bundle's card."""
+def provenance(fitted: Fitted, *, data_digest: str, params: Mapping[str, Any], code_digest: str) -> dict[str, Any]:
+    """The `provenance` entry of a bundle's card: what was asked for, and where the training really ran and how."""
     return {
         "data_digest": data_digest,
-        "params": dict(params),
+        "params": {**params, "train": fitted.recipe.asdict()},
         "code_digest": code_digest,
-        "seed": seed,
+        "seed": fitted.recipe.seed,
         "libraries": {name: version(name) for name in LIBRARIES},
         "threads": torch.get_num_threads(),
+        "device": fitted.device,
+        "precision": fitted.precision,
     }

@@ -9,7 +9,7 @@ from neocog.data.prepared import SPLITS
 from neocog.errors import UserError
 
 ON_BAD = ("quarantine", "stop")
-_NAMED = 20  # refused files that an error names one by one
+_NAMED = 20  # refused files, or classes, that an error names one by one
 _KEPT = ("test", "val", "train")  # whose copy stays when an image lies in several splits: judging comes first
 
 
@@ -61,12 +61,12 @@ def check_present(labels: np.ndarray, classes: Sequence[str], refused: Sequence[
     total = np.bincount(labels, minlength=len(classes))
     if not total.any():
         raise UserError(f"data.root: no readable image{_first(refused)}; name a folder that holds images")
-    for name, count in zip(classes, total, strict=True):
-        if count == 0:
-            own = [(path, reason) for path, reason in refused if f"/{name}/" in f"/{path}"]
-            raise UserError(
-                f"class {name!r} has no readable image{_first(own)}; add images to its folder, or remove it"
-            )
+    absent = [name for name, count in zip(classes, total, strict=True) if count == 0]
+    if absent:
+        theirs = set(absent)
+        own = [(path, reason) for path, reason in refused if not theirs.isdisjoint(path.split("/")[:-1])]
+        folder = "its folder, or remove it" if len(absent) == 1 else "their folders, or remove them"
+        raise UserError(f"{_have(absent)} no readable image{_first(own)}; add images to {folder}")
 
 
 def check_classes(
@@ -79,12 +79,13 @@ def check_classes(
     check_present(labels, classes, refused)
     which = np.asarray(splits, dtype="U5")
     counts = {split: np.bincount(labels[which == split], minlength=len(classes)) for split in SPLITS}
-    for name, train, count in zip(classes, counts["train"], np.bincount(labels), strict=True):
-        if train == 0:
-            raise UserError(
-                f"class {name!r} has {count} images and none of them is in train (an image's split follows from its "
-                "content); add images to it, or remove its folder"
-            )
+    untrained = counts["train"] == 0
+    if untrained.any():
+        names = [name for name, missing in zip(classes, untrained, strict=True) if missing]
+        raise UserError(
+            f"{_have(names)} {untrained[labels].sum()} images and none of them is in train (an image's split follows "
+            "from its content); add images there, or remove the folder"
+        )
     for split in ("val", "test"):
         if not counts[split].any():
             raise UserError(
@@ -96,6 +97,13 @@ def check_classes(
         for split in ("val", "test")
         if (absent := [name for name, count in zip(classes, counts[split], strict=True) if count == 0])
     ]
+
+
+def _have(classes: Sequence[str]) -> str:
+    if len(classes) == 1:
+        return f"class {classes[0]!r} has"
+    rest = len(classes) - _NAMED
+    return f"classes {', '.join(map(repr, classes[:_NAMED]))}" + (f" and {rest} more" if rest > 0 else "") + " have"
 
 
 def _first(refused: Sequence[tuple[str, str]]) -> str:

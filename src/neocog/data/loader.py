@@ -19,21 +19,33 @@ from neocog.data.prepared import Split
 class Batches:
     """Iterates over (images uint8 [B, H, W, C], labels int64 [B]) of one split.
 
-    `batch_size` counts the images of all ranks together. With `shuffle` the last incomplete batch is left out (unless it is the only one).
+    `batch_size` counts the images of all ranks together. With `shuffle` an epoch is cut to whole windows of `window` batches, which is what
+    one optimizer step accumulates (unless there is not even one).
     `waited` adds up the seconds that the training loop spent in here.
     """
 
     def __init__(
-        self, split: Split, batch_size: int, *, shuffle: bool, seed: int = 0, rank: int = 0, ranks: int = 1
+        self,
+        split: Split,
+        batch_size: int,
+        *,
+        shuffle: bool,
+        window: int = 1,
+        seed: int = 0,
+        rank: int = 0,
+        ranks: int = 1,
     ) -> None:
         self.images, self.labels = split.images, np.ascontiguousarray(split.labels)
         self.batch_size, self.shuffle, self.seed, self.rank, self.ranks = batch_size, shuffle, seed, rank, ranks
+        self.window = window
         self.epoch = 0
         self.waited = 0.0
 
     def __len__(self) -> int:
-        whole = len(self.labels) / self.batch_size
-        return max(1, math.floor(whole)) if self.shuffle else math.ceil(whole)
+        if not self.shuffle:
+            return math.ceil(len(self.labels) / self.batch_size)
+        batches = len(self.labels) // self.batch_size
+        return batches // self.window * self.window or max(1, batches)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         count = len(self.labels)

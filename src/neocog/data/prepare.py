@@ -63,6 +63,8 @@ def prepare(
             )
         return _pass_gate(target, found, table, on_bad=on_bad, val_fraction=val_fraction, test_fraction=test_fraction)
     except OSError as error:
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise UserError(f"{error.filename}: {error.strerror}; make it writable") from None
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise NeocogError(f"{target}: the disk is full ({error.strerror}); free space and run the same again") from None

@@ -161,6 +161,7 @@ def write(
     )
     labels = samples.labels[order].astype(np.int64)
     splits = [samples.splits[i] for i in order]
+    num_train = splits.count("train")
     with staged(Path(folder)) as stage:
         shape = (len(order), *images.shape[1:])
         content = hashlib.sha256()
@@ -172,7 +173,7 @@ def write(
                 pixels = np.ascontiguousarray(images[rows[block]])
                 file.write(pixels.data)
                 content.update(pixels.data)
-                sums.add(pixels[: max(0, splits.count("train") - block.start)])
+                sums.add(pixels[: max(0, num_train - block.start)])
                 if isinstance(images, np.memmap):  # let go of what was read, or the whole file counts as memory in use
                     images._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
         columns: dict[str, Sequence[object]] = {

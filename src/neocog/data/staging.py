@@ -26,6 +26,8 @@ def staged(folder: Path) -> Iterator[Path]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise Busy(f"{folder}: another process is writing it; wait for it to end, or end it") from None
+        if not _is_still_there(stage, lock):
+            raise Busy(f"{folder}: another process has just written it; run the same again")
         _empty(stage)
         try:
             yield stage
@@ -40,6 +42,14 @@ def staged(folder: Path) -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
     finally:
         os.close(lock)
+
+
+def _is_still_there(stage: Path, lock: int) -> bool:
+    """Whether `stage` is what was locked: until then, its last writer may have moved it into place."""
+    try:
+        return os.path.samestat(os.fstat(lock), stage.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _empty(folder: Path) -> None:

@@ -79,6 +79,7 @@ def write(path: Path, predictions: Predictions) -> None:
         "confidence": _numbers(predictions.confidence),
         "probabilities": pa.ListArray.from_arrays(ends, _numbers(predictions.probabilities.ravel())),
     }
+    path.unlink(missing_ok=True)  # tracking may hold a link to the file that is there
     pq.write_table(pa.table(columns), path)
 
 

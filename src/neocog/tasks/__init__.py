@@ -1,1 +1,1 @@
-"""What is learned, one folder each with the same file names inside: head, objective, metrics."""
+"""What is learned, one folder each with the same file names inside: objective, metrics."""

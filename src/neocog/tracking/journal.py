@@ -22,6 +22,7 @@ from pathlib import Path
 
 FOLDER = Path(".neocog") / "tracking"
 WRITER, SENDER = 0, 1
+_COPIED = 1 << 20  # bytes: smaller artifacts are copied, since the next run may write into the same file
 _held: dict[tuple[Path, int], int] = {}  # byte -> the process that holds it: a fork inherits this, but not the lock
 _lock_files: dict[Path, int] = {}  # one descriptor a folder, never closed: closing any would drop this process's locks
 
@@ -114,7 +115,10 @@ class Journal:
         return sent
 
     def attach(self, path: Path, folder: str) -> None:
-        """Keep `path`, a file or a folder, until it is sent; linked where the disk allows, so that it costs nothing."""
+        """Keep `path`, a file or a folder, until it is sent; a large one is linked where the disk allows.
+
+        Who writes a large file again must replace it, since writing into it would change what is kept here.
+        """
         self.files.mkdir(parents=True, exist_ok=True)
         number = 1 + max((int(entry.stem) for entry in self.files.iterdir() if entry.stem.isdigit()), default=0)
         part = self.files / f"{number:06d}.part"
@@ -204,10 +208,11 @@ def _link(source: Path, target: Path) -> None:
             _link(inner.resolve(strict=True), target / inner.name)
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        target.hardlink_to(source)
-    except OSError:  # another file system, or one without links
-        shutil.copyfile(source, target)
+    if source.stat().st_size >= _COPIED:
+        with suppress(OSError):  # another file system, or one without links
+            target.hardlink_to(source)
+            return
+    shutil.copyfile(source, target)
 
 
 def _lock_file(folder: Path) -> int:

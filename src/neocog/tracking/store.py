@@ -97,7 +97,8 @@ class Store:
         try:
             yield
         except MlflowException as error:
-            if error.error_code != _GONE:
+            binned = error.error_code in _REFUSED and "'active' state" in str(error)  # how MLflow names a deleted run
+            if error.error_code != _GONE and not binned:
                 raise
             self._experiments.clear()
             raise UnknownRunError(str(error)) from error

@@ -31,8 +31,9 @@ class AtomicCheckpointIO(CheckpointIO):
         target = Path(path)
         target = target.with_name(f"{target.stem}.{hashlib.sha256(content).hexdigest()[:16]}.ckpt")
         write(target, content)
-        for other in found(target.parent)[1:]:
-            other.unlink(missing_ok=True)
+        for other in found(target.parent):
+            if other != target:
+                other.unlink(missing_ok=True)
 
     def load_checkpoint(
         self, path: Any, map_location: Any | None = None, weights_only: bool | None = None

@@ -1,6 +1,7 @@
 """What happens at the end of every epoch: a row of the history, a look whether to stop, a checkpoint."""
 
 import copy
+import math
 import time
 from pathlib import Path
 from typing import Any, cast
@@ -34,6 +35,10 @@ class Epochs(pl.Callback):
         self.finished = False
         self.interrupted = False
 
+    @property
+    def state_key(self) -> str:
+        return "epochs"
+
     def state_dict(self) -> dict[str, Any]:
         kept = ("history", "best", "best_epoch", "seconds", "waited", "images", "finished")
         return {key: getattr(self, key) for key in kept}
@@ -45,7 +50,11 @@ class Epochs(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.is_global_zero:
             self.line = EpochLine(
-                self.name, epochs=trainer.max_epochs or 0, steps=len(self.batches), done=len(self.history)
+                self.name,
+                epochs=trainer.max_epochs or 0,
+                best=f"val/{cast(Learner, pl_module).measures.BEST}",
+                steps=len(self.batches),
+                done=len(self.history),
             )
             if self.run:
                 self.run.params(held(trainer.optimizers[0]))
@@ -76,6 +85,9 @@ class Epochs(pl.Callback):
         row: dict[str, float] = {"epoch": trainer.current_epoch + 1, "lr": trainer.optimizers[0].param_groups[0]["lr"]}
         for part in ("train", "val"):
             row |= {f"{part}/{key}": value for key, value in learner.epoch_means(part).items()}
+        state = learner.model.state_dict().values()
+        if not math.isfinite(row["train/loss"]) or not all(torch.isfinite(value).all() for value in state):
+            raise learner.diverged("the weights became infinite", len(self.batches) - 1)
         seen = len(self.batches) * min(self.batches.batch_size, len(self.batches.labels))
         watched = f"val/{learner.measures.BEST}"
         better = not self.history or row[watched] > max(earlier[watched] for earlier in self.history)
@@ -83,8 +95,6 @@ class Epochs(pl.Callback):
             self.best_epoch = trainer.current_epoch + 1
             if learner.recipe.keep == "best":
                 self.best = copy.deepcopy(learner.model.state_dict())
-        if not all(torch.isfinite(parameter).all() for parameter in learner.model.parameters()):
-            raise learner.diverged("the weights became infinite", len(self.batches) - 1)
         self.history.append(row)
         self.seconds += self.train_seconds
         self.waited += self.batches.waited

@@ -9,7 +9,7 @@ import shutil
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -24,7 +24,7 @@ from torch import nn
 from neocog import tracking
 from neocog.data.loader import Batches
 from neocog.data.prepared import Prepared
-from neocog.errors import Busy, OutOfMemory, UserError
+from neocog.errors import Busy, OutOfMemory
 from neocog.training import checkpoint, memory
 from neocog.training.epochs import Epochs
 from neocog.training.module import Learner
@@ -42,6 +42,8 @@ class Fitted:
     seconds: float  # spent in training batches, over all resumed parts
     images_per_second: float
     wait_share: float  # of the seconds, spent waiting for data
+    device: str  # cpu, cuda, mps: where it really ran
+    precision: str  # and in which precision
     is_writer: bool  # whether this process (rank 0) is the one that writes results
 
 
@@ -63,34 +65,35 @@ def fit(
 
     `work` is the folder of working checkpoints: it must be named by a `key` of all that determines the training. If a training
     was cut off there, it goes on after its last whole epoch and ends with the same bits (on CPU, with the same number of threads).
-    Raises OutOfMemory (exit 3), Diverged (exit 4), Busy when another process trains in `work`.
+    Whoever trains for keeps holds `work` by `claim`. Raises OutOfMemory (exit 3), Diverged (exit 4).
     """
+    recipe.check_images(data.num_images("train"))
     _quiet()
-    torch.set_num_threads(recipe.threads or max(1, (os.cpu_count() or 1) // _processes(recipe)))
-    _check(data, recipe)
-    work.mkdir(parents=True, exist_ok=True)
-    with _lock(work / "lock", name):
-        try:
-            return _fit(build, data, recipe, name=name, work=work, run=run)
-        except RuntimeError as error:
-            if not memory.is_exhausted(error):
-                raise
-            reason = str(error).splitlines()[0]
+    torch.set_num_threads(
+        recipe.threads or max(1, _cores() // (recipe.devices if isinstance(recipe.devices, int) else 1))
+    )
+    for earlier in work.glob("accumulate-*"):  # the memory was too small before: go on from there
+        return fit(build, data, _halved(recipe, int(earlier.name.partition("-")[2])), name=name, work=earlier, run=run)
+    try:
+        return _fit(build, data, recipe, name=name, work=work, run=run)
+    except (RuntimeError, MemoryError) as error:
+        if not memory.is_exhausted(error):
+            raise
+        reason = (str(error) or type(error).__name__).splitlines()[0]
     fits = memory.largest_batch(build, data, recipe)
-    if recipe.on_oom == "accumulate" and 0 < fits < recipe.batch_size:
-        halves = 1
-        while recipe.batch_size // (2**halves) > fits:
-            halves += 1
+    if recipe.on_oom == "accumulate" and fits:
+        parts = 2
+        while recipe.batch_size // parts > fits:
+            parts *= 2
         print(
-            f"neocog: batch_size (={recipe.batch_size}) does not fit in memory; 1/{2**halves} of it is accumulated",
+            f"neocog: batch_size (={recipe.batch_size}) does not fit in memory; {parts} parts of it are accumulated",
             file=sys.stderr,
         )
-        smaller = replace(recipe, batch_size=recipe.batch_size // 2**halves, accumulate=recipe.accumulate * 2**halves)
-        return fit(build, data, smaller, name=name, work=work / f"accumulate-{2**halves}", run=run)
+        return fit(build, data, _halved(recipe, parts), name=name, work=work / f"accumulate-{parts}", run=run)
     remedy = (
         f"the largest batch that fits is {fits}; set batch_size: {fits}"
         if fits
-        else "not even one image fits; use a smaller network or image size"
+        else "not even one image fits; use a smaller network"
     )
     raise OutOfMemory(f"out of memory at batch_size (={recipe.batch_size}): {remedy} ({reason})")
 
@@ -99,29 +102,28 @@ def _fit(
     build: Callable[[], nn.Module], data: Prepared, recipe: Recipe, *, name: str, work: Path, run: tracking.Run | None
 ) -> Fitted:
     torch.manual_seed(recipe.seed)
-    model = build()
-    if recipe.channels_last:
-        model = model.to(memory_format=torch.channels_last)
-    learner = Learner(model, recipe, mean=data.mean, std=data.std, classes=len(data.classes), task=data.task)
+    learner = _learner(build(), data, recipe)
     epochs = Epochs(name, work, run=run)
     callbacks: list[pl.Callback] = [epochs]
     if recipe.ema:
         callbacks.append(EMAWeightAveraging(decay=recipe.ema))
+    trainer = _trainer(recipe, callbacks, work)
     last = checkpoint.latest(work)
-    if last is None or not _finished(last):
-        trainer = _trainer(recipe, callbacks, work)
+    state = checkpoint.load(last) if last else None
+    finished = state and state["callbacks"][epochs.state_key]["finished"]
+    if not finished:
         batches = partial(Batches, seed=recipe.seed, rank=trainer.global_rank, ranks=trainer.world_size)
-        train = batches(data.split("train"), recipe.batch_size, shuffle=True)
+        epochs.batches = batches(data.split("train"), recipe.batch_size, shuffle=True, window=recipe.accumulate)
         val = batches(data.split("val"), max(recipe.batch_size, 256), shuffle=False)
-        epochs.batches = train
         with _interruptible(epochs):
-            trainer.fit(learner, train, val, ckpt_path=last, weights_only=True)
-        is_writer = trainer.is_global_zero
-    else:
+            trainer.fit(learner, epochs.batches, val, ckpt_path=last, weights_only=True)
+    if finished or recipe.strategy == "fsdp":  # whose shards only the checkpoint holds together
+        last = checkpoint.latest(work)
+        assert last is not None
         state = checkpoint.load(last)
+        learner = _learner(build(), data, recipe)
         learner.load_state_dict(state["state_dict"])
         epochs.load_state_dict(state["callbacks"][epochs.state_key])
-        is_writer = tracking.is_first_rank()
     if epochs.best:
         learner.model.load_state_dict(epochs.best)
     return Fitted(
@@ -132,12 +134,30 @@ def _fit(
         seconds=epochs.seconds,
         images_per_second=epochs.images / epochs.seconds,
         wait_share=epochs.waited / epochs.seconds,
-        is_writer=is_writer,
+        device=trainer.strategy.root_device.type,
+        precision=str(trainer.precision),
+        is_writer=trainer.is_global_zero,
     )
 
 
+def _learner(model: nn.Module, data: Prepared, recipe: Recipe) -> Learner:
+    if recipe.channels_last:
+        model = model.to(memory_format=torch.channels_last)
+    return Learner(model, recipe, mean=data.mean, std=data.std, classes=len(data.classes), task=data.task)
+
+
+def _halved(recipe: Recipe, parts: int) -> Recipe:
+    """The same optimizer steps over batches that are `parts` times smaller."""
+    return replace(recipe, batch_size=recipe.batch_size // parts, accumulate=recipe.accumulate * parts)
+
+
+def _cores() -> int:
+    """CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _trainer(recipe: Recipe, callbacks: list[pl.Callback], work: Path) -> pl.Trainer:
-    return pl.Trainer(
+    trainer = pl.Trainer(
         accelerator=recipe.accelerator,
         devices=recipe.devices,
         num_nodes=recipe.num_nodes,
@@ -156,33 +176,22 @@ def _trainer(recipe: Recipe, callbacks: list[pl.Callback], work: Path) -> pl.Tra
         enable_model_summary=False,
         num_sanity_val_steps=0,
     )
-
-
-def _processes(recipe: Recipe) -> int:
-    """How many processes of this training share this machine's cores."""
-    return recipe.devices if isinstance(recipe.devices, int) else 1
-
-
-def _finished(path: Path) -> bool:
-    callbacks: Mapping[str, Any] = checkpoint.load(path)["callbacks"]
-    return bool(callbacks["Epochs"]["finished"])
-
-
-def _check(data: Prepared, recipe: Recipe) -> None:
-    images = len(data.split("train").labels)
-    if recipe.batch_size > images:
-        raise UserError(
-            f"train.batch_size (={recipe.batch_size}) is larger than the training set ({images} images); set it to {images} or less"
-        )
+    # Its SIGTERM handler talks to the other ranks, which may be waiting for this one; ours (tracking.start) just ends.
+    trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
+    return trainer
 
 
 @contextmanager
-def _lock(path: Path, name: str) -> Iterator[None]:
-    """One trainer of one thing. Freed by the system however the process ends; the other ranks of a training share their rank 0's."""
+def claim(work: Path, name: str) -> Iterator[None]:
+    """Hold `work` while training `name` there; raises Busy when another process does.
+
+    Freed by the system however the process ends. The other ranks of a training share their first rank's claim.
+    """
     if not tracking.is_first_rank():
         yield
         return
-    with path.open("a+") as file:
+    work.mkdir(parents=True, exist_ok=True)
+    with (work / "lock").open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -1,5 +1,6 @@
 """When a batch does not fit: recognize it, and find the largest that does."""
 
+import copy
 import gc
 from collections.abc import Callable
 
@@ -28,30 +29,36 @@ def is_exhausted(error: BaseException) -> bool:
 
 
 def largest_batch(build: Callable[[], nn.Module], data: Prepared, recipe: Recipe) -> int:
-    """The largest batch size, by halving the recipe's, of which one training step fits; 0 when not even one image does."""
-    gc.collect()  # what the failed training held hangs in reference cycles
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-    size = recipe.batch_size // 2
-    while size and not _fits(build, data, recipe, size):
-        size //= 2
-    return size
+    """The largest batch size below the recipe's of which one training step fits, to a sixteenth of it; 0 when not even one image does."""
+    fits, fails = recipe.batch_size // 2, recipe.batch_size
+    while fits and not _fits(build, data, recipe, fits):
+        fits, fails = fits // 2, fits
+    while fails - fits > max(1, recipe.batch_size // 16):
+        middle = (fits + fails) // 2
+        fits, fails = (middle, fails) if _fits(build, data, recipe, middle) else (fits, middle)
+    return fits
 
 
 def _fits(build: Callable[[], nn.Module], data: Prepared, recipe: Recipe, size: int) -> bool:
+    gc.collect()  # what the attempt before held hangs in reference cycles
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
     split = data.split("train")
+    kind = {"64-true": torch.float64, "bf16-true": torch.bfloat16}.get(recipe.precision, torch.float32)
     try:
-        learner = Learner(build(), recipe, mean=data.mean, std=data.std, classes=len(data.classes), task=data.task)
         device = torch.device("cuda" if torch.cuda.is_available() and recipe.accelerator in ("auto", "gpu") else "cpu")
-        learner.to(device)
-        images = torch.from_numpy(split.images[:size].copy()).to(device)
+        learner = Learner(build(), recipe, mean=data.mean, std=data.std, classes=len(data.classes), task=data.task)
+        learner.to(device, kind)
+        average = copy.deepcopy(learner.model) if recipe.ema else None
+        step = optimizer(learner.model, recipe, decayed=learner.decayed)
+        inputs = torch.from_numpy(split.images[:size].copy()).to(device).to(kind).permute(0, 3, 1, 2)
         labels = torch.from_numpy(split.labels[:size].copy()).to(device)
-        step = optimizer(learner.model, recipe)
-        inputs = images.float().permute(0, 3, 1, 2)
-        learner.objective.loss(learner(inputs), labels).backward()
+        half = torch.float16 if recipe.precision == "16-mixed" else torch.bfloat16
+        with torch.autocast(device.type, half, enabled=recipe.precision.endswith("mixed")):
+            loss = learner.objective.loss(learner(inputs), labels)
+        loss.backward()
         step.step()
-    except (RuntimeError, MemoryError) as error:
-        if not is_exhausted(error):
-            raise
+        del average
+    except (RuntimeError, MemoryError):  # whatever it is called: memory has run out before
         return False
     return True

@@ -45,6 +45,7 @@ class Learner(pl.LightningModule):
         )
         self.register_buffer("mean", torch.tensor(mean) * 255, persistent=False)
         self.register_buffer("std", torch.tensor(std) * 255, persistent=False)
+        self.decayed = optimizer.decayed(model)
         self.rule = getattr(model, "learning_rule", None)
         self.descent: dict[Tensor, Tensor] = {}
         self.sums: dict[str, Tensor | None] = {"train": None, "val": None}
@@ -85,7 +86,10 @@ class Learner(pl.LightningModule):
             logits = self(images)
             loss = self.objective.loss(logits, targets, label_smoothing=self.recipe.label_smoothing)
         else:
-            loss, logits, self.descent = self.rule(images, targets)
+            with torch.autocast(
+                self.device.type, enabled=False
+            ):  # a rule writes its own steps, in the precision of the weights
+                loss, logits, self.descent = self.rule(images, targets)
         if (self.device.type == "cpu" or batch_idx % CHECK_EVERY == 0) and not math.isfinite(loss.item()):
             raise self.diverged(f"the loss became {loss.item()}", batch_idx)
         self._add("train", logits.detach(), targets, loss)
@@ -96,8 +100,10 @@ class Learner(pl.LightningModule):
         if self.rule is None:
             loss.backward(*args, **kwargs)
             return
-        share = 1 / self.trainer.accumulate_grad_batches
-        for parameter, direction in self.descent.items():
+        scaler = getattr(self.trainer.precision_plugin, "scaler", None)
+        share = (scaler.get_scale() if scaler else 1.0) / self.trainer.accumulate_grad_batches
+        for parameter, own in self.descent.items():
+            direction = self.trainer.strategy.reduce(own, reduce_op="mean")
             parameter.grad = (
                 direction * share if parameter.grad is None else parameter.grad.add_(direction, alpha=share)
             )
@@ -107,17 +113,21 @@ class Learner(pl.LightningModule):
         self._add("val", self(normalize(images, mean=self.mean, std=self.std)), labels, None)
 
     def configure_optimizers(self) -> Any:
-        chosen = optimizer.optimizer(self.model, self.recipe)
+        chosen = optimizer.optimizer(self.model, self.recipe, decayed=self.decayed)
         steps = int(self.trainer.estimated_stepping_batches)
         factor = torch.optim.lr_scheduler.LambdaLR(chosen, optimizer.schedule(self.recipe, steps))
         return {"optimizer": chosen, "lr_scheduler": {"scheduler": factor, "interval": "step"}}
 
     def diverged(self, what: str, batch_idx: int) -> Diverged:
         """The error that ends a training whose numbers are no longer finite."""
+        kept = (
+            f"the checkpoint of epoch {self.current_epoch}, the last finite one, is kept; "
+            if self.current_epoch
+            else ""
+        )
         return Diverged(
-            f"training diverged: {what} in epoch {self.current_epoch + 1}, step {batch_idx + 1} (lr {self.recipe.lr:g}); "
-            "the last finite checkpoint "
-            "is kept; lower lr, raise warmup or set clip_norm"
+            f"training diverged: {what} in epoch {self.current_epoch + 1}, step {batch_idx + 1} (lr {self.recipe.lr:g}); {kept}"
+            "lower lr, raise warmup or set clip_norm"
         )
 
     def epoch_means(self, part: str) -> dict[str, float]:

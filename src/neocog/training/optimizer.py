@@ -11,29 +11,35 @@ from torch.optim import Optimizer
 from neocog.training.recipe import Recipe
 
 
-def groups(model: nn.Module, *, weight_decay: float) -> list[dict[str, Any]]:
-    """Parameters in two groups: weights with decay; biases and the scales of norms (fewer than two dimensions) without."""
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+def decayed(model: nn.Module) -> set[str]:
+    """Names of the parameters that decay: weights, but not biases and the scales of norms (fewer than two dimensions).
+
+    To be asked before a strategy shards the model: a shard has one dimension.
+    """
+    return {name for name, parameter in model.named_parameters() if parameter.ndim > 1}
+
+
+def groups(model: nn.Module, *, weight_decay: float, decayed: set[str]) -> list[dict[str, Any]]:
+    """Parameters in two groups: those named `decayed` with weight decay, the others without."""
+    trained = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
     return [
-        {"params": [parameter for parameter in trained if parameter.ndim > 1], "weight_decay": weight_decay},
-        {"params": [parameter for parameter in trained if parameter.ndim <= 1], "weight_decay": 0.0},
+        {"params": [parameter for name, parameter in trained if name in decayed], "weight_decay": weight_decay},
+        {"params": [parameter for name, parameter in trained if name not in decayed], "weight_decay": 0.0},
     ]
 
 
-def optimizer(model: nn.Module, recipe: Recipe) -> Optimizer:
-    """The recipe's optimizer over the model's parameters."""
-    parameters = groups(model, weight_decay=recipe.weight_decay)
+def optimizer(model: nn.Module, recipe: Recipe, *, decayed: set[str]) -> Optimizer:
+    """The recipe's optimizer over the model's parameters; fused unless gradients must be unscaled and clipped before it."""
+    parameters = groups(model, weight_decay=recipe.weight_decay, decayed=decayed)
+    fused = not (recipe.precision == "16-mixed" and recipe.clip_norm)
     if recipe.optimizer == "sgd":
-        nesterov = recipe.nesterov and recipe.momentum > 0
-        return torch.optim.SGD(parameters, lr=recipe.lr, momentum=recipe.momentum, nesterov=nesterov, fused=_fused())
+        return torch.optim.SGD(
+            parameters, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.nesterov, fused=fused
+        )
     if recipe.optimizer == "rmsprop":
         return torch.optim.RMSprop(parameters, lr=recipe.lr, momentum=recipe.momentum)
     kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
-    return kind(parameters, lr=recipe.lr, betas=recipe.betas, fused=_fused())
-
-
-def _fused() -> bool:
-    return True  # one kernel a step instead of one an operation: on CPU, CUDA and MPS
+    return kind(parameters, lr=recipe.lr, betas=recipe.betas, fused=fused)
 
 
 def schedule(recipe: Recipe, steps: int) -> Callable[[int], float]:
@@ -78,4 +84,5 @@ def schedule(recipe: Recipe, steps: int) -> Callable[[int], float]:
 def held(optimizer: Optimizer) -> dict[str, Any]:
     """What the optimizer really holds, by name: `optimizer.lr`, `optimizer.weight_decay`, ... of its first group."""
     own = {key: value for key, value in optimizer.param_groups[0].items() if key != "params" and value is not None}
+    own["lr"] = own.pop("initial_lr", own["lr"])  # what a schedule multiplies
     return {"optimizer.class": type(optimizer).__name__} | {f"optimizer.{key}": value for key, value in own.items()}

@@ -10,8 +10,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 class EpochLine:
     """The progress of one training of `epochs` x `steps` batches. Written to stderr; at most ten updates a second."""
 
-    def __init__(self, name: str, *, epochs: int, steps: int, done: int = 0) -> None:
-        self.name, self.epochs, self.steps = name, epochs, steps
+    def __init__(self, name: str, *, epochs: int, steps: int, best: str, done: int = 0) -> None:
+        self.name, self.epochs, self.steps, self.best = name, epochs, steps, best
         self.console = Console(stderr=True)
         self.next = 0.0
         self.live = (
@@ -46,7 +46,7 @@ class EpochLine:
 
     def epoch(self, row: dict[str, float], *, images_per_second: float, wait_share: float) -> None:
         """Called after every epoch with its row of the history."""
-        shown = f"loss {row['train/loss']:.4f}  val/loss {row['val/loss']:.4f}  val/top1 {row['val/top1']:.4f}  "
+        shown = f"loss {row['train/loss']:.4f}  val/loss {row['val/loss']:.4f}  {self.best} {row[self.best]:.4f}  "
         self.text = shown
         if not self.live:
             print(

@@ -76,8 +76,28 @@ class Recipe:
             )
         if self.strategy == "fsdp" and self.accelerator == "cpu":
             raise UserError("strategy (=fsdp) needs GPUs, but accelerator (=cpu); use ddp")
-        if self.on_oom == "accumulate" and self.batch_size == 1:
-            raise UserError("on_oom (=accumulate) cannot halve batch_size (=1); set on_oom: stop")
+        if self.strategy == "fsdp" and (self.ema or self.clip_norm or self.keep == "best"):
+            raise UserError(
+                f"strategy (=fsdp) spreads the weights, so ema (={self.ema}), clip_norm (={self.clip_norm}) and keep (={self.keep}) "
+                "cannot see them whole; set ema: 0.0, clip_norm: 0.0 and keep: last, or use ddp"
+            )
+        if self.precision == "16-mixed" and self.accelerator == "cpu":
+            raise UserError("precision (=16-mixed) needs a GPU, but accelerator (=cpu); use bf16-mixed or 32-true")
+        if isinstance(self.devices, int) and self.batch_size < self.devices * self.num_nodes:
+            raise UserError(
+                f"batch_size (={self.batch_size}) is smaller than the number of devices (={self.devices * self.num_nodes}) that share it"
+            )
+        if self.on_oom == "accumulate" and (self.devices != 1 or self.num_nodes != 1):
+            raise UserError(
+                f"on_oom (=accumulate) works on one device, but devices (={self.devices}); set on_oom: stop"
+            )
+
+    def check_images(self, images: int) -> None:
+        """Raise UserError when a training set of so many `images` does not fill one batch."""
+        if self.batch_size > images:
+            raise UserError(
+                f"train.batch_size (={self.batch_size}) is larger than the training set ({images} images); set it to {images} or less"
+            )
 
     def asdict(self) -> dict[str, Any]:
         """Plain values, as in params.yaml."""

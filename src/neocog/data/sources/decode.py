@@ -28,6 +28,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 # A JPEG is decoded at the smallest scale (1/8, 1/4, 1/2, 1) whose short side still has this many pixels: 2-4x faster
 # for photographs. The hash is taken there whatever the final size, so that data.size moves no image to another split.
 HASHED_SIDE = 160
+_UPPER8 = ((np.arange(65536) + 128) // 257).astype(np.uint8)  # what 16 bits become: no larger copy is made
 _SMALLEST_CAP = 1 << 26  # bytes: a file may always be this large
 
 
@@ -133,10 +134,10 @@ def _upright(image: Image.Image) -> np.ndarray:
     if image.mode == "F":
         raise RefusedError("unknown range: pixels are 32-bit floats; save them with 8 or 16 bits")
     if image.mode == "I" or image.mode.startswith("I;16"):
-        values = np.asarray(image).astype(np.int64)
+        values = np.asarray(image)
         if values.min() < 0 or values.max() > 65535:
             raise RefusedError("unknown range: pixels go beyond 16 bits; save them with 8 or 16 bits")
-        return ((values + 128) // 257).astype(np.uint8)
+        return np.asarray(_UPPER8[values])
     if image.has_transparency_data:
         image = image.convert("RGBA")
         white = Image.new("RGB", image.size, (255, 255, 255))

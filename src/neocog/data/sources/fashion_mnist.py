@@ -13,10 +13,11 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import urllib.request
 import zlib
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,8 @@ SHA256 = {  # of the unpacked files
 }
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 PACKAGE = "dataset-fashion-mnist"
+_KEPT = ".fashion-mnist"
+_PLACES = (_KEPT, "fashion-mnist", "FashionMNIST/raw")  # in data.root, where the files may lie
 _LARGEST = 48_000_000  # bytes of the largest file, unpacked
 _REACH = 4.0  # seconds for a server to answer at all, name look-up included
 
@@ -79,10 +82,11 @@ def fashion_mnist(root: Path, *, size: int | None = None, channels: int | None =
 def find(root: Path) -> dict[str, bytes]:
     """The four files, unpacked and checked, by the first way that works. Raises UserError naming every way tried.
 
-    What is downloaded is kept in `root`/fashion-mnist for the next time.
+    What is downloaded is kept in `root`/.fashion-mnist for the next time: hidden, so that `root` may hold your own
+    images too.
     """
     ways: dict[str, Callable[[], dict[str, bytes]]] = {
-        f"data.root (={str(root)!r})": lambda: _in_folders(root, root / "fashion-mnist", root / "FashionMNIST" / "raw"),
+        f"data.root (={str(root)!r})": lambda: _in_folders(root, *(root / place for place in _PLACES)),
         f"{DEBIAN} (Debian's package {PACKAGE})": lambda: _in_folders(DEBIAN),
         "torchvision's mirrors": lambda: _keep(root, _from_mirrors),
         f"apt-get download {PACKAGE}": lambda: _keep(root, _from_apt),
@@ -135,21 +139,28 @@ def _checked(path: Path, sha256: str) -> bytes:
 
 
 def _keep(root: Path, fetch: Callable[[Path], Path]) -> dict[str, bytes]:
-    """Fetch the files into a folder of their own inside `root`, check them, then move them to `root`/fashion-mnist."""
+    """Fetch the files into a folder of their own inside `root`, check them, then move them to `root`/.fashion-mnist."""
     try:
         root.mkdir(parents=True, exist_ok=True)
-        for old in root.glob(".fetch-*"):  # left by a killed run
-            shutil.rmtree(old, ignore_errors=True)
+        _clear_away(root)
         with tempfile.TemporaryDirectory(prefix=".fetch-", dir=root) as folder:
             where = fetch(Path(folder))
             found = _in_folders(where)
-            kept = root / "fashion-mnist"
+            kept = root / _KEPT
             kept.mkdir(exist_ok=True)
             for name in SHA256:
                 (where / f"{name}.gz").replace(kept / f"{name}.gz")
             return found
     except OSError as error:
         raise WayClosedError(f"{error}") from None
+
+
+def _clear_away(root: Path) -> None:
+    """Remove what killed runs left; what is younger than an hour may belong to a living one."""
+    for old in root.glob(".fetch-*"):
+        with suppress(FileNotFoundError):
+            if time.time() - old.stat().st_mtime > 3600:
+                shutil.rmtree(old, ignore_errors=True)
 
 
 def _from_mirrors(folder: Path) -> Path:

@@ -65,7 +65,7 @@ def folder(
         if len(readable):
             images = np.memmap(file, np.uint8, "r", shape=(int(readable[-1]) + 1, *shape[1:]))
     return Source(
-        name=listing.root.name,
+        name=spelt(listing.root.name) or "images",
         classes=tuple(listing.classes),
         images=images if channels or colour else images[..., :1],
         rows=readable,

@@ -1,11 +1,13 @@
 """What lies where in a folder of images, before any of it is read.
 
-`<root>/<class>/**/<file>`, or `<root>/{train,val,test}/<class>/**/<file>` (`valid` and `validation` are val; what is
-not there is cut out of train). Any file name will do; kinds are told by content, not by suffix. Hidden files,
-`Thumbs.db`, `desktop.ini` and `__MACOSX` are passed over. Links out of the folder are refused, linked folders too.
+`<root>/<class>/**/<file>`, or `<root>/{train,val,test}/<class>/**/<file>` in any case (also `training`, `valid`,
+`validation`, `testing`; what is not there is cut out of train). Any file name will do; kinds are told by content, not
+by suffix. Hidden files, `Thumbs.db`, `desktop.ini` and `__MACOSX` are passed over. Links out of the folder are refused,
+linked folders too: below a class to quarantine, in the place of a class or a split as an error.
 """
 
 import os
+import re
 import stat
 import unicodedata
 from collections.abc import Iterator
@@ -15,7 +17,8 @@ from pathlib import Path
 from neocog.data.prepared import SPLITS
 from neocog.errors import UserError
 
-_FOLDERS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+_FOLDERS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val"}
+_FOLDERS |= {"test": "test", "testing": "test"}
 _PASSED_OVER = {"thumbs.db", "desktop.ini", "__macosx"}
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
 
@@ -34,8 +37,9 @@ class Listing:
 
 
 def spelt(path: str) -> str:
-    """A path that can be written anywhere: bytes that are no text become \\x.."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+    """A path that can be written anywhere: bytes that are no text, and control characters, become \\x.."""
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return re.sub(r"[\x00-\x1f\x7f]", lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 def list_images(root: Path) -> Listing:
@@ -55,7 +59,7 @@ def list_images(root: Path) -> Listing:
     if not found:
         raise UserError(
             f"data.root (={str(root)!r}) holds no class folders; images are expected as {root}/<class>/<image>, "
-            f"or {root}/train/<class>/<image>"
+            f"or {root}/train/<class>/<image>" + "".join(f" ({path}: {why})" for path, why in listing.refused[:1])
         )
     listing.classes = sorted(found)
     number = {name: label for label, name in enumerate(listing.classes)}
@@ -68,20 +72,38 @@ def list_images(root: Path) -> Listing:
 
 
 def _split_folders(listing: Listing) -> dict[str, str]:
-    """Folder prefix -> split. A folder `train` that itself holds folders makes the layout one of splits."""
-    names = [entry.name for entry in _entries(listing, "") if _is_folder(entry)]
-    if "train" not in names or not any(_is_folder(entry) for entry in _entries(listing, "train")):
+    """Folder prefix -> split. A folder with a split's name that itself holds folders makes the layout one of splits."""
+    where = f"data.root (={str(listing.root)!r})"
+    entries = [entry for entry in _entries(listing, "") if _leads_to_folder(entry)]
+    names = [entry.name for entry in entries]
+    split_of = {name: _FOLDERS[name.lower()] for name in names if name.lower() in _FOLDERS}
+    deep = [name for name in split_of if any(map(_leads_to_folder, _entries(listing, name)))]
+    if not deep:
         return {"": "train"}
-    strangers = [name for name in names if name not in _FOLDERS]
+    linked = [entry.name for entry in entries if entry.name in split_of and entry.is_symlink()]
+    if linked:
+        raise UserError(
+            f"{where}: {_told(linked[:1])} is a link, and links to folders are not followed; put the folder itself there"
+        )
+    if "train" not in {split_of[name] for name in deep}:
+        raise UserError(
+            f"{where}: there are folders in {_told(deep)}, as in a split, but none in a folder train; "
+            "add train/<class>/<image>, or rename what is a class"
+        )
+    strangers = [name for name in names if name not in split_of]
     if strangers:
         raise UserError(
-            f"data.root (={str(listing.root)!r}): {', '.join(map(repr, strangers[:5]))} lie beside train/; keep either "
-            f"class folders or {', '.join(_FOLDERS)} there"
+            f"{where}: {_told(strangers)} lie beside train/; keep either class folders or {', '.join(_FOLDERS)} there"
         )
-    splits = [_FOLDERS[name] for name in names]
-    if len(set(splits)) < len(splits):
-        raise UserError(f"data.root (={str(listing.root)!r}): {', '.join(names)}: two folders for val; keep one")
-    return {f"{name}/": _FOLDERS[name] for name in sorted(names, key=lambda name: SPLITS.index(_FOLDERS[name]))}
+    for split in SPLITS:
+        twice = [name for name in names if split_of[name] == split]
+        if len(twice) > 1:
+            raise UserError(f"{where}: {_told(twice)}: {len(twice)} folders for {split}; keep one")
+    return {f"{name}/": split_of[name] for name in sorted(names, key=lambda name: SPLITS.index(split_of[name]))}
+
+
+def _told(names: list[str]) -> str:
+    return ", ".join(repr(spelt(name)) for name in names[:5])
 
 
 def _class_folders(listing: Listing, folder: str) -> list[str]:
@@ -90,8 +112,11 @@ def _class_folders(listing: Listing, folder: str) -> list[str]:
         path = f"{folder}{entry.name}"
         if _is_folder(entry):
             names.append(entry.name)
-        elif entry.is_symlink() and entry.is_dir():
-            listing.refused.append((spelt(path), "linked folder: links to folders are not followed"))
+        elif _leads_to_folder(entry):
+            raise UserError(
+                f"class folder {spelt(path)!r} is a link, and links to folders are not followed; put the folder itself "
+                "there, or remove the link"
+            )
         elif Path(entry.name).suffix.lower() in _SUFFIXES:
             listing.refused.append((spelt(path), "no class: stands in no class folder"))
     spellings = {_class_name(name): name for name in names}
@@ -141,3 +166,10 @@ def _entries(listing: Listing, folder: str) -> list[os.DirEntry[str]]:
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     return entry.is_dir(follow_symlinks=False)
+
+
+def _leads_to_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that turns in a circle
+        return False

@@ -4,7 +4,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-NAMES = ("loss", "top1")
 BEST = "top1"  # higher is better: what `keep: best` and `patience` go by
 
 
@@ -15,10 +14,9 @@ def sums(logits: Tensor, targets: Tensor, *, loss: Tensor | None = None) -> Tens
     """
     labels = targets if targets.ndim == 1 else targets.argmax(1)
     right = (logits.argmax(1) == labels).sum()
-    mean = F.cross_entropy(logits.float(), targets) if loss is None else loss.detach()
-    return torch.stack(
-        [mean.double() * len(labels), right.double(), torch.full_like(right, len(labels), dtype=torch.float64)]
-    )
+    summed = F.cross_entropy(logits.float(), targets, reduction="sum") if loss is None else loss.detach() * len(labels)
+    kind = torch.float32 if logits.device.type == "mps" else torch.float64  # Apple's GPUs have no doubles
+    return torch.stack([summed.to(kind), right.to(kind), torch.full_like(right, len(labels), dtype=kind)])
 
 
 def means(total: Tensor) -> dict[str, float]:
