@@ -33,7 +33,7 @@ from neocog.training.recipe import Recipe
 from pipelines import params
 
 IMAGES = {"lenet": 24_000, "resnet": 6_000}
-ROUNDS = 5
+ROUNDS = 3
 
 
 def bare(model: nn.Module, data: prepared.Prepared, recipe: Recipe, count: int) -> float:
