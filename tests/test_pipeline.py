@@ -40,12 +40,17 @@ COLUMNS = [
 ]
 
 
+def environment(folder: Path) -> dict[str, str]:
+    """This environment's programs with the code in `folder`, caching as Python does for most users: DVC must not mind."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    own = {**os.environ, "PATH": path, "PYTHONPATH": str(folder / "src"), "DVC_NO_ANALYTICS": "1"}
+    own.pop("PYTHONDONTWRITEBYTECODE", None)
+    return own
+
+
 def run(folder: Path, *command: str) -> str:
     """What `command` says in `folder`; a failure shows all it said."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, "DVC_NO_ANALYTICS": "1"}
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # as most users have it: DVC must not mind what Python caches
-    ended = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    ended = subprocess.run(command, cwd=folder, env=environment(folder), capture_output=True, text=True, check=False)
     assert ended.returncode == 0, f"{' '.join(command)}\n{ended.stdout}\n{ended.stderr}"
     return ended.stdout + ended.stderr
 
@@ -140,7 +145,7 @@ def test_a_change_of_one_architecture_concerns_it_and_what_follows(clone):
 @pytest.mark.slow
 def test_an_experiment_trains_what_it_changes_and_shows_beside_the_first(clone):
     before = len(runs(clone))
-    said = run(clone, "dvc", "exp", "run", "--name", "longer", "-S", "architectures.mlp.epochs=3")
+    said = run(clone, "dvc", "exp", "run", "--name", "longer", "-S", "+architectures.mlp.epochs=3")
     assert "train@mlp" in said and "Running stage 'train@resnet'" not in said
     new = runs(clone)[: len(runs(clone)) - before]
     assert {run.info.run_name for run in new} == {"train@mlp", "evaluate@mlp", "benchmark", "report"}
@@ -164,9 +169,8 @@ def test_a_typo_in_any_block_stops_the_pipeline_before_anything_is_trained(clone
     changed["train"]["lr"] = 0.1
     (clone / "params.yaml").write_text(yaml.safe_dump(changed, sort_keys=False))
     before = len(runs(clone))
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     ended = subprocess.run(
-        ["dvc", "repro"], cwd=clone, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False
+        ["dvc", "repro"], cwd=clone, env=environment(clone), capture_output=True, text=True, check=False
     )
     (clone / "params.yaml").write_text(params)
     run(clone, "dvc", "checkout")
@@ -179,7 +183,6 @@ def test_a_typo_in_any_block_stops_the_pipeline_before_anything_is_trained(clone
 def test_a_killed_pipeline_leaves_no_training_behind_and_continues(clone):
     params = (clone / "params.yaml").read_text()
     (clone / "params.yaml").write_text(params.replace("margin: 1.0", "margin: 3.0\n    epochs: 600"))
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
     def working() -> list[Path]:
         return list((clone / ".neocog/training").glob("perceptron-*/epoch-*.ckpt"))
@@ -188,7 +191,7 @@ def test_a_killed_pipeline_leaves_no_training_behind_and_continues(clone):
         ours = [each for each in psutil.process_iter(["cmdline", "cwd"]) if each.info["cwd"] == str(clone)]
         return [each for each in ours if "pipelines.train" in (each.info["cmdline"] or [])]
 
-    started = subprocess.Popen(["dvc", "repro", "train@perceptron"], cwd=clone, env={**os.environ, "PATH": path})
+    started = subprocess.Popen(["dvc", "repro", "train@perceptron"], cwd=clone, env=environment(clone))
     try:
         assert wait_for(working, seconds=120), "training has begun"
     finally:

@@ -279,13 +279,13 @@ def test_memory_that_runs_out_is_met_by_smaller_batches_if_asked(digits, tmp_pat
         return real(self, batch, batch_idx)
 
     monkeypatch.setattr(Learner, "training_step", too_much)
-    monkeypatch.setattr(memory, "_fits", lambda build, data, recipe, size: size <= 40)
+    monkeypatch.setattr(memory, "largest_batch", lambda *arguments: 40)
     with pytest.raises(OutOfMemory, match=r"batch_size \(=128\): the largest batch that fits is 40"):
         train(digits, tmp_path / "stop", QUICK)
     fitted = train(digits, tmp_path / "go", replace(QUICK, on_oom="accumulate"))
     assert (fitted.recipe.batch_size, fitted.recipe.accumulate) == (32, 4)
     assert fitted.history[-1]["val/top1"] > 0.5
-    monkeypatch.setattr(memory, "_fits", lambda *arguments: pytest.fail("it is known already what fits"))
+    monkeypatch.setattr(memory, "largest_batch", lambda *arguments: pytest.fail("it is known already what fits"))
     assert train(digits, tmp_path / "go", replace(QUICK, on_oom="accumulate")).history == fitted.history
 
 

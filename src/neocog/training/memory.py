@@ -2,7 +2,10 @@
 
 import copy
 import gc
+import multiprocessing
 from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing.connection import Connection
 
 import torch
 from torch import nn
@@ -29,14 +32,39 @@ def is_exhausted(error: BaseException) -> bool:
 
 
 def largest_batch(build: Callable[[], nn.Module], data: Prepared, recipe: Recipe) -> int:
-    """The largest batch size below the recipe's of which one training step fits, to a sixteenth of it; 0 when not even one image does."""
-    fits, fails = recipe.batch_size // 2, recipe.batch_size
-    while fits and not _fits(build, data, recipe, fits):
-        fits, fails = fits // 2, fits
-    while fails - fits > max(1, recipe.batch_size // 16):
-        middle = (fits + fails) // 2
-        fits, fails = (middle, fails) if _fits(build, data, recipe, middle) else (fits, middle)
+    """The largest batch size below the recipe's of which one training step fits, to a sixteenth of it; 0 when not even one image does.
+
+    Tried in a fresh process, from small to large: what a failed step leaves in the allocator does not count, and if the system ends
+    that process for want of memory, it has said before what fits. `build` must be picklable.
+    """
+    context = multiprocessing.get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_try, args=(build, data, recipe, sender), daemon=True)
+    process.start()
+    sender.close()
+    fits = 0
+    with suppress(EOFError):
+        while True:
+            fits = receiver.recv()
+    process.join()
     return fits
+
+
+def _try(build: Callable[[], nn.Module], data: Prepared, recipe: Recipe, fitting: Connection) -> None:
+    """Send each batch size that fits, ever larger ones."""
+    torch.set_num_threads(recipe.threads or torch.get_num_threads())
+    fits, size = 0, 1
+    while size < recipe.batch_size and _fits(build, data, recipe, size):
+        fitting.send(size)
+        fits, size = size, size * 2
+    fails = min(size, recipe.batch_size)
+    while fits and fails - fits > max(1, recipe.batch_size // 16):
+        middle = (fits + fails) // 2
+        if _fits(build, data, recipe, middle):
+            fits = middle
+            fitting.send(fits)
+        else:
+            fails = middle
 
 
 def _fits(build: Callable[[], nn.Module], data: Prepared, recipe: Recipe, size: int) -> bool:
