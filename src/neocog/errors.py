@@ -8,15 +8,17 @@
 | 4 | training diverged (NaN or Inf): the last finite checkpoint is kept |
 """
 
-import ctypes
 import inspect
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from typing import Any
+
+import psutil
 
 
 class NeocogError(Exception):
@@ -84,10 +86,31 @@ def _check_arguments(main: Callable[..., object], arguments: Sequence[Any]) -> N
 
 
 def _end_with_parent() -> None:
-    """On Linux, get SIGTERM when the parent dies: a killed `dvc repro` or first rank leaves no training behind."""
-    if sys.platform == "linux":
-        PR_SET_PDEATHSIG = 1
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    """Get SIGTERM when the process that started this one ends: a killed `dvc repro` or first rank leaves no training behind.
+
+    DVC starts a stage through `$SHELL -c`; some shells stay between (dash), some do not (bash): it is DVC that counts.
+    """
+    try:
+        parent = psutil.Process().parent()
+        if parent is not None and "-c" in parent.cmdline()[1:-1]:
+            parent = parent.parent()
+    except psutil.Error:
+        return
+    if parent is not None:
+        threading.Thread(target=_end_after, args=[parent], daemon=True).start()
+
+
+def _end_after(parent: psutil.Process) -> None:
+    while _is_alive(parent):
+        time.sleep(0.5)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _wait_for_the_end_of(parent: int, *, seconds: float = 60.0) -> None:
