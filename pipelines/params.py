@@ -146,9 +146,10 @@ class Params:
         return cast(Recipe, _check(SECTIONS["train"], f"architectures.{name}", merged, shown=own))
 
     def sizes(self, name: str) -> dict[str, Any]:
-        """The keywords of the architecture's `build`: what its block sets, and the defaults of the rest."""
-        block = self.raw["architectures"][name]
-        return {key: block.get(key, default) for key, (_, default) in architectures.card(name).sizes.items()}
+        """What shapes the architecture: what its block sets, and the defaults of the rest."""
+        block, card = self.raw["architectures"][name], architectures.card(name)
+        sizes = {key: block.get(key, default) for key, (_, default) in card.sizes.items()}
+        return {key: value for key, value in sizes.items() if key not in card.blocks or value is not None}
 
     def resolved(self) -> dict[str, Any]:
         """All that the stage saw, as plain values."""
@@ -222,6 +223,7 @@ def _check_all(raw: dict[str, Any]) -> None:
                     f"params.yaml: architectures.{name}.{key} (={block[key]!r}): unknown key; {nearest(str(key), [*sizes, *RECIPE_KEYS])}"
                 )
         _check_rule(name, params.recipe(name))
+        _check_form(name, block)
         model = create_model(name, __config__=STRICT, **cast(Any, sizes))
         _check(TypeAdapter(model), f"architectures.{name}", params.sizes(name))
         lists = {key: block.get(key, sizes[key][1]) for key in ("widths", "depths") if key in sizes}
@@ -240,6 +242,17 @@ def _check_rule(name: str, recipe: Recipe) -> None:
                 raise UserError(
                     f"params.yaml: architectures.{name}.{key} (={getattr(recipe, key)}): {name} learns by its own learning rule, "
                     f"which knows no soft labels; set {key}: 0.0 in its block"
+                )
+
+
+def _check_form(name: str, block: Mapping[str, Any]) -> None:
+    card, form = architectures.card(name), block.get("form", architectures.SMALL)
+    if form in card.forms and form != architectures.SMALL:
+        for key in block:
+            if key in card.sizes and key not in ("form", *card.blocks):
+                raise UserError(
+                    f"params.yaml: architectures.{name}.{key} (={block[key]!r}) shapes the small form, but form is {form}; "
+                    f"remove {key}, or set form: {architectures.SMALL}"
                 )
 
 

@@ -24,6 +24,8 @@ def make(folder, name="lenet", *, channels=1, size=8, classes=10, model=None):
     """A bundle of `name` with random weights, the network, and 64 images."""
     torch.manual_seed(0)
     model = model or architectures.build(name, channels=channels, size=size, classes=classes)
+    if hasattr(model, "drop_auxiliary"):
+        model.drop_auxiliary()
     for parameter in model.parameters():  # a perceptron begins at 0, where every answer agrees
         torch.nn.init.normal_(parameter, std=0.1)
     images = np.random.default_rng(0).integers(0, 256, (96, size, size, channels), dtype=np.uint8)

@@ -23,7 +23,19 @@ def heavy(ended):
     return modules & {"torch", "numpy", "pandas", "mlflow", "ray", "onnxruntime", "pytorch_lightning", "rich"}
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["models"], ["fastest", "--help"], ["nonsense"], ["--version"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["models"],
+        ["models", "resnet"],
+        ["fastest", "--help"],
+        ["inspect", "--help"],
+        ["shapes", "--help"],
+        ["nonsense"],
+        ["--version"],
+    ],
+)
 def test_nothing_heavy_is_imported_before_it_is_needed(arguments):
     assert not heavy(neocog(*arguments))
 
@@ -35,7 +47,25 @@ def test_help_teaches_the_way_in():
 
 def test_models_lists_every_architecture_by_year():
     lines = neocog("models").stdout.splitlines()
-    assert [line.split()[1] for line in lines] == architectures.names()
+    rows = [line.split() for line in lines if line[:4].isdigit()]
+    assert [row[1] for row in rows] == architectures.names()
+    resnet = next(line for line in lines if " resnet " in line)
+    assert all(told in resnet for told in ("2015", "692k", "7.79M", "Shortcuts", "resnet152"))
+
+
+def test_models_tells_everything_about_one():
+    said = neocog("models", "resnet").stdout
+    for told in (
+        "arXiv:1512.03385",
+        "resnet50",
+        "25.6M params",
+        "4.09G MACs",
+        "depths:",
+        "[1, 1, 1, 1]",
+        "norm:",
+        "batch | layer",
+    ):
+        assert told in said, told
 
 
 def test_an_unknown_architecture_ends_with_2():

@@ -14,10 +14,17 @@ import pytest
 import yaml
 from imports import ROOT
 
-from neocog import architectures
 from neocog.bundle import read
 
-NAMES = architectures.names()
+NAMES = [
+    "perceptron",
+    "mlp",
+    "svm",
+    "dbn",
+    "googlenet",
+    "resnet",
+    "vit",
+]  # one of each way to learn; test_architectures walks all
 COLUMNS = [
     "model",
     "kind",
@@ -67,12 +74,10 @@ def clone(tmp_path_factory):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
     params = (folder / "params.yaml").read_text()
-    params = (
-        params.replace("source: fashion_mnist", "source: digits")
-        .replace("epochs: 6", "epochs: 2")
-        .replace("rounds: 30", "rounds: 3")
-    )
-    (folder / "params.yaml").write_text(params)
+    params = params.replace("source: fashion_mnist", "source: digits").replace("rounds: 30", "rounds: 3")
+    cut = yaml.safe_load(params)
+    cut["architectures"] = {name: {**cut["architectures"][name], "epochs": 2} for name in NAMES}
+    (folder / "params.yaml").write_text(yaml.safe_dump(cut, sort_keys=False))
     run(folder, "git", "init", "-q")
     run(folder, "git", "config", "user.email", "test@example.org")
     run(folder, "git", "config", "user.name", "test")
@@ -93,13 +98,16 @@ def runs(folder: Path) -> list:
 
 
 @pytest.mark.slow
-def test_every_architecture_becomes_a_bundle_a_row_and_a_run(clone):
+def test_each_architecture_becomes_a_bundle_a_row_and_a_run(clone):
     with (clone / "reports/leaderboard.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == COLUMNS
     assert {row["model"] for row in rows} == {f"trained/{name}" for name in NAMES}
     assert all(float(row["top1_low"]) <= float(row["top1"]) <= float(row["top1_high"]) for row in rows)
-    assert all(row["epochs"] == "2" and float(row["train_seconds"]) > 0 for row in rows)
+    assert all(float(row["train_seconds"]) > 0 for row in rows)
+    assert {row["architecture"]: row["epochs"] for row in rows} == {
+        name: "1" if name == "svm" else "2" for name in NAMES
+    }
     by_name = {run.info.run_name: run for run in runs(clone)}
     expected = {f"{stage}@{name}" for stage in ("train", "evaluate") for name in NAMES} | {
         "prepare",

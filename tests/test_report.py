@@ -8,7 +8,9 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
+from math import nan
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,7 @@ import tiny
 from neocog.bundle import read
 from neocog.data.prepared import Prepared
 from neocog.errors import UserError
-from neocog.report import drawings, leaderboard, models, page, story
+from neocog.report import drawings, leaderboard, models, page, parts, story
 from neocog.report.models import Model
 
 ODD = ("<script>alert(1)</script>", "\"quotes\" & 'more'", "a,b|c", "né 日本", "e", "f", "g")
@@ -141,7 +143,46 @@ def test_the_page_shows_everything_about_every_model(found, reader):
         assert words.count(f"{100 * model.row.top1:.1f}\u202f%") >= 3
     assert reader.tags.count("svg") == len(found) * 2 + 4
     pictures = sum(address.startswith("data:") for address in reader.addresses)
-    assert pictures == len(ODD) + sum(min(6, int(model.wrong.sum())) for model in found)
+    inside = 1 + len(ODD) + 3  # the image, the perceptron's templates, a sheet of units for each other model
+    assert pictures == len(ODD) + inside + sum(min(6, int(model.wrong.sum())) for model in found)
+
+
+def section(html: str, name: str) -> str:
+    return html.partition(f'<section id="{name}">')[2].partition("</section>")[0]
+
+
+def test_the_inside_of_every_model_is_shown_by_year_within_its_budget(site, found, html):
+    inside = section(html, "inside")
+    shown = [unescape(name) for name in re.findall(r'class="inside" id="inside-\d" data-model="([^"]*)"', inside)]
+    assert shown == [m.row.model for m in sorted(found, key=lambda m: (m.row.year, m.row.model))]
+    assert len(inside.encode()) < 600_000 / 17 * len(found)
+    assert parts.NO_PLACES in inside and "7 templates, one a class" in inside and "24 of 300 units" in inside
+    picked = re.search(r'title="([^"]*)"', inside)[1]
+    row = list(site[1].split("test").ids).index(picked)
+    right = [int(sum(~model.wrong[i] for model in found)) for i in range(len(found[0].wrong))]
+    assert right[row] == max(right)
+    assert f"which {max(right)} of {len(found)} models get right" in inside
+
+
+def test_the_ladder_tells_each_idea_its_paper_and_its_gain(found, html):
+    rungs = section(html, "years").split("<li>")[1:]
+    years = [int(re.search(r'class="year">(\d+)', rung)[1]) for rung in rungs]
+    assert years == sorted(model.row.year for model in found)
+    first, *later = rungs
+    assert "Rosenblatt, F. (1958)" in first and "Each class has a linear unit." in first
+    assert not re.search(r"before it|below", first)
+    assert all("Rumelhart" in rung and re.search(r"before it|below", rung) for rung in later)
+
+
+def test_a_model_without_epochs_has_a_row_and_no_curve(site, found, html):
+    solved = replace(found[0], row=replace(found[0].row, epochs=None, train_seconds=None), history={"val/top1": [nan]})
+    called = story.names([model.row for model in found])
+    drawn = drawings.draw([solved, *found[1:]], called=called)
+    whole = page.html([solved, *found[1:]], site[1], drawn, called=called, mistakes=6)
+    assert whole.count('<td data-value="">–</td>') == 2 + html.count('<td data-value="">–</td>')
+    name = called[solved.row.model]
+    curves = [drawings.draw(models, called=called).learning for models in (found, [solved, *found[1:]])]
+    assert [f">{name}<" in drawing for drawing in curves] == [True, False]
 
 
 def test_the_same_input_gives_the_same_page(site, found, html):
@@ -233,7 +274,8 @@ def test_in_a_browser_the_script_sorts_and_shows_one_model_at_a_time(browser, ht
     (tmp_path / "report.html").write_text(html)
     shown = dom(browser, tmp_path / "report.html", tmp_path / "home")
     assert 'data-ready="yes"' in shown
-    assert [len(re.findall(rf'class="look"[^>]*{state}', shown)) for state in ("", 'hidden=""')] == [4, 3]
+    for panel in ("look", "inside"):
+        assert [len(re.findall(rf'class="{panel}"[^>]*{state}', shown)) for state in ("", 'hidden=""')] == [4, 3]
     escaped = {model.row.model: model.row.model.replace("&", "&amp;") for model in found}
     assert [name.replace("&lt;", "<").replace("&gt;", ">") for name in board(shown)] == list(escaped.values())
 

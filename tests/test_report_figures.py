@@ -43,6 +43,29 @@ def test_a_name_goes_where_no_line_is():
     assert crossed.box.overlap(line) == 0
 
 
+def test_no_leader_of_a_crowded_ladder_runs_through_a_name():
+    years = (1958, 1960, 1962, 1986, 1995, 1998, 2006, 2012, 2014, 2014, 2015, 2016, 2018, 2018, 2019, 2020, 2021)
+    scores = (827, 806, 834, 885, 889, 893, 887, 912, 921, 918, 925, 928, 915, 913, 923, 897, 929)
+    crowd = [
+        (150 + 5 * (year - 1958), 300 - 1.2 * (score - 800), f"network{i}")
+        for i, (year, score) in enumerate(zip(years, scores, strict=True))
+    ]
+    marks = [Box(x - 7, y - 7, x + 7, y + 7) for x, y, _ in crowd]
+    labels = place(crowd, obstacles=marks, within=Box(0, 0, 560, 330))
+    assert all(labels) and any(label.led for label in labels)
+    for label in labels:
+        others = [other.box for other in labels if other is not label]
+        assert not label.led or not any(box.crossing(label.start, label.near) for box in others)
+
+
+def test_the_part_of_a_line_in_a_box_is_measured():
+    box = Box(10, 10, 20, 20)
+    assert box.crossing((0, 15), (40, 15)) == box.crossing((40, 15), (0, 15)) == pytest.approx(10)
+    assert box.crossing((15, 15), (15, 90)) == pytest.approx(5)
+    assert box.crossing((0, 0), (30, 30)) == pytest.approx(200**0.5)
+    assert box.crossing((0, 25), (40, 25)) == box.crossing((0, 15), (9, 15)) == 0
+
+
 @given(st.floats(0.01, 0.98), st.floats(0.01, 1))
 def test_ticks_are_round_few_and_inside(low, width):
     ticks = Scale(low, low + width, 0, 100).ticks(5)

@@ -1,6 +1,7 @@
 """The headline and the sentences under it follow from the numbers, whatever the outcome."""
 
-from neocog.report import story
+from neocog import architectures
+from neocog.report import ideas, story
 from neocog.report.leaderboard import Row
 
 
@@ -43,3 +44,32 @@ def test_the_sentences_of_other_outcomes():
 def test_models_of_one_name_are_told_apart_by_kind():
     rows = [row("resnet", 0.9), row("resnet", 0.91, kind="tuned"), row("lenet", 0.8)]
     assert list(story.names(rows).values()) == ["resnet (trained)", "resnet (tuned)", "lenet"]
+
+
+def test_a_gain_is_over_the_best_of_all_earlier_years():
+    rows = [row("resnet", 0.93, year=2015), row("vgg", 0.92, year=2014), row("twin", 0.919, year=2014),
+            row("mlp", 0.88, year=1986), row("late", 0.90, year=2020), row("same", 0.93, year=2021)]  # fmt: skip
+    assert story.gains(rows, called=story.names(rows)) == {
+        "trained/mlp": "",
+        "trained/vgg": "+4.0 points over all before it",
+        "trained/twin": "+3.9 points over all before it",
+        "trained/resnet": "+1.0 points over all before it",
+        "trained/late": "3.0 points below resnet",
+        "trained/same": "level with resnet, the best before it",
+    }
+
+
+def test_a_docstring_is_taken_apart_however_short_it_is():
+    whole = "Net: a net.\n\nDoe, J. (1999). A net. arXiv:1.\nIt goes on.\n\nIt does\nthis.\n\nAnd that."
+    found = ideas.parsed(whole, brief="a net")
+    assert found.paper == "Doe, J. (1999). A net. arXiv:1. It goes on."
+    assert found.paragraphs == ("It does this.", "And that.")
+    assert ideas.parsed("Net.\n\nIt does this, in 1999.", brief="").paragraphs == ("It does this, in 1999.",)
+    for short in ("Net: a net.", ""):
+        assert ideas.parsed(short, brief="b") == ideas.Idea("b", "", ())
+
+
+def test_every_architecture_tells_its_paper():
+    names = architectures.names()
+    assert len(names) >= 5
+    assert all(ideas.of(name).paper for name in names)

@@ -253,7 +253,7 @@ def test_a_rate_far_too_high_diverges_in_the_first_epoch(digits, tmp_path):
 
 
 @pytest.mark.parametrize("precision", ["bf16-mixed", "bf16-true", "64-true"])
-@pytest.mark.parametrize("name", architectures.names())
+@pytest.mark.parametrize("name", [name for name in architectures.names() if name != "svm"])  # solved in 32 bits
 def test_every_architecture_trains_in_every_precision(name, precision, digits, tmp_path):
     label_smoothing = 0.0 if architectures.card(name).own_rule else 0.1
     recipe = replace(QUICK, epochs=1, precision=precision, label_smoothing=label_smoothing, batch_size=256)

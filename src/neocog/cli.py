@@ -45,8 +45,69 @@ def main(arguments: Sequence[str] | None = None) -> None:
     fastest.add_argument("--threads", type=_positive, help="CPU threads (default: one for each core)")
     fastest.set_defaults(run=_fastest)
 
-    models = verbs.add_parser("models", help="list the architectures: year, name and idea")
+    models = verbs.add_parser(
+        "models",
+        help="list the architectures: year, size, idea and forms",
+        description="List the architectures by year, or tell everything about one: paper, forms, and the keys of its block in params.yaml.",
+        epilog="examples: neocog models | neocog models resnet",
+    )
+    models.add_argument("architecture", metavar="ARCH", nargs="?", help="tell everything about this one")
     models.set_defaults(run=_models)
+
+    inspect = verbs.add_parser(
+        "inspect",
+        help="draw what goes on inside a trained network",
+        description="Draw BUNDLE at work on one image: what it says, the first weights that the image meets, and what becomes of the "
+        "image at several depths. Dark is the lowest answer of a map, bright its highest; the most varied maps come first.",
+        epilog="examples: neocog inspect models/trained/resnet | neocog inspect models/trained/lenet --image shoe.jpg --out shoe.png",
+    )
+    inspect.add_argument("bundle", metavar="BUNDLE", help="a model's folder, such as models/trained/resnet")
+    which = inspect.add_mutually_exclusive_group()
+    which.add_argument(
+        "--image", metavar="FILE", type=Path, help="any picture; made square and resized as `prepare` does"
+    )
+    which.add_argument(
+        "--sample",
+        metavar="N",
+        type=int,
+        help="test image N of data/prepared, from 0 (default: the first it gets right)",
+    )
+    inspect.add_argument(
+        "--out", metavar="FILE.png", type=Path, help="where to (default: <bundle's name>-inside.png here)"
+    )
+    inspect.set_defaults(run=_inspect)
+
+    shapes = verbs.add_parser(
+        "shapes",
+        help="what happens to an image in an architecture, layer by layer",
+        description="Sizes, receptive field, parameters, multiply-accumulates and memory of every layer of ARCH, and pixels it never uses. "
+        "Of N pixels, a filter of F with padding P and stride S leaves (N - F + 2P) / S + 1; a rest of that division is never looked at.",
+        epilog="examples: neocog shapes lenet | neocog shapes resnet --form resnet50 --image 225",
+    )
+    shapes.add_argument("architecture", metavar="ARCH", help=f"one of {', '.join(architectures.names())}")
+    shapes.add_argument(
+        "--image",
+        metavar="N",
+        type=_positive,
+        help="side of the image in pixels (default: that of data/prepared, else 28; 224 for a published form)",
+    )
+    shapes.add_argument(
+        "--channels",
+        metavar="C",
+        type=int,
+        choices=(1, 3),
+        help="of the image, 1 or 3 (default: those of data/prepared, else 1; 3 for a published form)",
+    )
+    shapes.add_argument(
+        "--classes",
+        metavar="K",
+        type=_positive,
+        help="to tell apart (default: those of data/prepared, else 10; 1000 for a published form)",
+    )
+    shapes.add_argument(
+        "--form", metavar="F", help="small, or a published one such as resnet50 (default: as in params.yaml)"
+    )
+    shapes.set_defaults(run=_shapes)
 
     options = parser.parse_args(arguments)
     errors.run(options.run, [options])
@@ -60,9 +121,9 @@ def _positive(text: str) -> int:
 
 
 def _models(options: argparse.Namespace) -> None:
-    for name in architectures.names():
-        card = architectures.card(name)
-        print(f"{card.year}  {name:<12} {card.idea}")
+    from neocog import catalog
+
+    print(catalog.page(options.architecture) if options.architecture else catalog.table())
 
 
 def _fastest(options: argparse.Namespace) -> None:
@@ -100,6 +161,58 @@ def _fastest(options: argparse.Namespace) -> None:
     console.print(table)
     best = speeds[0]
     console.print(f"fastest here: channels_last: {str(best.channels_last).lower()}, precision: {best.precision}")
+
+
+def _inspect(options: argparse.Namespace) -> None:
+    from neocog.bundle import read
+    from neocog.evaluation import inside, subject
+    from neocog.report import parts, poster
+
+    bundle = read.read(options.bundle)
+    image, about = (
+        subject.of_file(options.image, bundle) if options.image else subject.of_sample(options.sample, bundle)
+    )
+    found = inside.look(bundle, image)
+    out = options.out or Path(f"{bundle.name}-inside.png")
+    poster.write(poster.draw(found, image, classes=bundle.classes, name=bundle.model, about=about), out)
+    said = f"{bundle.classes[found.probabilities.argmax()]} ({found.probabilities.max():.1%})"
+    print(f"{out}: {bundle.model} says {said} of {about}; {parts.summary(found)}")
+
+
+def _shapes(options: argparse.Namespace) -> None:
+    card = architectures.card(options.architecture)
+    block, _ = _params(card.name)
+    form = options.form or block.get("form", architectures.SMALL)
+    known = card.forms or (architectures.SMALL,)
+    if form not in known:
+        raise errors.UserError(f"--form {form}: {card.name} has no such form; {errors.nearest(form, known)}")
+    sizes = {key: value for key, value in block.items() if key in card.sizes and key != "form"}
+    if form != architectures.SMALL:
+        sizes = {"form": form} | (sizes if form == block.get("form") else {})
+    if form == architectures.SMALL:
+        shape = _shape(options.image, options.channels)
+    else:
+        shape = {"size": options.image or 224, "channels": options.channels or 3, "classes": 1000}
+    shape["classes"] = options.classes or shape["classes"]
+
+    from rich.console import Console
+
+    from neocog.shapes import sizes as image_sizes
+    from neocog.shapes import table
+
+    console = Console()
+
+    def build(size: int) -> Any:
+        return architectures.build(card.name, **(shape | {"size": size}), sizes=sizes)
+
+    given = {"channels": shape["channels"], "size": shape["size"]}
+    with console.status("looking ..."):
+        model, found = image_sizes.layers_that_fit(build, **given)
+        better = image_sizes.size_without_waste(build, found, **given)
+    name = card.name if form == architectures.SMALL else form
+    title = f"{name}: an image of {shape['channels']} x {shape['size']} x {shape['size']}, {shape['classes']} classes"
+    params = sum(parameter.numel() for parameter in model.parameters())
+    table.show(found, console, title=title, params=params, better=better)
 
 
 def _params(architecture: str) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -15,10 +15,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from typing import Any
-
-import psutil
 
 
 class NeocogError(Exception):
@@ -90,6 +89,8 @@ def _end_with_parent() -> None:
 
     DVC starts a stage through `$SHELL -c`; some shells stay between (dash), some do not (bash): it is DVC that counts.
     """
+    import psutil
+
     try:
         parent = psutil.Process().parent()
         if parent is not None and "-c" in parent.cmdline()[1:-1]:
@@ -100,17 +101,13 @@ def _end_with_parent() -> None:
         threading.Thread(target=_end_after, args=[parent], daemon=True).start()
 
 
-def _end_after(parent: psutil.Process) -> None:
-    while _is_alive(parent):
-        time.sleep(0.5)
+def _end_after(parent: Any) -> None:
+    import psutil
+
+    with suppress(psutil.NoSuchProcess):
+        while parent.is_running() and parent.status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.5)
     os.kill(os.getpid(), signal.SIGTERM)
-
-
-def _is_alive(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 def _wait_for_the_end_of(parent: int, *, seconds: float = 60.0) -> None:

@@ -1,8 +1,11 @@
 """One file, one architecture: paper and citation, blocks, network, `build`. The folder is the registry.
 
-A file exposes `YEAR`, `IDEA` (one line: what it brought) and `build(*, channels, size, classes, <sizes>)`; the keywords of `build`
-are the keys that its block in params.yaml may hold. All of this is read from the source text, so that listing architectures and checking
-params costs milliseconds and no torch.
+A file exposes `YEAR`, `IDEA` (one line: what it brought) and `build(*, channels, size, classes, <sizes>)`, which
+makes the small-image form; the keywords of `build` are the keys that its block in params.yaml may hold. `FORMS` maps
+each form to its parameters and multiply-accumulates: `small` at 28 px, gray and ten classes, and the published ones
+at their size and 1000 classes, which `published(form, *, channels, size, classes)` makes; `BLOCKS` names the building
+blocks (`neocog.blocks`) that params may exchange. All of this is read from the source text, so that listing
+architectures and checking params costs milliseconds and no torch.
 """
 
 import ast
@@ -15,22 +18,33 @@ from types import ModuleType
 from typing import Any, Literal
 
 from neocog import limits
+from neocog.blocks.choices import CHOICES
 from neocog.errors import UserError, nearest
 
 GIVEN = ("channels", "size", "classes")  # what the data decide, not the user
+SMALL = "small"  # the form that `build` makes
+CONSTANTS: dict[str, Any] = {"BLOCKS": (), "FORMS": {}}  # and what holds where a file does not say
 FOLDER = Path(__file__).parent
 
 
 @dataclass(frozen=True)
 class Card:
-    """What the source text says of an architecture. `sizes` maps each keyword of `build` to (type, default)."""
+    """What the source text says of an architecture.
+
+    `sizes` maps each key that shapes the network to (type, default): the keywords of `build`, `form` if there are
+    others than the small one, and the exchangeable blocks, whose default None leaves what the paper has.
+    """
 
     name: str
     year: int
     idea: str
     about: str
     sizes: Mapping[str, tuple[Any, Any]]
-    own_rule: bool  # learns by a rule of its own (`learning_rule`) instead of backpropagation of the task's loss
+    blocks: tuple[str, ...]
+    forms: Mapping[str, tuple[int, int]]  # parameters and multiply-accumulates
+    own_rule: (
+        bool  # learns by a rule of its own (`learning_rule`, `solve`) instead of backpropagation of the task's loss
+    )
 
 
 def names() -> list[str]:
@@ -47,12 +61,12 @@ def card(name: str) -> Card:
         known = [p.stem for p in FOLDER.glob("*.py") if p.stem != "__init__"]
         raise UserError(f"architectures.{name}: there is no such architecture; {nearest(name, known)}")
     tree = ast.parse(path.read_text())
-    constants = {
+    constants = CONSTANTS | {
         node.targets[0].id: ast.literal_eval(node.value)
         for node in tree.body
         if isinstance(node, ast.Assign)
         and isinstance(node.targets[0], ast.Name)
-        and node.targets[0].id in ("YEAR", "IDEA")
+        and node.targets[0].id in ("YEAR", "IDEA", *CONSTANTS)
     }
     build = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "build")
     words = {name: getattr(limits, name) for name in vars(limits) if not name.startswith("_")} | {
@@ -64,8 +78,20 @@ def card(name: str) -> Card:
         for arg, default in zip(build.args.kwonlyargs, build.args.kw_defaults, strict=True)
         if arg.arg not in GIVEN and arg.annotation is not None and default is not None
     }
-    own_rule = any(isinstance(node, ast.FunctionDef) and node.name == "learning_rule" for node in ast.walk(tree))
-    return Card(name, constants["YEAR"], constants["IDEA"], ast.get_docstring(tree) or "", sizes, own_rule)
+    if len(forms := constants["FORMS"]) > 1:
+        sizes["form"] = (Literal[tuple(forms)], SMALL)
+    sizes |= {block: (CHOICES[block] | None, None) for block in constants["BLOCKS"]}
+    methods = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+    return Card(
+        name,
+        constants["YEAR"],
+        constants["IDEA"],
+        ast.get_docstring(tree) or "",
+        sizes,
+        constants["BLOCKS"],
+        forms,
+        own_rule=bool(methods & {"learning_rule", "solve"}),
+    )
 
 
 def load(name: str) -> ModuleType:
@@ -75,5 +101,18 @@ def load(name: str) -> ModuleType:
 
 
 def build(name: str, *, channels: int, size: int, classes: int, sizes: Mapping[str, Any] | None = None) -> Any:
-    """The network: images float [N, channels, size, size] -> logits [N, classes]."""
-    return load(name).build(channels=channels, size=size, classes=classes, **(sizes or {}))
+    """The network: images float [N, channels, size, size] -> logits [N, classes]. `sizes` as in its block in params.yaml."""
+    module, about = load(name), card(name)
+    given = {key: value for key, value in (sizes or {}).items() if key not in ("form", *about.blocks)}
+    form = (sizes or {}).get("form", SMALL)
+    if form == SMALL:
+        model = module.build(channels=channels, size=size, classes=classes, **given)
+    else:
+        model = module.published(form, channels=channels, size=size, classes=classes)
+    for block in about.blocks:
+        choice = (sizes or {}).get(block)
+        if choice and not import_module(f"neocog.blocks.{block}").apply(model, choice):
+            raise UserError(
+                f"architectures.{name}.{block} (={choice}): its form {form} has nothing to exchange there; remove the key"
+            )
+    return model

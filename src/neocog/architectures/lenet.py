@@ -10,48 +10,37 @@ average pooling, 120 and 84 units. Left out: the sparse table between the maps o
 coefficients, and the radial-basis output layer (a linear one instead).
 """
 
-from torch import Tensor, nn
+from torch import nn
 
+from neocog.blocks.network import Network
 from neocog.limits import AtLeast1
 
 YEAR = 1998
 IDEA = "Shared local filters and pooling: the convolutional network"
-
-
-class LeNet(nn.Module):
-    """Images [N, C, H, W] -> features [N, 16, h, w] -> logits [N, classes]."""
-
-    def __init__(
-        self, channels: int, size: int, classes: int, *, maps: tuple[int, int], units: tuple[int, int]
-    ) -> None:
-        super().__init__()
-        half = size // 2
-        padding = 0 if half >= 6 else 2  # below 12 px a 5x5 filter without a border would leave nothing
-        side = (half - 4 + 2 * padding) // 2
-        self.features = nn.Sequential(
-            nn.Conv2d(channels, maps[0], 5, padding=2),
-            nn.Tanh(),
-            nn.AvgPool2d(2),
-            nn.Conv2d(maps[0], maps[1], 5, padding=padding),
-            nn.Tanh(),
-            nn.AvgPool2d(2),
-        )
-        self.head = nn.Sequential(
-            nn.Flatten(),
-            nn.Linear(maps[1] * side * side, units[0]),
-            nn.Tanh(),
-            nn.Linear(units[0], units[1]),
-            nn.Tanh(),
-            nn.Linear(units[1], classes),
-        )
-
-    def forward_features(self, images: Tensor) -> Tensor:
-        return self.features(images)
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.head(self.forward_features(images))
+BLOCKS = ("activation", "pooling", "padding", "init")
+FORMS = {"small": (61_706, 416_520)}
 
 
 def build(*, channels: int, size: int, classes: int, width: AtLeast1 = 1) -> nn.Module:
     """LeNet-5; `width` multiplies the maps and units of the paper (1 = 61,706 parameters at 28 px gray and ten classes)."""
-    return LeNet(channels, size, classes, maps=(6 * width, 16 * width), units=(120 * width, 84 * width))
+    maps, units = (6 * width, 16 * width), (120 * width, 84 * width)
+    half = size // 2
+    padding = 0 if half >= 6 else 2  # below 12 px a 5x5 filter without a border would leave nothing
+    side = (half - 4 + 2 * padding) // 2
+    features = nn.Sequential(
+        nn.Conv2d(channels, maps[0], 5, padding=2),
+        nn.Tanh(),
+        nn.AvgPool2d(2),
+        nn.Conv2d(maps[0], maps[1], 5, padding=padding),
+        nn.Tanh(),
+        nn.AvgPool2d(2),
+    )
+    head = nn.Sequential(
+        nn.Flatten(),
+        nn.Linear(maps[1] * side * side, units[0]),
+        nn.Tanh(),
+        nn.Linear(units[0], units[1]),
+        nn.Tanh(),
+        nn.Linear(units[1], classes),
+    )
+    return Network(features, head)

@@ -14,6 +14,8 @@ from neocog.limits import AtLeast1, Below1
 
 YEAR = 1986
 IDEA = "Hidden layers that find their own features, by backpropagation"
+BLOCKS = ("activation", "init")
+FORMS = {"small": (235_146, 234_752)}
 
 
 def build(

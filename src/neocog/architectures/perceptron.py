@@ -15,6 +15,7 @@ from neocog.limits import Positive
 
 YEAR = 1958
 IDEA = "A single layer of weights that learns from its mistakes"
+FORMS = {"small": (7_850, 7_840)}
 
 
 class Perceptron(nn.Module):
@@ -32,7 +33,8 @@ class Perceptron(nn.Module):
 
     @torch.no_grad()
     def learning_rule(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, dict[Tensor, Tensor]]:
-        """The perceptron criterion over images [N, C, H, W] and labels [N]: (loss, scores [N, classes], direction of descent by parameter).
+        """The perceptron criterion over images [N, C, H, W] and labels [N]: (loss, scores [N, classes], direction of
+        descent by parameter).
 
         The loss is the mean over images of max(0, margin + loudest wrong score - right score).
         """

@@ -3,60 +3,40 @@
 He, K., Zhang, X., Ren, S. & Sun, J. (2016). Deep residual learning for image recognition. CVPR. arXiv:1512.03385.
 
 A block learns what to add to its input instead of a new map, so the gradient has a way past every layer and more depth stops hurting. The
-blocks are torchvision's. The small-image form halves the image in a 3x3 stem, then has one stage a width.
+blocks and the ImageNet forms are torchvision's. The small-image form halves the image in a 3x3 stem, then has one stage a width; without
+its shortcuts it is the plain network that the paper compares with.
 """
 
 from collections.abc import Sequence
 
 from torch import Tensor, nn
+from torchvision.models import get_model
 from torchvision.models.resnet import BasicBlock, conv1x1
+from torchvision.ops import StochasticDepth
 
-from neocog.limits import AtLeast1
+from neocog.blocks.global_pooling import GlobalAverage
+from neocog.blocks.network import Network, take_channels
+from neocog.errors import UserError
+from neocog.limits import AtLeast1, Below1
 
 YEAR = 2015
 IDEA = "Shortcuts, so that more depth stops hurting"
+BLOCKS = ("norm", "activation", "global_pooling", "padding", "init")
+FORMS = {
+    "small": (692_050, 7_785_696),
+    "resnet18": (11_689_512, 1_814_073_344),
+    "resnet34": (21_797_672, 3_663_761_408),
+    "resnet50": (25_557_032, 4_089_184_256),
+    "resnet101": (44_549_160, 7_801_405_440),
+    "resnet152": (60_192_808, 11_513_626_624),
+}
 
 
-class GlobalAverage(nn.Module):
-    """Features [N, F, h, w] -> their mean over the image [N, F]. Exports as one node, where AdaptiveAvgPool2d becomes eleven."""
+class PlainBlock(BasicBlock):
+    """The block without its shortcut."""
 
-    def forward(self, features: Tensor) -> Tensor:
-        return features.mean((2, 3))
-
-
-class ResNet(nn.Module):
-    """Images [N, C, H, W] -> features [N, widths[-1], h, w] -> logits [N, classes]."""
-
-    def __init__(
-        self, channels: int, classes: int, *, widths: Sequence[int], depths: Sequence[int], stem_stride: int
-    ) -> None:
-        super().__init__()
-        inputs = widths[0]
-        self.stem = nn.Sequential(
-            nn.Conv2d(channels, inputs, 3, stem_stride, padding=1, bias=False),
-            nn.BatchNorm2d(inputs),
-            nn.ReLU(inplace=True),
-        )
-        blocks: list[nn.Module] = []
-        for stage, (width, depth) in enumerate(zip(widths, depths, strict=True)):
-            for block in range(depth):
-                stride = 2 if stage and not block else 1
-                shortcut = None
-                if stride != 1 or inputs != width:
-                    shortcut = nn.Sequential(conv1x1(inputs, width, stride), nn.BatchNorm2d(width))
-                blocks.append(BasicBlock(inputs, width, stride, shortcut))
-                inputs = width
-        self.blocks = nn.Sequential(*blocks)
-        self.head = nn.Sequential(GlobalAverage(), nn.Linear(inputs, classes))
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-
-    def forward_features(self, images: Tensor) -> Tensor:
-        return self.blocks(self.stem(images))
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.head(self.forward_features(images))
+    def forward(self, x: Tensor) -> Tensor:
+        return self.relu(self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x))))))
 
 
 def build(
@@ -67,8 +47,46 @@ def build(
     widths: Sequence[AtLeast1] = (24, 48, 96, 192),
     depths: Sequence[AtLeast1] = (1, 1, 1, 1),
     stem_stride: AtLeast1 = 2,
+    shortcuts: bool = True,
+    drop_path: Below1 = 0.0,
 ) -> nn.Module:
-    """Stages of `depths[i]` residual blocks of `widths[i]` filters; every stage after the first halves the image."""
+    """Stages of `depths[i]` residual blocks of `widths[i]` filters; every stage after the first halves the image.
+
+    `drop_path`: chance that a block of the last stage is left out for an image (Huang et al. 2016, arXiv:1603.09382),
+    falling to 0 at the first.
+    """
+    del size
     if len(widths) != len(depths):
-        raise ValueError(f"widths (={list(widths)}) and depths (={list(depths)}) must have one entry a stage each")
-    return ResNet(channels, classes, widths=widths, depths=depths, stem_stride=stem_stride)
+        raise UserError(f"widths (={list(widths)}) and depths (={list(depths)}) must have one entry a stage each")
+    inputs = widths[0]
+    layers: list[nn.Module] = [
+        nn.Conv2d(channels, inputs, 3, stem_stride, padding=1, bias=False),
+        nn.BatchNorm2d(inputs),
+        nn.ReLU(inplace=True),
+    ]
+    for stage, (width, depth) in enumerate(zip(widths, depths, strict=True)):
+        for number in range(depth):
+            stride = 2 if stage and not number else 1
+            shortcut = None
+            if shortcuts and (stride != 1 or inputs != width):
+                shortcut = nn.Sequential(conv1x1(inputs, width, stride), nn.BatchNorm2d(width))
+            block = (BasicBlock if shortcuts else PlainBlock)(inputs, width, stride, shortcut)
+            if drop_path and shortcuts:
+                part = (sum(depths[:stage]) + number + 1) / sum(depths)
+                block.bn2 = nn.Sequential(block.bn2, StochasticDepth(drop_path * part, "row"))
+            layers.append(block)
+            inputs = width
+    network = Network(nn.Sequential(*layers), nn.Sequential(GlobalAverage(), nn.Linear(inputs, classes)))
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+    return network
+
+
+def published(form: str, *, channels: int, size: int, classes: int) -> nn.Module:
+    """A network of the paper, for 224 px."""
+    del size
+    paper = get_model(form, num_classes=classes)
+    take_channels(paper, channels)
+    parts = [paper.conv1, paper.bn1, paper.relu, paper.maxpool, paper.layer1, paper.layer2, paper.layer3, paper.layer4]
+    return Network(nn.Sequential(*parts), nn.Sequential(GlobalAverage(), paper.fc))

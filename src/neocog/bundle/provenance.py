@@ -16,6 +16,7 @@ DETERMINING = (
     "training",
     "tasks",
     "bundle",
+    "blocks",
     "architectures/__init__.py",
     "data/augment.py",
     "data/loader.py",

@@ -21,6 +21,8 @@ def rebuild(bundle: Bundle) -> nn.Module:
         classes=len(bundle.classes),
         sizes=bundle.card["build"]["sizes"],
     )
+    if hasattr(model, "drop_auxiliary"):
+        model.drop_auxiliary()  # type: ignore[operator]
     try:
         model.load_state_dict(load_file(bundle.folder / WEIGHTS))
     except (SafetensorError, RuntimeError) as error:

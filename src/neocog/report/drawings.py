@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import isfinite
 from pathlib import Path
 
 from neocog.report import confusion, curves, figures, numbers, svg
@@ -44,7 +45,7 @@ def draw(models: Sequence[Model], *, called: Mapping[str, str]) -> Drawings:
     learned = [
         Curve(called[m.row.model], val=m.history.get("val/top1", []), train=m.history.get("train/top1", []))
         for m in models
-        if m.history
+        if any(map(isfinite, m.history.get("val/top1", [])))
     ]
     return Drawings(
         ladder=figures.ladder(years),

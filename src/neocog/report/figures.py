@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from neocog.report import numbers
-from neocog.report.labels import NEAR, Box, Label, place
+from neocog.report.labels import Box, Label, place
 from neocog.report.svg import Scale, figure, line, marker, path, tag, text, title
 
 WIDTH, HALF = 1040, 510
+LOW, HIGH = 412, 540  # px of a chart's height, for few models and for many
 LEAST = 0.05  # of top-1 that a scale spans, so that one interval does not fill the chart
 KINDS = ("trained", "tuned", "compressed")
 
@@ -36,19 +37,20 @@ def ladder(points: Sequence[Point]) -> str:
     years = [point.x for point in points]
     spare = max(4.0, 0.05 * (max(years) - min(years)))
     x = Scale(min(years) - spare, max(years) + spare, 56, WIDTH - 20)
-    y = _accuracies(points, bottom=380, top=34)
+    height = _height(points)
+    y = _accuracies(points, bottom=height - 32, top=34)
     ticks = [tick for tick in x.ticks(8) if tick == round(tick)]
     spots = _side_by_side(points, x)
     record = _record([(spot, point.y) for spot, point in zip(spots, points, strict=True)], end=WIDTH - 20)
     steps = [(px, y(py)) for px, py in record]
     return figure(
-        _frame(y, WIDTH, 412, "top-1, test images"),
-        *(text(x(tick), 404, f"{tick:.0f}", class_="tick", text_anchor="middle") for tick in ticks),
+        _frame(y, WIDTH, "top-1, test images"),
+        *(text(x(tick), height - 8, f"{tick:.0f}", class_="tick", text_anchor="middle") for tick in ticks),
         path(steps, class_="record") if len(points) > 1 else "",
-        *_marks(points, spots, y, steps=steps, within=Box(48, 24, WIDTH - 2, 388)),
+        *_marks(points, spots, y, steps=steps, within=Box(48, 24, WIDTH - 2, height - 24)),
         _key(points, WIDTH),
         width=WIDTH,
-        height=412,
+        height=height,
         name="Accuracy by year",
         about="; ".join(
             f"{point.x:.0f} {point.name} {numbers.percent(point.y)}" for point in sorted(points, key=lambda p: p.x)
@@ -64,7 +66,8 @@ def tradeoff(points: Sequence[Point], *, price: str, told: Callable[[float], str
     cheap, dear = min(point.x for point in points), max(point.x for point in points)
     spare = max(1.7, (10 * cheap / dear) ** 0.5)  # each side, a decade in all at least
     x = Scale(cheap / spare, dear * spare, 52, HALF - 12, log=True)
-    y = _accuracies(points, bottom=356, top=34)
+    height = _height(points)
+    y = _accuracies(points, bottom=height - 56, top=34)
     best = front(points)
     steps: list[tuple[float, float]] = []
     for point in best:
@@ -72,14 +75,16 @@ def tradeoff(points: Sequence[Point], *, price: str, told: Callable[[float], str
     steps.append((HALF - 12, steps[-1][1]))
     order = [*best, *(point for point in points if point not in best)]
     return figure(
-        _frame(y, HALF, 412, "top-1, test images"),
-        *(text(x(tick), 378, told(tick), class_="tick", text_anchor="middle") for tick in x.ticks(4)),
-        text(HALF - 12, 402, price, class_="axis", text_anchor="end"),
+        _frame(y, HALF, "top-1, test images"),
+        *(text(x(tick), height - 34, told(tick), class_="tick", text_anchor="middle") for tick in x.ticks(4)),
+        text(HALF - 12, height - 10, price, class_="axis", text_anchor="end"),
         path(steps, class_="front") if len(points) > 1 else "",
-        *_marks(order, [x(p.x) for p in order], y, steps=steps, within=Box(44, 24, HALF - 2, 362), bold=len(best)),
+        *_marks(
+            order, [x(p.x) for p in order], y, steps=steps, within=Box(44, 24, HALF - 2, height - 50), bold=len(best)
+        ),
         _key(points, HALF),
         width=HALF,
-        height=412,
+        height=height,
         name=f"Accuracy against {price}",
         about="The models that no other beats in both: " + ", ".join(point.name for point in best),
     )
@@ -119,7 +124,12 @@ def _accuracies(points: Sequence[Point], *, bottom: float, top: float) -> Scale:
     return Scale(*span(points), bottom, top)
 
 
-def _frame(y: Scale, width: float, height: float, what: str) -> str:
+def _height(points: Sequence[Point]) -> int:
+    """More models want more room for their names."""
+    return min(HIGH, LOW + 12 * max(0, len(points) - 8))
+
+
+def _frame(y: Scale, width: float, what: str) -> str:
     ticks = y.ticks(5)
     digits = 0 if all(abs(100 * tick - round(100 * tick)) < 1e-9 for tick in ticks) else 1
     lines = [line(48, y(tick), width, y(tick), class_="grid") for tick in ticks]
@@ -157,16 +167,12 @@ def _marks(
                 class_=f"model{look}",
             )
         )
-    return drawn + [
-        _name(label, a, b, aside=0 < bold <= i)
-        for i, (label, a, b) in enumerate(zip(labels, spots, heights, strict=True))
-        if label
-    ]
+    return drawn + [_name(label, aside=0 < bold <= i) for i, label in enumerate(labels) if label]
 
 
-def _name(label: Label, x: float, y: float, *, aside: bool) -> str:
+def _name(label: Label, *, aside: bool) -> str:
     words = text(label.x, label.y, label.words, class_="name aside" if aside else "name", text_anchor=label.anchor)
-    leader = line(x, y, *label.near, class_="leader") if label.distance > NEAR else ""
+    leader = line(*label.start, *label.near, class_="leader") if label.led else ""
     return leader + words
 
 

@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog import architectures
 from neocog.bundle.read import Bundle
 from neocog.data.prepared import Prepared
 from neocog.errors import UserError
 from neocog.evaluation import predictions
 from neocog.evaluation.accuracy import Bools, Counts, Ints, confusion, counts
 from neocog.evaluation.predictions import Predictions
-from neocog.report import leaderboard
+from neocog.report import ideas, leaderboard
+from neocog.report.ideas import Idea
 from neocog.report.leaderboard import Row
 
 MAKER = {"trained": "train", "tuned": "tune", "compressed": "compress"}  # kind -> stage
@@ -43,9 +43,9 @@ class Model:
         return makers(self.bundle)
 
     @property
-    def idea(self) -> str:
-        """One line: what the architecture brought."""
-        return architectures.card(self.bundle.architecture).idea
+    def idea(self) -> Idea:
+        """What the architecture brought, and its paper."""
+        return ideas.of(self.bundle.architecture)
 
     @cached_property
     def wrong(self) -> Bools:

@@ -14,12 +14,11 @@ for (const button of document.querySelectorAll("table.sortable th button")) {
     body.append(...[...rows.filter(known).sort(order), ...rows.filter((row) => !known(row))].map(([, row]) => row));
   });
 }
-const picker = document.querySelector("#picker");
-const looks = [...document.querySelectorAll(".look")];
-function show() {
-  for (const look of looks) look.hidden = look.id !== picker.value;
+for (const picker of document.querySelectorAll(".picker select")) {
+  const panels = [...picker.options].map((option) => document.getElementById(option.value));
+  const show = () => panels.forEach((panel) => (panel.hidden = panel.id !== picker.value));
+  picker.closest(".picker").hidden = panels.length < 2;
+  picker.addEventListener("change", show);
+  show();
 }
-picker.closest(".picker").hidden = looks.length < 2;
-picker.addEventListener("change", show);
-show();
 document.documentElement.dataset.ready = "yes";

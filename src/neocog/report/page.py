@@ -1,6 +1,7 @@
 """The report as one HTML page that needs nothing else: drawings, pictures, style and script are inside."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from neocog.data.prepared import SPLITS, Prepared, Split
-from neocog.report import confusion, numbers, pictures, story
+from neocog.report import confusion, insides, numbers, pictures, story
 from neocog.report.drawings import STYLE, Drawings
 from neocog.report.leaderboard import Row
 from neocog.report.models import Model
@@ -63,6 +64,8 @@ def html(
         headline=story.headline(rows, data=prepared.name, called=called),
         standfirst=story.standfirst(rows, images=len(test.labels), classes=len(prepared.classes), called=called),
         faces=_faces(prepared, test),
+        gains=story.gains(rows, called=called),
+        coded=_coded,
         rungs=sorted(models, key=lambda model: (model.row.year, model.row.model)),
         called=called,
         numbers=numbers,
@@ -70,8 +73,16 @@ def html(
         board=[_line(row, rows, scores) for row in rows],
         unanimous=int(np.logical_and.reduce([model.wrong for model in models]).sum()),
         looks=[_look(model, test, prepared.classes, shown[model.row.model], side=side) for model in models],
+        insides=insides.told(models, test, prepared.classes),
         provenance=[_provenance(model, called) for model in models],
     )
+
+
+def _coded(words: str) -> Any:
+    """Plain text as markup, with what stands between backticks as code."""
+    from markupsafe import Markup, escape
+
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(words))))
 
 
 def _line(row: Row, rows: Sequence[Row], scores: Sequence[Any]) -> dict[str, Any]:

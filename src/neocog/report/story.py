@@ -30,6 +30,21 @@ def standfirst(rows: Sequence[Row], *, images: int, classes: int, called: Mappin
     return told + _price(rows, called) + _climb(rows, called)
 
 
+def gains(rows: Sequence[Row], *, called: Mapping[str, str]) -> dict[str, str]:
+    """How far each model is above or below the best of all earlier years; empty for those of the first year."""
+    return {row.model: _gain(row, [other for other in rows if other.year < row.year], called) for row in rows}
+
+
+def _gain(row: Row, before: Sequence[Row], called: Mapping[str, str]) -> str:
+    if not before:
+        return ""
+    best = max(before, key=lambda other: other.top1)
+    gap = numbers.points(abs(row.top1 - best.top1))
+    if gap == numbers.points(0):
+        return f"level with {called[best.model]}, the best before it"
+    return f"+{gap} over all before it" if row.top1 > best.top1 else f"{gap} below {called[best.model]}"
+
+
 def _price(rows: Sequence[Row], called: Mapping[str, str]) -> list[str]:
     best, rest = rows[0], rows[1:]
     close = [row for row in rest if row.top1 >= best.top1 - CLOSE]

@@ -25,7 +25,7 @@ from neocog import tracking
 from neocog.data.loader import Batches
 from neocog.data.prepared import Prepared
 from neocog.errors import Busy, OutOfMemory
-from neocog.training import checkpoint, memory
+from neocog.training import checkpoint, memory, unsupervised, whole
 from neocog.training.epochs import Epochs
 from neocog.training.module import Learner
 from neocog.training.recipe import Recipe
@@ -103,6 +103,8 @@ def _fit(
 ) -> Fitted:
     torch.manual_seed(recipe.seed)
     learner = _learner(build(), data, recipe)
+    if hasattr(learner.model, "solve"):
+        return _solve(learner, data, name=name, run=run)
     epochs = Epochs(name, work, run=run)
     callbacks: list[pl.Callback] = [epochs]
     if recipe.ema:
@@ -111,6 +113,8 @@ def _fit(
     last = checkpoint.latest(work)
     state = checkpoint.load(last) if last else None
     finished = state and state["callbacks"][epochs.state_key]["finished"]
+    if not last and hasattr(learner.model, "pretrain"):
+        epochs.seconds = unsupervised.pretrain(learner, data, device=trainer.strategy.root_device, name=name)
     if not finished:
         batches = partial(Batches, seed=recipe.seed, rank=trainer.global_rank, ranks=trainer.world_size)
         epochs.batches = batches(data.split("train"), recipe.batch_size, shuffle=True, window=recipe.accumulate)
@@ -126,6 +130,8 @@ def _fit(
         epochs.load_state_dict(state["callbacks"][epochs.state_key])
     if epochs.best:
         learner.model.load_state_dict(epochs.best)
+    if hasattr(learner.model, "drop_auxiliary"):
+        learner.model.drop_auxiliary()  # type: ignore[operator]
     return Fitted(
         model=learner.model.cpu().float().eval(),
         recipe=recipe,
@@ -137,6 +143,25 @@ def _fit(
         device=trainer.strategy.root_device.type,
         precision=str(trainer.precision),
         is_writer=trainer.is_global_zero,
+    )
+
+
+def _solve(learner: Learner, data: Prepared, *, name: str, run: tracking.Run | None) -> Fitted:
+    """A model that is fitted to all images at once: one row of history, nothing to resume."""
+    row, seconds = whole.solve(learner, data, name=name)
+    if run and tracking.is_first_rank():
+        run.metrics(row, step=1)
+    return Fitted(
+        model=learner.model.eval(),
+        recipe=learner.recipe,
+        history=[row],
+        epoch=1,
+        seconds=seconds,
+        images_per_second=data.num_images("train") / seconds,
+        wait_share=0.0,
+        device="cpu",
+        precision="32-true",
+        is_writer=tracking.is_first_rank(),
     )
 
 

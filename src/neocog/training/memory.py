@@ -83,7 +83,7 @@ def _fits(build: Callable[[], nn.Module], data: Prepared, recipe: Recipe, size: 
         labels = torch.from_numpy(split.labels[:size].copy()).to(device)
         half = torch.float16 if recipe.precision == "16-mixed" else torch.bfloat16
         with torch.autocast(device.type, half, enabled=recipe.precision.endswith("mixed")):
-            loss = learner.objective.loss(learner(inputs), labels)
+            loss, _ = learner.loss(inputs, labels)
         loss.backward()
         step.step()
         del average

@@ -21,7 +21,8 @@ class Learner(pl.LightningModule):
     """Trains `model` on packed batches (images uint8 [N, H, W, C], labels [N]).
 
     A model that has a `learning_rule(images, labels) -> (loss, logits, direction of descent by parameter)` is trained by that rule,
-    all others by backpropagation of the task's loss. `mean` and `std` are in the pixel scale 0..1.
+    all others by backpropagation of the task's loss. A model with `forward_auxiliary(images) -> (logits, logits of each auxiliary
+    classifier)` has the losses of these added, each times its `share`. `mean` and `std` are in the pixel scale 0..1.
     """
 
     mean: Tensor
@@ -71,6 +72,18 @@ class Learner(pl.LightningModule):
     def forward(self, images: Tensor) -> Tensor:
         return self.model(images if self.recipe.channels_last else images.contiguous())
 
+    def loss(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """What is minimized over normalized images [N, C, H, W], and the logits [N, classes]."""
+        smoothing, others = self.recipe.label_smoothing, []
+        if hasattr(self.model, "forward_auxiliary"):
+            logits, others = self.model.forward_auxiliary(images)  # type: ignore[operator]
+        else:
+            logits = self(images)
+        loss = self.objective.loss(logits, targets, label_smoothing=smoothing)
+        for other in others:
+            loss = loss + self.model.share * self.objective.loss(other, targets, label_smoothing=smoothing)
+        return loss, logits
+
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         # Chance depends on nothing but where we are, so a resumed training goes on as if it had never stopped.
         seed = hash((self.recipe.seed, self.current_epoch, batch_idx, self.global_rank)) & 0x7FFF_FFFF_FFFF_FFFF
@@ -83,8 +96,7 @@ class Learner(pl.LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         images, targets = training_batch(*batch, self.augmentation, mean=self.mean, std=self.std, classes=self.classes)
         if self.rule is None:
-            logits = self(images)
-            loss = self.objective.loss(logits, targets, label_smoothing=self.recipe.label_smoothing)
+            loss, logits = self.loss(images, targets)
         else:
             with torch.autocast(
                 self.device.type, enabled=False

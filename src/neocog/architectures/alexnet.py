@@ -1,0 +1,69 @@
+"""AlexNet: a convolutional network large enough for photographs, kept from overfitting by dropout.
+
+Krizhevsky, A., Sutskever, I. & Hinton, G. (2012). ImageNet classification with deep convolutional neural networks. NIPS.
+
+Eight layers: five convolutions with ReLU, which trains several times faster than tanh, overlapping max pooling (3x3
+windows, stride 2) and three fully connected layers with dropout (Srivastava et al. 2014). It halved the error on
+ImageNet and began the present. The ImageNet form is torchvision's, of the one-column network (Krizhevsky 2014,
+arXiv:1404.5997); the small-image form keeps the plan with smaller filters. Left out: local response normalization,
+which later work found of little use.
+"""
+
+from collections.abc import Sequence
+
+from torch import nn
+from torchvision.models import alexnet
+
+from neocog.blocks.network import Network, take_channels
+from neocog.errors import UserError
+from neocog.limits import AtLeast1, Below1
+
+YEAR = 2012
+IDEA = "ReLU, dropout and much more data: deep networks win"
+BLOCKS = ("activation", "pooling", "padding", "init")
+FORMS = {
+    "small": (253_258, 3_786_752),
+    "alexnet": (61_100_840, 714_188_480),
+}
+
+
+def build(
+    *,
+    channels: int,
+    size: int,
+    classes: int,
+    widths: Sequence[AtLeast1] = (16, 32, 48, 48, 32),
+    units: AtLeast1 = 256,
+    dropout: Below1 = 0.3,
+) -> nn.Module:
+    """Five convolutions of `widths` filters, pooled after the first, second and last, and two layers of `units` with `dropout`."""
+    if len(widths) != 5:
+        raise UserError(f"alexnet.widths (={list(widths)}) must name the filters of five convolutions")
+    layers: list[nn.Module] = []
+    side, inputs = size, channels
+    for number, width in enumerate(widths):
+        kernel = 3 if number else 5
+        layers += [nn.Conv2d(inputs, width, kernel, padding=kernel // 2), nn.ReLU(inplace=True)]
+        if number in (0, 1, 4) and side > 1:
+            layers.append(nn.MaxPool2d(3, 2, padding=1))
+            side = (side + 1) // 2
+        inputs = width
+    head = nn.Sequential(
+        nn.Flatten(),
+        nn.Dropout(dropout),
+        nn.Linear(inputs * side * side, units),
+        nn.ReLU(inplace=True),
+        nn.Dropout(dropout),
+        nn.Linear(units, units),
+        nn.ReLU(inplace=True),
+        nn.Linear(units, classes),
+    )
+    return Network(nn.Sequential(*layers), head)
+
+
+def published(form: str, *, channels: int, size: int, classes: int) -> nn.Module:
+    """The network of the paper, for 224 px (63 px at least)."""
+    del form, size
+    paper = alexnet(num_classes=classes)
+    take_channels(paper, channels)
+    return Network(paper.features, nn.Sequential(paper.avgpool, nn.Flatten(), paper.classifier))

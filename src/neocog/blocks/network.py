@@ -1,0 +1,38 @@
+"""A network in two parts, so that any task can take the first."""
+
+from torch import Tensor, nn
+
+
+class Network(nn.Module):
+    """A backbone and its head: images [N, C, H, W] -> features [N, F, h, w] -> logits [N, classes]."""
+
+    def __init__(self, features: nn.Module, head: nn.Module) -> None:
+        super().__init__()
+        self.features, self.head = features, head
+
+    def forward_features(self, images: Tensor) -> Tensor:
+        """The maps [N, F, h, w] that the head decides by."""
+        return self.features(images)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(self.forward_features(images))
+
+
+def take_channels(network: nn.Module, channels: int) -> None:
+    """Give the first convolution of `network`, built for RGB, an input of `channels` maps."""
+    for name, module in network.named_modules():
+        if isinstance(module, nn.Conv2d):
+            if module.in_channels != channels:
+                network.set_submodule(name, _like(module, channels))
+            return
+
+
+def _like(convolution: nn.Conv2d, channels: int) -> nn.Conv2d:
+    return nn.Conv2d(
+        channels,
+        convolution.out_channels,
+        convolution.kernel_size,  # type: ignore[arg-type]
+        convolution.stride,  # type: ignore[arg-type]
+        convolution.padding,  # type: ignore[arg-type]
+        bias=convolution.bias is not None,
+    )

@@ -1,0 +1,39 @@
+"""The image that a bundle is asked about: one of the prepared test images, or any picture in a file."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.bundle.read import Bundle
+from neocog.data.prepared import read
+from neocog.data.sources.decode import decode
+from neocog.errors import UserError
+from neocog.evaluation import predictions
+
+TRIED = 100  # test images among which to look for one that the model gets right
+MAX_PIXELS = 50_000_000
+
+Subject = tuple[NDArray[np.uint8], str]  # uint8 [H, W, C], and where it comes from
+
+
+def of_file(path: Path, bundle: Bundle) -> Subject:
+    """The picture in a file, upright, cut to its middle square, at the bundle's size and channels. Raises UserError."""
+    found = decode(path, size=bundle.size, channels=bundle.channels, resize="crop", max_pixels=MAX_PIXELS)
+    if found.pixels is None:
+        raise UserError(f"--image {path}: {found.reason}; name a picture file")
+    return found.pixels, path.name
+
+
+def of_sample(number: int | None, bundle: Bundle, *, folder: Path | str = "data/prepared") -> Subject:
+    """Test image `number` of the prepared data; without a number the first that the bundle gets right. Raises UserError."""
+    prepared = read(folder)
+    predictions.match(bundle, prepared)
+    test = prepared.split("test")
+    if number is None:
+        answers = predictions.logits(bundle, test.images[:TRIED], batch_size=TRIED)
+        number = int((answers.argmax(axis=1) == test.labels[:TRIED]).argmax())
+    if not 0 <= number < len(test.labels):
+        raise UserError(f"--sample {number}: {prepared.folder} has test images 0 to {len(test.labels) - 1}")
+    label = prepared.classes[test.labels[number]]
+    return test.images[number], f"{prepared.name} test image {number}, labelled {label}"

@@ -1,0 +1,71 @@
+"""Which sizes of image suit a network: large enough for every layer, and without pixels that nothing looks at."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from torch import nn
+
+from neocog.errors import UserError
+from neocog.shapes.layers import Layer, layers_of
+from neocog.shapes.record import TooSmall
+
+LARGEST = 1024  # pixels
+TRIES = 12
+REFUSALS = (
+    ValueError,
+    RuntimeError,
+    AssertionError,
+    ZeroDivisionError,
+)  # how a network says that a size does not suit it
+
+
+def layers_that_fit(build: Callable[[int], nn.Module], *, channels: int, size: int) -> tuple[nn.Module, list[Layer]]:
+    """The network that `build(size)` makes, and its layers. Raises UserError with the smallest size that works if this one does not."""
+    try:
+        return layers_of(partial(build, size), channels=channels, size=size)
+    except REFUSALS as error:
+        works = _smallest(build, channels=channels, above=size)
+        if works is None:
+            raise
+        trouble = "is too small" if isinstance(error, TooSmall) else "does not work"
+        raise UserError(f"--image {size} {trouble}: {error}; the smallest that works is --image {works}") from error
+
+
+def _smallest(build: Callable[[int], nn.Module], *, channels: int, above: int) -> int | None:
+    """The smallest size from `above` on that a network takes, if one up to 1024 does: found by doubling, then halving."""
+
+    def works(size: int) -> bool:
+        try:
+            layers_of(partial(build, size), channels=channels, size=size)
+        except REFUSALS:
+            return False
+        return True
+
+    low, high = above, above * 2
+    while not works(high):
+        low, high = high, high * 2
+        if high > LARGEST:
+            return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if works(middle) else (middle, high)
+    return high
+
+
+def size_without_waste(
+    build: Callable[[int], nn.Module], found: Sequence[Layer], *, channels: int, size: int
+) -> int | None:
+    """A size from `size` on at which no layer leaves pixels unused, `found` being the layers at `size`; None if none shows itself soon."""
+    for _ in range(TRIES):
+        sizes = [layer.better_image for layer in found if layer.warning]
+        if not sizes:
+            return size
+        better = min((other for other in sizes if other), default=size)
+        if better == size or None in sizes:
+            return None
+        size = better
+        try:
+            _, found = layers_of(partial(build, size), channels=channels, size=size)
+        except REFUSALS:
+            return None
+    return None

@@ -1,0 +1,36 @@
+"""Pretraining without labels, for a network that knows how: before its first epoch."""
+
+import sys
+import time
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from neocog.data.augment import normalize
+from neocog.data.loader import Batches
+from neocog.data.prepared import Prepared
+from neocog.training.module import Learner
+
+
+def pretrain(learner: Learner, data: Prepared, *, device: torch.device, name: str) -> float:
+    """Call the model's `pretrain(batches, *, seed, report)` on the training images; the seconds it took.
+
+    `batches()` yields one epoch of normalized images [N, C, H, W] in an order of its own. Every rank does the same
+    work with the same result.
+    """
+    recipe, begin = learner.recipe, time.perf_counter()
+    epochs = Batches(data.split("train"), recipe.batch_size, shuffle=True, seed=recipe.seed)
+    learner.to(device)
+
+    def batches() -> Iterator[Tensor]:
+        for images, _ in epochs:
+            yield normalize(images.to(device), mean=learner.mean, std=learner.std)
+        epochs.epoch += 1
+
+    learner.model.pretrain(batches, seed=recipe.seed, report=lambda text: _tell(name, text))  # type: ignore[operator]
+    return time.perf_counter() - begin
+
+
+def _tell(name: str, text: str) -> None:
+    print(f"{name}: {text}", file=sys.stderr, flush=True)
