@@ -75,8 +75,10 @@ def clone(tmp_path_factory):
             shutil.copy2(ROOT / name, folder / name)
     params = (folder / "params.yaml").read_text()
     params = params.replace("source: fashion_mnist", "source: digits").replace("rounds: 30", "rounds: 3")
-    cut = yaml.safe_load(params)
-    cut["architectures"] = {name: {**cut["architectures"][name], "epochs": 2} for name in NAMES}
+    cut = yaml.safe_load(params.replace("epochs: 6", "epochs: 2"))
+    cut["architectures"] = {name: cut["architectures"][name] for name in NAMES}
+    for block in cut["architectures"].values():
+        block.pop("epochs", None)
     (folder / "params.yaml").write_text(yaml.safe_dump(cut, sort_keys=False))
     run(folder, "git", "init", "-q")
     run(folder, "git", "config", "user.email", "test@example.org")
