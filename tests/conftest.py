@@ -5,11 +5,16 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
+if (
+    signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+):  # as shells start what runs in their background: no test could press Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

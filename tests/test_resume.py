@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import yaml
 
 from neocog import architectures
 from neocog.bundle import read
@@ -27,11 +28,9 @@ def digest(folder: Path) -> str:
 
 def prepared_project(project: Path, *, epochs: int = 40) -> Path:
     """Digits, 40 epochs of LeNet with everything random switched on that it knows."""
-    text = (project / "params.yaml").read_text()
-    text = (
-        text.replace("epochs: 6", f"epochs: {epochs}").replace("cutout: 0", "cutout: 2").replace("ema: 0.0", "ema: 0.9")
-    )
-    (project / "params.yaml").write_text(text.replace("threads: 0", "threads: 1"))
+    settings = yaml.safe_load((project / "params.yaml").read_text())
+    settings["architectures"]["lenet"] |= {"epochs": epochs, "cutout": 2, "ema": 0.9, "threads": 1}
+    (project / "params.yaml").write_text(yaml.safe_dump(settings))
     subprocess.run([sys.executable, "-m", "pipelines.prepare"], check=True, capture_output=True)
     return project
 

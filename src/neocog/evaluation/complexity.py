@@ -10,6 +10,7 @@ from onnx import inliner
 
 from neocog.bundle.read import GRAPH, WEIGHTS, Bundle
 from neocog.errors import UserError
+from neocog.evaluation import graph
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -38,13 +39,13 @@ def size_bytes(bundle: Bundle) -> int:
     return (bundle.folder / GRAPH).stat().st_size
 
 
-def macs(graph: Path) -> int:
+def macs(path: Path) -> int:
     """Multiply-accumulates of one image: convolutions and matrix products of the ONNX file, with their weights.
 
     Additions of biases, normalizations and activations are not counted, as is usual. Raises UserError for an operator
     that multiplies in a way that is not counted here.
     """
-    model = inliner.inline_local_functions(onnx.load(graph))
+    model = inliner.inline_local_functions(onnx.load(path))
     shape = _shapes(model)
     total = 0
     for node in model.graph.node:
@@ -56,7 +57,7 @@ def macs(graph: Path) -> int:
             transposed = any(attribute.name == "transA" and attribute.i for attribute in node.attribute)
             total += prod(shape[node.output[0]]) * shape[node.input[0]][0 if transposed else -1]
         elif node.op_type in UNCOUNTED:
-            raise UserError(f"{graph}: the multiplications of {node.op_type} ({node.output[0]}) cannot be counted")
+            raise UserError(f"{path}: the multiplications of {node.op_type} ({node.output[0]}) cannot be counted")
     return total
 
 
@@ -65,8 +66,6 @@ def _shapes(model: onnx.ModelProto) -> Shapes:
 
     Measured by running it: ONNX's own inference gives up on shapes that the graph computes, as in exported ResNets.
     """
-    import onnxruntime
-
     counted = [node for node in model.graph.node if node.op_type in CONVOLUTIONS | TRANSPOSED | PRODUCTS]
     wanted = {name for node in counted for name in (*node.input, *node.output) if name}
     shapes: Shapes = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
@@ -74,14 +73,5 @@ def _shapes(model: onnx.ModelProto) -> Shapes:
     sides = [dim.dim_value for dim in image.type.tensor_type.shape.dim[1:]]
     zeros = np.zeros((1, *sides), onnx.helper.tensor_dtype_to_np_dtype(image.type.tensor_type.elem_type))
     shapes[image.name] = zeros.shape
-    names = sorted(wanted - set(shapes))
-    watched = onnx.ModelProto()
-    watched.CopyFrom(model)
-    del watched.graph.output[:]
-    watched.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in names)
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(watched.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    found = session.run(names, {image.name: zeros}) if names else []
-    return shapes | {name: tensor.shape for name, tensor in zip(names, found, strict=True)}
+    found = graph.tensors(model, sorted(wanted - set(shapes)), zeros)
+    return shapes | {name: tensor.shape for name, tensor in found.items()}

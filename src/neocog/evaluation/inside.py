@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from onnx import inliner, numpy_helper
 
 from neocog.bundle.read import GRAPH, Bundle
+from neocog.evaluation import graph
 from neocog.evaluation.calibration import log_softmax
 from neocog.evaluation.complexity import CONVOLUTIONS, PRODUCTS
 
@@ -76,30 +77,17 @@ def look(bundle: Bundle, image: NDArray[np.uint8], *, depths: int = DEPTHS) -> I
 
 def _run(model: onnx.ModelProto, images: NDArray[np.uint8]) -> Tensors:
     """Every tensor of the graph, weights included, when `images` go through."""
-    import onnxruntime
-
-    names = [name for node in model.graph.node for name in node.output if name]
-    watched = onnx.ModelProto()
-    watched.CopyFrom(model)
-    del watched.graph.output[:]
-    watched.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in names)
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(watched.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    image = model.graph.input[0].name
-    found = zip(names, session.run(names, {image: np.ascontiguousarray(images)}), strict=True)
+    found = graph.tensors(model, [name for node in model.graph.node for name in node.output if name], images)
     weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
-    return {**weights, image: images, **{name: value for name, value in found if isinstance(value, np.ndarray)}}
+    return {**weights, model.graph.input[0].name: images, **found}
 
 
-def _filters(graph: onnx.GraphProto, tensors: Tensors, bundle: Bundle) -> Filters | None:
+def _filters(proto: onnx.GraphProto, tensors: Tensors, bundle: Bundle) -> Filters | None:
     seen = {
-        graph.input[0].name: tensors[graph.input[0].name].shape
+        proto.input[0].name: tensors[proto.input[0].name].shape
     }  # of what follows from the image: its last 4-D shape
     found = None
-    for node in graph.node:
+    for node in proto.node:
         shape = next((seen[name] for name in node.input if name in seen), None)
         if shape is None:
             continue
@@ -130,11 +118,11 @@ def _of(node: onnx.NodeProto, weights: NDArray, *, shape: tuple[int, ...], bundl
     return Filters(pictures, local=False, classes=bundle.classes if len(pictures) == len(bundle.classes) else ())
 
 
-def _depths(graph: onnx.GraphProto, tensors: Tensors, most: int) -> Iterator[Depth]:
+def _depths(proto: onnx.GraphProto, tensors: Tensors, most: int) -> Iterator[Depth]:
     """Of each chosen depth the last tensor that holds maps: that is behind its activation, where there is one."""
     bare: dict[int, Floats] = {}  # as the layer itself left them
     acted: dict[int, Floats] = {}
-    for node, depth, maps in _maps(graph, tensors):
+    for node, depth, maps in _maps(proto, tensors):
         (bare if node.op_type in CONVOLUTIONS else acted)[depth] = maps
     layers = max(bare | acted, default=0)
     for layer in np.unique(np.linspace(1, layers, min(layers, most)).round().astype(int)):
@@ -144,13 +132,13 @@ def _depths(graph: onnx.GraphProto, tensors: Tensors, most: int) -> Iterator[Dep
             yield Depth(int(layer), layers, maps[varied])
 
 
-def _maps(graph: onnx.GraphProto, tensors: Tensors) -> Iterator[tuple[onnx.NodeProto, int, Floats]]:
+def _maps(proto: onnx.GraphProto, tensors: Tensors) -> Iterator[tuple[onnx.NodeProto, int, Floats]]:
     """(node, depth, maps [F, h, w]) of every tensor that holds maps.
 
     Depth counts the layers that mix places, on the longest way: convolutions, and attentions over the same places.
     """
-    reached = {graph.input[0].name: (0, 0)}  # depth, and the side of the maps there
-    for node in graph.node:
+    reached = {proto.input[0].name: (0, 0)}  # depth, and the side of the maps there
+    for node in proto.node:
         known = [reached[name] for name in node.input if name in reached]
         if not known:
             continue
