@@ -4,8 +4,8 @@ Dai, Z., Liu, H., Le, Q. & Tan, M. (2021). CoAtNet: marrying convolution and att
 
 A convolution knows that neighbours belong together, attention sees the whole image at once. The early stages, on
 large maps, are MobileNet's inverted residuals; the late ones, on small maps, are transformer layers with relative
-positions. Blocks and ImageNet form are timm's; the small-image form has one stage of each behind a stem that halves
-the image.
+positions. Blocks and ImageNet form are timm's; the small-image form has two stages of the first kind and one
+of the second.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ from neocog.limits import AtLeast1, Below1
 YEAR = 2021
 IDEA = "Convolutions first, attention after"
 FORMS = {
-    "small": (66_808, 4_104_672),
+    "small": (157_668, 3_668_736),
     "coatnet_0_224": (25_036_820, 4_546_507_776),
 }
 
@@ -34,8 +34,8 @@ def build(
     channels: int,
     size: int,
     classes: int,
-    widths: Sequence[AtLeast1] = (24, 64),
-    depths: Sequence[AtLeast1] = (1, 2),
+    widths: Sequence[AtLeast1] = (24, 48, 96),
+    depths: Sequence[AtLeast1] = (1, 1, 2),
     expansion: AtLeast1 = 2,
     heads: AtLeast1 = 4,
     drop_path: Below1 = 0.0,
