@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-if (
-    signal.getsignal(signal.SIGINT) == signal.SIG_IGN
-):  # as shells start what runs in their background: no test could press Ctrl-C
+# Shells start what runs in their background with Ctrl-C ignored: no test could press it.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

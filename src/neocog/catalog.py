@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 from neocog import architectures
 from neocog.blocks.choices import CHOICES
+from neocog.report import numbers
 
 SMALL_IS = "small: 28 px, gray, ten classes; others: their own size, RGB, 1000 classes"
 
@@ -19,7 +20,7 @@ def table() -> str:
         card = architectures.card(name)
         params, macs = card.forms[architectures.SMALL]
         others = ", ".join(form for form in card.forms if form != architectures.SMALL)
-        line = f"{card.year}  {name:<12} {short(params):>7} {short(macs):>7}  {card.idea:<62} {others}"
+        line = f"{card.year}  {name:<12} {numbers.count(params):>7} {numbers.count(macs):>7}  {card.idea:<62} {others}"
         lines.append(line.rstrip())
     return "\n".join(
         [
@@ -36,7 +37,8 @@ def page(name: str) -> str:
     width = min(100, shutil.get_terminal_size().columns)
     parts = [textwrap.fill(" ".join(part.split()), width) for part in re.split(r"\n\s*\n", card.about)]
     forms = [
-        f"  {form:<24} {short(params):>7} params {short(macs):>7} MACs" for form, (params, macs) in card.forms.items()
+        f"  {form:<24} {numbers.count(params):>7} params {numbers.count(macs):>7} MACs"
+        for form, (params, macs) in card.forms.items()
     ]
     return "\n".join(
         [
@@ -51,15 +53,6 @@ def page(name: str) -> str:
             *_keys(card),
         ]
     )
-
-
-def short(number: float) -> str:
-    """1,234,567 as 1.23M, in three digits."""
-    for unit in ("", "k", "M"):
-        if number < 999.5:
-            return f"{number:.3g}{unit}"
-        number /= 1000
-    return f"{number:.3g}G"
 
 
 def _keys(card: architectures.Card) -> Iterator[str]:

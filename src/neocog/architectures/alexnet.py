@@ -12,9 +12,8 @@ which later work found of little use.
 from collections.abc import Sequence
 
 from torch import nn
-from torchvision.models import alexnet
 
-from neocog.blocks.network import Network, take_channels
+from neocog.blocks.network import Network, from_torchvision
 from neocog.errors import UserError
 from neocog.limits import AtLeast1, Below1
 
@@ -63,7 +62,6 @@ def build(
 
 def published(form: str, *, channels: int, size: int, classes: int) -> nn.Module:
     """The network of the paper, for 224 px (63 px at least)."""
-    del form, size
-    paper = alexnet(num_classes=classes)
-    take_channels(paper, channels)
+    del size
+    paper = from_torchvision(form, channels=channels, classes=classes)
     return Network(paper.features, nn.Sequential(paper.avgpool, nn.Flatten(), paper.classifier))

@@ -10,11 +10,10 @@ Network and ImageNet forms are torchvision's; the small-image form has a 3x3 ste
 from collections.abc import Sequence
 
 from torch import nn
-from torchvision.models import get_model
 from torchvision.models.densenet import DenseNet
 
 from neocog.blocks.global_pooling import GlobalAverage
-from neocog.blocks.network import Network, take_channels
+from neocog.blocks.network import Network, from_torchvision
 from neocog.limits import AtLeast1, Below1
 
 YEAR = 2016
@@ -52,9 +51,7 @@ def build(
 def published(form: str, *, channels: int, size: int, classes: int) -> nn.Module:
     """A network of the paper, for 224 px (29 px at least)."""
     del size
-    network = get_model(form, num_classes=classes)
-    take_channels(network, channels)
-    return _in_two_parts(network)
+    return _in_two_parts(from_torchvision(form, channels=channels, classes=classes))
 
 
 def _in_two_parts(network: DenseNet) -> Network:

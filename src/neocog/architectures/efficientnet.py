@@ -10,11 +10,10 @@ and ImageNet forms are torchvision's; the small-image form has four stages behin
 from functools import partial
 
 from torch import nn
-from torchvision.models import get_model
 from torchvision.models.efficientnet import EfficientNet, MBConvConfig
 
 from neocog.blocks.global_pooling import GlobalAverage
-from neocog.blocks.network import Network, take_channels
+from neocog.blocks.network import Network, from_torchvision, take_channels
 from neocog.limits import AtLeast1, Below1, Positive
 
 YEAR = 2019
@@ -61,9 +60,7 @@ def build(
 def published(form: str, *, channels: int, size: int, classes: int) -> nn.Module:
     """A network of the paper; B0 is for 224 px, the others for larger images."""
     del size
-    network = get_model(form, num_classes=classes)
-    take_channels(network, channels)
-    return _in_two_parts(network)
+    return _in_two_parts(from_torchvision(form, channels=channels, classes=classes))
 
 
 def _in_two_parts(network: EfficientNet) -> Network:

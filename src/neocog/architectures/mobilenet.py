@@ -11,11 +11,11 @@ ImageNet form are torchvision's; the small-image form has fewer, narrower stages
 from collections.abc import Sequence
 
 from torch import nn
-from torchvision.models.mobilenetv2 import InvertedResidual, MobileNetV2
+from torchvision.models.mobilenetv2 import InvertedResidual
 from torchvision.ops import Conv2dNormActivation
 
 from neocog.blocks.global_pooling import GlobalAverage
-from neocog.blocks.network import Network, take_channels
+from neocog.blocks.network import Network, from_torchvision
 from neocog.limits import AtLeast1, Below1
 
 YEAR = 2018
@@ -57,7 +57,6 @@ def build(
 
 def published(form: str, *, channels: int, size: int, classes: int) -> nn.Module:
     """The network of the paper, for 224 px."""
-    del form, size
-    network = MobileNetV2(classes)
-    take_channels(network, channels)
+    del size
+    network = from_torchvision(form, channels=channels, classes=classes)
     return Network(network.features, nn.Sequential(GlobalAverage(), network.classifier))

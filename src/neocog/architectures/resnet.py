@@ -10,12 +10,11 @@ its shortcuts it is the plain network that the paper compares with.
 from collections.abc import Sequence
 
 from torch import Tensor, nn
-from torchvision.models import get_model
 from torchvision.models.resnet import BasicBlock, conv1x1
 from torchvision.ops import StochasticDepth
 
 from neocog.blocks.global_pooling import GlobalAverage
-from neocog.blocks.network import Network, take_channels
+from neocog.blocks.network import Network, from_torchvision
 from neocog.errors import UserError
 from neocog.limits import AtLeast1, Below1
 
@@ -86,7 +85,6 @@ def build(
 def published(form: str, *, channels: int, size: int, classes: int) -> nn.Module:
     """A network of the paper, for 224 px."""
     del size
-    paper = get_model(form, num_classes=classes)
-    take_channels(paper, channels)
+    paper = from_torchvision(form, channels=channels, classes=classes)
     parts = [paper.conv1, paper.bn1, paper.relu, paper.maxpool, paper.layer1, paper.layer2, paper.layer3, paper.layer4]
     return Network(nn.Sequential(*parts), nn.Sequential(GlobalAverage(), paper.fc))

@@ -12,11 +12,10 @@ stages and no pooling behind the stem.
 from collections.abc import Sequence
 
 from torch import nn
-from torchvision.models import get_model
 from torchvision.models.shufflenetv2 import ShuffleNetV2
 
 from neocog.blocks.global_pooling import GlobalAverage
-from neocog.blocks.network import Network, take_channels
+from neocog.blocks.network import Network, from_torchvision
 from neocog.errors import UserError
 from neocog.limits import AtLeast1
 
@@ -57,9 +56,7 @@ def build(
 def published(form: str, *, channels: int, size: int, classes: int) -> nn.Module:
     """A network of the paper, for 224 px."""
     del size
-    network = get_model(form, num_classes=classes)
-    take_channels(network, channels)
-    return _in_two_parts(network)
+    return _in_two_parts(from_torchvision(form, channels=channels, classes=classes))
 
 
 def _in_two_parts(network: ShuffleNetV2) -> Network:

@@ -11,9 +11,8 @@ forms are torchvision's. The small-image form keeps that plan with fewer, narrow
 from collections.abc import Sequence
 
 from torch import nn
-from torchvision.models import get_model
 
-from neocog.blocks.network import Network, take_channels
+from neocog.blocks.network import Network, from_torchvision
 from neocog.limits import AtLeast1, Below1
 
 YEAR = 2014
@@ -68,6 +67,5 @@ def build(
 def published(form: str, *, channels: int, size: int, classes: int) -> nn.Module:
     """A network of the paper, for 224 px (32 px at least)."""
     del size
-    paper = get_model(form, num_classes=classes)
-    take_channels(paper, channels)
+    paper = from_torchvision(form, channels=channels, classes=classes)
     return Network(paper.features, nn.Sequential(paper.avgpool, nn.Flatten(), paper.classifier))

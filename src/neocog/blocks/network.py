@@ -1,6 +1,9 @@
 """A network in two parts, so that any task can take the first."""
 
+from typing import Any
+
 from torch import Tensor, nn
+from torchvision.models import get_model
 
 
 class Network(nn.Module):
@@ -16,6 +19,13 @@ class Network(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return self.head(self.forward_features(images))
+
+
+def from_torchvision(form: str, *, channels: int, classes: int) -> Any:
+    """The network that torchvision builds by that name, its first convolution fitted to `channels`, its head to `classes`."""
+    network = get_model(form, num_classes=classes)
+    take_channels(network, channels)
+    return network
 
 
 def take_channels(network: nn.Module, channels: int) -> None:

@@ -7,6 +7,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from neocog.report import numbers
 from neocog.shapes.fit import Window
 from neocog.shapes.layers import Layer
 
@@ -104,10 +105,7 @@ def _filter(windows: Sequence[Window]) -> str:
 
 def _number(count: int) -> str:
     """Three digits and a unit: 2.36M; nothing for 0."""
-    for size, unit in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
-        if count >= 0.9995 * size:
-            return f"{count / size:#.3g}".rstrip(".") + unit
-    return str(count) if count else ""
+    return numbers.count(count) if count else ""
 
 
 def _bytes(count: int) -> str:

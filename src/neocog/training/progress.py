@@ -10,6 +10,11 @@ from rich.table import Column
 TEXT = 56  # columns of the line's numbers
 
 
+def tell(name: str, text: str) -> None:
+    """A sentence about the training of `name`, where epochs are not what happens."""
+    print(f"{name}: {text}", file=sys.stderr, flush=True)
+
+
 class EpochLine:
     """The progress of one training of `epochs` x `steps` batches. Written to stderr; at most ten updates a second."""
 

@@ -1,8 +1,8 @@
 """Pretraining without labels, for a network that knows how: before its first epoch."""
 
-import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -11,6 +11,7 @@ from neocog.data.augment import normalize
 from neocog.data.loader import Batches
 from neocog.data.prepared import Prepared
 from neocog.training.module import Learner
+from neocog.training.progress import tell
 
 
 def pretrain(learner: Learner, data: Prepared, *, device: torch.device, name: str) -> float:
@@ -28,9 +29,5 @@ def pretrain(learner: Learner, data: Prepared, *, device: torch.device, name: st
             yield normalize(images.to(device), mean=learner.mean, std=learner.std)
         epochs.epoch += 1
 
-    learner.model.pretrain(batches, seed=recipe.seed, report=lambda text: _tell(name, text))  # type: ignore[operator]
+    learner.model.pretrain(batches, seed=recipe.seed, report=partial(tell, name))  # type: ignore[operator]
     return time.perf_counter() - begin
-
-
-def _tell(name: str, text: str) -> None:
-    print(f"{name}: {text}", file=sys.stderr, flush=True)

@@ -2,12 +2,14 @@
 
 import sys
 import time
+from functools import partial
 
 import torch
 
 from neocog.data.augment import normalize
 from neocog.data.prepared import Prepared
 from neocog.training.module import Learner
+from neocog.training.progress import tell
 
 PART = 4096  # images judged at a time
 
@@ -30,7 +32,7 @@ def solve(learner: Learner, data: Prepared, *, name: str) -> tuple[dict[str, flo
         images["train"],
         labels["train"],
         seed=learner.recipe.seed,
-        report=lambda text: print(f"{name}: {text}", file=sys.stderr, flush=True),
+        report=partial(tell, name),
     )
     seconds = time.perf_counter() - begin
     row: dict[str, float] = {"epoch": 1, "lr": 0.0}
