@@ -19,11 +19,11 @@ COLUMNS = ("model", "params", "macs", "size_bytes", "latency_ms_p50", "latency_m
 
 
 def benchmark() -> None:
-    """Time and measure the bundle of every architecture in params.yaml; writes reports/benchmark.csv."""
+    """Time and measure every bundle, trained and tuned; writes reports/benchmark.csv."""
     settings = params.for_stage("benchmark")
     how = settings.benchmark
     data = prepared.read("data/prepared")
-    bundles = [read.read(Path("models/trained") / name) for name in settings.architectures]
+    bundles = [read.read(folder) for folder in settings.models]
     for bundle in bundles:
         predictions.match(bundle, data)
     with tracking.start(

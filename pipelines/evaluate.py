@@ -1,4 +1,4 @@
-"""Stage `evaluate@<architecture>`: judge the ONNX graph of a trained bundle on the test images, without torch."""
+"""Stages `evaluate@<architecture>` and `evaluate_tuned@...`: judge the ONNX graph of a bundle on the test images, without torch."""
 
 import json
 import sys
@@ -13,18 +13,24 @@ from neocog.evaluation.headlines import headlines, sentence
 from pipelines import params
 
 
-def evaluate(architecture: str) -> None:
-    """Judge models/trained/<architecture>; writes its metrics, predictions and tables under reports/."""
-    settings = params.for_stage(f"evaluate@{architecture}")
+def evaluate(model: str) -> None:
+    """Judge models/<model>, or models/trained/<model>; writes its metrics, predictions and tables under reports/."""
+    kind, _, name = model.rpartition("/")
+    stage = f"evaluate_{kind}@{name}" if kind else f"evaluate@{name}"
+    settings = params.for_stage(stage)
     how = settings.evaluate
     data = prepared.read("data/prepared")
-    bundle = read.read(Path("models/trained") / architecture)
+    bundle = read.read(Path("models") / (kind or "trained") / name)
     predictions.match(bundle, data)
     reports = Path("reports") / bundle.model
     with tracking.start(
-        f"evaluate@{architecture}",
+        stage,
         experiment=settings.tracking.experiment,
-        tags={"architecture": architecture, "data.digest": data.digest, "bundle.sha256": read.digest(bundle.folder)},
+        tags={
+            "architecture": bundle.architecture,
+            "data.digest": data.digest,
+            "bundle.sha256": read.digest(bundle.folder),
+        },
         config=settings.resolved(),
     ) as log:
         log.dataset(name=data.name, digest=data.digest, source="data/prepared", context="test")

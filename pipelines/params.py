@@ -10,105 +10,40 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Any, cast
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model, model_validator
+from pydantic import TypeAdapter, ValidationError, create_model
 
 from neocog import architectures
 from neocog.errors import UserError, nearest
-from neocog.limits import AtLeast1, Count
 from neocog.training.recipe import Recipe
+from neocog.tuning.space import Dimension, grid, space
+from pipelines.sections import SECTIONS, STRICT, Benchmark, Data, Evaluate, Ray, Report, Tracking, Tune
 
-STRICT = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
-
-
-class Data(BaseModel):
-    """Where images come from and what `prepare` makes of them."""
-
-    model_config = STRICT
-    source: Literal["fashion_mnist", "digits", "folder"] = "fashion_mnist"
-    root: Annotated[str, Field(min_length=1)] = "data/raw"
-    size: Annotated[int, Field(ge=4, le=1024)] | None = None
-    channels: Literal[1, 3] | None = None
-    resize: Literal["crop", "pad", "stretch"] = "crop"
-    val_fraction: Annotated[float, Field(gt=0, lt=1)] = 1 / 12
-    test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.15
-    on_bad: Literal["quarantine", "stop"] = "quarantine"
-    groups: str | None = None
-    max_pixels: AtLeast1 = 50_000_000
-    workers: Count = 0
-
-    @model_validator(mode="after")
-    def _something_is_left_to_train_on(self) -> "Data":
-        if self.val_fraction + self.test_fraction >= 1:
-            raise ValueError(
-                f"val_fraction (={self.val_fraction}) + test_fraction (={self.test_fraction}) must stay below 1, "
-                "or nothing is left to train on"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _dvc_sees_what_changes(self) -> "Data":
-        root, prepared = (Path(path).resolve() for path in (self.root, "data/prepared"))
-        if self.root.startswith("~"):
-            raise ValueError(f"root (={self.root!r}): DVC knows no ~; write the folder's whole path")
-        if prepared.is_relative_to(root) or root.is_relative_to(prepared):
-            raise ValueError(
-                f"root (={self.root!r}) and data/prepared, which is written, must not lie in each other; "
-                "name the folder of the images alone"
-            )
-        if self.groups is not None and not Path(self.groups).resolve().is_relative_to(root):
-            raise ValueError(
-                f"groups (={self.groups!r}) must lie inside root (={self.root!r}), or DVC does not see it change"
-            )
-        return self
-
-
-class Evaluate(BaseModel):
-    """How bundles are judged."""
-
-    model_config = STRICT
-    bootstrap: AtLeast1 = 1000
-    bins: AtLeast1 = 15
-    batch_size: AtLeast1 = 256
-    seed: Count = 0
-
-
-class Benchmark(BaseModel):
-    """How bundles are timed."""
-
-    model_config = STRICT
-    rounds: AtLeast1 = 30
-    batch_size: AtLeast1 = 64
-    seed: Count = 0
-
-
-class Report(BaseModel):
-    """What the page shows."""
-
-    model_config = STRICT
-    mistakes: Count = 24
-
-
-class Tracking(BaseModel):
-    """Where runs are logged. No stage depends on it: it changes no output."""
-
-    model_config = STRICT
-    experiment: Annotated[str, Field(min_length=1)] = "neocog"
-
-
-Recipe.__pydantic_config__ = STRICT  # type: ignore[attr-defined] # how pydantic is told about a plain dataclass
-
-SECTIONS: dict[str, TypeAdapter[Any]] = {
-    "data": TypeAdapter(Data),
-    "train": TypeAdapter(Recipe),
-    "evaluate": TypeAdapter(Evaluate),
-    "benchmark": TypeAdapter(Benchmark),
-    "report": TypeAdapter(Report),
-    "tracking": TypeAdapter(Tracking),
-}
+UNWATCHED = ("tracking", "ray")  # sections that change no output: every stage may read them, none depends on them
 UNION_MEMBER = re.compile(r"[\[\]-]|^(int|float|str)$")  # steps of pydantic's path that are types, not keys
+MACHINE = (
+    "seed",
+    "accelerator",
+    "devices",
+    "num_nodes",
+    "strategy",
+    "threads",
+    "on_oom",
+)  # of a recipe: where, not how
+HANDED_ON = (
+    "lr",
+    "momentum",
+    "weight_decay",
+    "clip_norm",
+    "label_smoothing",
+    "flip",
+    "crop",
+    "cutout",
+    "mixup",
+    "cutmix",
+)
 RECIPE_KEYS = [field.name for field in fields(Recipe)]
 
 
@@ -120,6 +55,8 @@ class Params:
     evaluate: Evaluate
     benchmark: Benchmark
     report: Report
+    tune: Tune
+    ray: Ray
     tracking: Tracking
 
     def __init__(self, stage: str, raw: Mapping[str, Any]) -> None:
@@ -133,6 +70,10 @@ class Params:
                 f"stage {self.stage} reads `{section}` from params.yaml but does not declare it in dvc.yaml"
             )
         return _check(SECTIONS[section], section, self.raw[section])
+
+    def space(self, name: str) -> dict[str, Dimension]:
+        """What the sweep of an architecture may choose."""
+        return space(self.raw["tune"].get("space", {}).get(name, {}), where=f"tune.space.{name}")
 
     @cached_property
     def architectures(self) -> list[str]:
@@ -151,6 +92,14 @@ class Params:
         sizes = {key: block.get(key, default) for key, (_, default) in card.sizes.items()}
         return {key: value for key, value in sizes.items() if key not in card.blocks or value is not None}
 
+    @property
+    def models(self) -> list[Path]:
+        """The bundles of all declared architectures, trained first, then tuned."""
+        tuned = self.raw.get("tune", {}).get("architectures", [])
+        return [Path("models/trained") / name for name in self.architectures] + [
+            Path("models/tuned") / name for name in tuned
+        ]
+
     def resolved(self) -> dict[str, Any]:
         """All that the stage saw, as plain values."""
         return json.loads(json.dumps(self.raw))
@@ -161,16 +110,16 @@ def for_stage(stage: str, *, folder: Path | str = ".") -> Params:
     folder = Path(folder)
     raw = _load(folder / "params.yaml")
     _check_all(raw)
-    declared = _declared(folder / "dvc.yaml", stage)
-    cut: dict[str, Any] = {"tracking": raw["tracking"]}
-    for path in declared:
-        section, _, name = path.partition(".")
-        if name and name not in raw[section]:
-            raise UserError(f"params.yaml: {path} is not there; {nearest(name, raw[section])}")
-        if name:
-            cut.setdefault(section, {})[name] = raw[section][name]
-        else:
-            cut[section] = raw[section]
+    cut: dict[str, Any] = {section: raw[section] for section in UNWATCHED}
+    for path in _declared(folder / "dvc.yaml", stage):
+        *steps, last = path.split(".")
+        source, target = raw, cut
+        for step in steps:
+            source, target = source.get(step, {}), target.setdefault(step, {})
+        if last in source:
+            target[last] = source[last]
+        elif steps == ["architectures"]:  # elsewhere the defaults hold
+            raise UserError(f"params.yaml: {path} is not there; {nearest(last, source)}")
     return Params(stage, cut)
 
 
@@ -233,6 +182,57 @@ def _check_all(raw: dict[str, Any]) -> None:
             raise UserError(
                 f"params.yaml: architectures.{name}: {lists} must be equally long, one entry a stage of the network"
             )
+    _check_tune(params)
+
+
+def _check_tune(params: Params) -> None:
+    """The sweeps: of known blocks, over keys that these have, with values that each of them takes."""
+    tune = params.tune
+    if len(set(tune.architectures)) < len(tune.architectures):
+        raise UserError(f"params.yaml: tune.architectures (={tune.architectures}) names one twice; remove it")
+    for name in [*tune.architectures, *tune.space]:
+        if name not in params.architectures:
+            where = "tune.architectures" if name in tune.architectures else "tune.space"
+            raise UserError(
+                f"params.yaml: {where}: {name!r} has no block under architectures; {nearest(name, params.architectures)}"
+            )
+    for name in tune.architectures:
+        if not tune.space.get(name):
+            raise UserError(
+                f"params.yaml: tune.space.{name} is empty; name what to search, such as {{lr: {{log_uniform: [0.001, 0.1]}}}}"
+            )
+        points = 1 + (len(grid(params.space(name))) if tune.searcher == "grid" else 0)
+        if points > tune.trials:
+            raise UserError(
+                f"params.yaml: tune.trials (={tune.trials}) is less than the grid of {name} and today's settings; set trials: {points}"
+            )
+    if tune.scheduler == "pbt" and tune.searcher.startswith("optuna"):
+        raise UserError(
+            f"params.yaml: tune.scheduler (=pbt) changes the values itself; set tune.searcher (={tune.searcher}) to random or grid"
+        )
+    for name in tune.space:
+        _check_space(params, name)
+
+
+def _check_space(params: Params, name: str) -> None:
+    sizes, scheduler = architectures.card(name).sizes, params.tune.scheduler
+    known = [*sizes, *(key for key in RECIPE_KEYS if key not in MACHINE)]
+    for key, dimension in params.space(name).items():
+        where = f"tune.space.{name}.{key}"
+        if key not in known:
+            raise UserError(f"params.yaml: {where}: unknown key; {nearest(key, known)}")
+        if scheduler == "pbt" and key not in HANDED_ON:
+            raise UserError(
+                f"params.yaml: {where}: tune.scheduler (=pbt) hands the weights of one trial to another, which must fit; "
+                f"search {key} with another scheduler, or only {', '.join(HANDED_ON)}"
+            )
+        for value in dimension.values:
+            if key in sizes:
+                model = create_model(name, __config__=STRICT, **cast(Any, sizes))
+                _check(TypeAdapter(model), f"tune.space.{name}", params.sizes(name) | {key: value})
+            else:
+                merged = params.recipe(name).asdict() | {key: value}
+                _check(SECTIONS["train"], f"tune.space.{name}", merged, shown={key: value})
 
 
 def _check_rule(name: str, recipe: Recipe) -> None:
@@ -307,4 +307,4 @@ def _declared(path: Path, stage: str) -> list[str]:
     except KeyError:
         raise UserError(f"dvc.yaml: there is no stage {base!r}") from None
     names = body.get("do", body).get("params", [])
-    return [str(name).replace("${key}", item) for name in names]
+    return [str(name).replace("${key}", item).replace("${item}", item) for name in names]

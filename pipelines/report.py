@@ -18,7 +18,7 @@ def report() -> None:
     """Write reports/leaderboard.csv and .md, reports/report.html and reports/figures/*.svg."""
     settings = params.for_stage("report")
     data = prepared.read("data/prepared")
-    bundles = [read.read(Path("models/trained") / name) for name in settings.architectures]
+    bundles = [read.read(folder) for folder in settings.models]
     with tracking.start(
         "report", experiment=settings.tracking.experiment, tags={"data.digest": data.digest}, config=settings.resolved()
     ) as log:

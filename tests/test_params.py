@@ -148,7 +148,7 @@ def test_a_stage_is_handed_only_what_dvc_yaml_declares_for_it(project):
     settings = params.for_stage("train@mlp")
     with pytest.raises(LookupError, match="does not declare it"):
         settings.evaluate  # noqa: B018
-    assert set(settings.resolved()) == {"train", "architectures", "tracking"}
+    assert set(settings.resolved()) == {"train", "architectures", "tracking", "ray"}
 
 
 def test_params_yaml_is_needed(tmp_path):

@@ -11,8 +11,14 @@ from imports import ROOT, closure
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 DYNAMIC = {  # code that a script reaches by a name at run time, which no import statement shows
     "train": {"src/neocog/architectures/${key}.py", "src/neocog/blocks", "src/neocog/tasks"},
+    "tune": {"src/neocog/architectures/${item}.py", "src/neocog/blocks", "src/neocog/tasks"},
 }
 BY_PROCESS = {"src/neocog/tracking"}  # its sender is a process of its own
+
+
+def script(stage: str) -> Path:
+    """The file that a stage runs: its own, or of `evaluate_tuned` that of `evaluate`."""
+    return ROOT / "pipelines" / f"{stage.partition('_')[0]}.py"
 
 
 def body(stage: str) -> dict:
@@ -39,7 +45,7 @@ def test_the_deps_of_a_stage_are_exactly_the_code_it_runs(stage):
     hidden = DYNAMIC.get(stage, set()) | BY_PROCESS
     assert hidden <= code_deps(stage)
     named = files(code_deps(stage) - hidden)
-    imported = {file for file in closure(ROOT / "pipelines" / f"{stage}.py") if has_code(file)}
+    imported = {file for file in closure(script(stage)) if has_code(file)}
     imported -= files({dep for dep in hidden if "$" not in dep})
     missing = {str(file.relative_to(ROOT)) for file in imported - named}
     assert not missing, f"{stage} imports these, but dvc.yaml does not watch them"
@@ -58,21 +64,20 @@ def test_a_new_import_would_be_noticed(tmp_path):
 
 
 def test_every_script_is_a_stage_of_the_same_name_and_exposes_it_as_a_function():
-    scripts = {path.stem for path in (ROOT / "pipelines").glob("*.py")} - {"__init__", "params"}
-    assert scripts == set(STAGES)
-    for stage in scripts:
-        assert body(stage)["cmd"].startswith(f"python -m pipelines.{stage}")
-        text = (ROOT / f"pipelines/{stage}.py").read_text()
-        assert re.search(rf"^def {stage}\(", text, re.MULTILINE)
+    scripts = {path.stem for path in (ROOT / "pipelines").glob("*.py")} - {"__init__", "params", "sections"}
+    assert scripts == {script(stage).stem for stage in STAGES} <= set(STAGES)
+    for stage in STAGES:
+        assert body(stage)["cmd"].startswith(f"python -m pipelines.{script(stage).stem}")
+        assert re.search(rf"^def {script(stage).stem}\(", script(stage).read_text(), re.MULTILINE)
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_reads_the_sections_it_declares_and_no_other(stage):
-    text = (ROOT / f"pipelines/{stage}.py").read_text()
-    read = set(re.findall(r"settings\.(data|train|evaluate|benchmark|report)\b", text))
+    text = script(stage).read_text()
+    read = set(re.findall(r"settings\.(data|train|tune|evaluate|benchmark|report)\b", text))
     if "settings.recipe(" in text:
         read |= {"train", "architectures"}
-    if "settings.architectures" in text:
-        read |= {"architectures"}
+    if "settings.models" in text:
+        read |= {"architectures", "tune"}
     declared = {name.partition(".")[0] for name in body(stage)["params"]}
     assert read == declared

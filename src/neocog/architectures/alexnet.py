@@ -33,7 +33,7 @@ def build(
     classes: int,
     widths: Sequence[AtLeast1] = (16, 32, 48, 48, 32),
     units: AtLeast1 = 256,
-    dropout: Below1 = 0.3,
+    dropout: Below1 = 0.2,
 ) -> nn.Module:
     """Five convolutions of `widths` filters, pooled after the first, second and last, and two layers of `units` with `dropout`."""
     if len(widths) != 5:

@@ -71,6 +71,20 @@ def write(
     return read(folder)
 
 
+def again(folder: Path, bundle: Bundle, *, kind: str) -> Bundle:
+    """`bundle` once more in `folder` as another `kind`: the same graph and weights."""
+    temporary = folder.with_name(f".{folder.name}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    for name in (GRAPH, WEIGHTS):
+        shutil.copyfile(bundle.folder / name, temporary / name)
+    card = {**bundle.card, "kind": kind}
+    (temporary / CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    shutil.rmtree(folder, ignore_errors=True)
+    temporary.rename(folder)
+    return read(folder)
+
+
 def tensors(model: nn.Module) -> dict[str, Tensor]:
     """The state of `model` as plain contiguous tensors on the CPU."""
     return {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}

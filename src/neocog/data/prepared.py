@@ -71,8 +71,11 @@ class Prepared:
     source_digest: str
     digest: str
 
-    def split(self, name: str) -> Split:
-        """The images, labels and ids of `train`, `val` or `test`. Raises UserError for another name."""
+    def split(self, name: str, *, limit: int | None = None) -> Split:
+        """The images, labels and ids of `train`, `val` or `test`, the first `limit` of them: a random choice, since they stand by hash.
+
+        Raises UserError for another name.
+        """
         if name not in self.counts:
             raise UserError(f"split (={name!r}) does not exist; {nearest(name, self.counts)}")
         start, stop = self._bounds(name)
@@ -84,8 +87,9 @@ class Prepared:
             raise self._spoilt(str(error)) from error
         if images.shape != shape or images.dtype != np.uint8 or table.num_rows != stop - start:
             raise self._spoilt(f"images.npy holds {images.dtype} {images.shape}, dataset.json says uint8 {shape}")
+        table = table.slice(0, limit)
         return Split(
-            images[start:stop],
+            images[start:stop][:limit],
             np.array(table.column("label").to_pylist(), np.int64),
             np.array(table.column("id").to_pylist()),
         )

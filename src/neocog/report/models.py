@@ -70,7 +70,8 @@ class Model:
 
 def makers(bundle: Bundle) -> tuple[str, str]:
     """The commands that make and judge a bundle."""
-    return f"dvc repro {MAKER[bundle.kind]}@{bundle.name}", f"dvc repro evaluate@{bundle.name}"
+    judge = "evaluate" if bundle.kind == "trained" else f"evaluate_{bundle.kind}"
+    return f"dvc repro {MAKER[bundle.kind]}@{bundle.name}", f"dvc repro {judge}@{bundle.name}"
 
 
 def gather(bundles: Sequence[Bundle], prepared: Prepared, *, reports: Path) -> list[Model]:

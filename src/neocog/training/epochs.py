@@ -3,18 +3,33 @@
 import copy
 import math
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from neocog import tracking
 from neocog.data.loader import Batches
 from neocog.training.module import Learner
 from neocog.training.optimizer import held
 from neocog.training.progress import EpochLine
+
+
+class Log(Protocol):
+    """Who is told of a training: a tracking.Run, or a trial's reporter."""
+
+    def params(self, values: Mapping[str, object]) -> None:
+        """What the optimizer really holds."""
+
+    def metrics(self, values: Mapping[str, float], *, step: int = 0) -> None:
+        """The row of an epoch, and its timing."""
+
+
+OnEpoch = Callable[
+    [dict[str, float], float, bool], None
+]  # the epoch's row, the seconds trained so far, whether it was the last
 
 
 class Epochs(pl.Callback):
@@ -25,8 +40,8 @@ class Epochs(pl.Callback):
 
     batches: Batches
 
-    def __init__(self, name: str, folder: Path, *, run: tracking.Run | None) -> None:
-        self.name, self.folder, self.run = name, folder, run
+    def __init__(self, name: str, folder: Path, *, run: Log | None, on_epoch: OnEpoch | None = None) -> None:
+        self.name, self.folder, self.run, self.on_epoch = name, folder, run, on_epoch
         self.history: list[dict[str, float]] = []
         self.best: dict[str, Tensor] = {}
         self.best_epoch = 0
@@ -48,6 +63,7 @@ class Epochs(pl.Callback):
             setattr(self, key, value)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        cast(Learner, pl_module).hold()
         if trainer.is_global_zero:
             self.line = EpochLine(
                 self.name,
@@ -115,6 +131,8 @@ class Epochs(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         trainer.save_checkpoint(self.folder / f"epoch-{trainer.current_epoch + 1}.ckpt")
+        if self.on_epoch:
+            self.on_epoch(self.history[-1], self.seconds, self.finished)
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         self.interrupted = isinstance(exception, KeyboardInterrupt)

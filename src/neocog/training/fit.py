@@ -9,7 +9,7 @@ import shutil
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -26,7 +26,7 @@ from neocog.data.loader import Batches
 from neocog.data.prepared import Prepared
 from neocog.errors import Busy, OutOfMemory
 from neocog.training import checkpoint, memory, unsupervised, whole
-from neocog.training.epochs import Epochs
+from neocog.training.epochs import Epochs, Log, OnEpoch
 from neocog.training.module import Learner
 from neocog.training.recipe import Recipe
 
@@ -59,23 +59,28 @@ def fit(
     *,
     name: str,
     work: Path,
-    run: tracking.Run | None = None,
+    run: Log | None = None,
+    on_epoch: OnEpoch | None = None,
+    trainer: Mapping[str, Any] | None = None,
 ) -> Fitted:
     """Train what `build` returns on the train split of `data`, watched on its val split.
 
     `work` is the folder of working checkpoints: it must be named by a `key` of all that determines the training. If a training
     was cut off there, it goes on after its last whole epoch and ends with the same bits (on CPU, with the same number of threads).
-    Whoever trains for keeps holds `work` by `claim`. Raises OutOfMemory (exit 3), Diverged (exit 4).
+    Whoever trains for keeps holds `work` by `claim`. `on_epoch`, on every rank, hears of each epoch after its checkpoint is safe.
+    `trainer` replaces arguments of Lightning's Trainer, for whoever brings the processes along. Raises OutOfMemory (exit 3),
+    Diverged (exit 4).
     """
     recipe.check_images(data.num_images("train"))
+    given: dict[str, Any] = {"run": run, "on_epoch": on_epoch, "trainer": trainer}
     _quiet()
     torch.set_num_threads(
         recipe.threads or max(1, _cores() // (recipe.devices if isinstance(recipe.devices, int) else 1))
     )
     for earlier in work.glob("accumulate-*"):  # the memory was too small before: go on from there
-        return fit(build, data, _halved(recipe, int(earlier.name.partition("-")[2])), name=name, work=earlier, run=run)
+        return fit(build, data, _halved(recipe, int(earlier.name.partition("-")[2])), name=name, work=earlier, **given)
     try:
-        return _fit(build, data, recipe, name=name, work=work, run=run)
+        return _fit(build, data, recipe, name=name, work=work, **given)
     except (RuntimeError, MemoryError) as error:
         if not memory.is_exhausted(error):
             raise
@@ -89,7 +94,7 @@ def fit(
             f"neocog: batch_size (={recipe.batch_size}) does not fit in memory; {parts} parts of it are accumulated",
             file=sys.stderr,
         )
-        return fit(build, data, _halved(recipe, parts), name=name, work=work / f"accumulate-{parts}", run=run)
+        return fit(build, data, _halved(recipe, parts), name=name, work=work / f"accumulate-{parts}", **given)
     remedy = (
         f"the largest batch that fits is {fits}; set batch_size: {fits}"
         if fits
@@ -99,28 +104,38 @@ def fit(
 
 
 def _fit(
-    build: Callable[[], nn.Module], data: Prepared, recipe: Recipe, *, name: str, work: Path, run: tracking.Run | None
+    build: Callable[[], nn.Module],
+    data: Prepared,
+    recipe: Recipe,
+    *,
+    name: str,
+    work: Path,
+    run: Log | None,
+    on_epoch: OnEpoch | None,
+    trainer: Mapping[str, Any] | None,
 ) -> Fitted:
     torch.manual_seed(recipe.seed)
     learner = _learner(build(), data, recipe)
     if hasattr(learner.model, "solve"):
-        return _solve(learner, data, name=name, run=run)
-    epochs = Epochs(name, work, run=run)
+        return _solve(learner, data, name=name, run=run, on_epoch=on_epoch)
+    epochs = Epochs(name, work, run=run, on_epoch=on_epoch)
     callbacks: list[pl.Callback] = [epochs]
     if recipe.ema:
         callbacks.append(EMAWeightAveraging(decay=recipe.ema))
-    trainer = _trainer(recipe, callbacks, work)
+    lightning = _trainer(recipe, callbacks, work, **(trainer or {}))
     last = checkpoint.latest(work)
     state = checkpoint.load(last) if last else None
     finished = state and state["callbacks"][epochs.state_key]["finished"]
     if not last and hasattr(learner.model, "pretrain"):
-        epochs.seconds = unsupervised.pretrain(learner, data, device=trainer.strategy.root_device, name=name)
+        epochs.seconds = unsupervised.pretrain(learner, data, device=lightning.strategy.root_device, name=name)
     if not finished:
-        batches = partial(Batches, seed=recipe.seed, rank=trainer.global_rank, ranks=trainer.world_size)
-        epochs.batches = batches(data.split("train"), recipe.batch_size, shuffle=True, window=recipe.accumulate)
+        batches = partial(Batches, seed=recipe.seed, rank=lightning.global_rank, ranks=lightning.world_size)
+        epochs.batches = batches(
+            data.split("train", limit=recipe.images), recipe.batch_size, shuffle=True, window=recipe.accumulate
+        )
         val = batches(data.split("val"), max(recipe.batch_size, 256), shuffle=False)
         with _interruptible(epochs):
-            trainer.fit(learner, epochs.batches, val, ckpt_path=last, weights_only=True)
+            lightning.fit(learner, epochs.batches, val, ckpt_path=last, weights_only=True)
     if finished or recipe.strategy == "fsdp":  # whose shards only the checkpoint holds together
         last = checkpoint.latest(work)
         assert last is not None
@@ -140,24 +155,26 @@ def _fit(
         seconds=epochs.seconds,
         images_per_second=epochs.images / epochs.seconds,
         wait_share=epochs.waited / epochs.seconds,
-        device=trainer.strategy.root_device.type,
-        precision=str(trainer.precision),
-        is_writer=trainer.is_global_zero,
+        device=lightning.strategy.root_device.type,
+        precision=str(lightning.precision),
+        is_writer=lightning.is_global_zero,
     )
 
 
-def _solve(learner: Learner, data: Prepared, *, name: str, run: tracking.Run | None) -> Fitted:
+def _solve(learner: Learner, data: Prepared, *, name: str, run: Log | None, on_epoch: OnEpoch | None) -> Fitted:
     """A model that is fitted to all images at once: one row of history, nothing to resume."""
     row, seconds = whole.solve(learner, data, name=name)
     if run and tracking.is_first_rank():
         run.metrics(row, step=1)
+    if on_epoch:
+        on_epoch(row, seconds, True)
     return Fitted(
         model=learner.model.eval(),
         recipe=learner.recipe,
         history=[row],
         epoch=1,
         seconds=seconds,
-        images_per_second=data.num_images("train") / seconds,
+        images_per_second=len(data.split("train", limit=learner.recipe.images).labels) / seconds,
         wait_share=0.0,
         device="cpu",
         precision="32-true",
@@ -181,18 +198,23 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _trainer(recipe: Recipe, callbacks: list[pl.Callback], work: Path) -> pl.Trainer:
+def _trainer(
+    recipe: Recipe, callbacks: list[pl.Callback], work: Path, *, plugins: Sequence[Any] = (), **other: Any
+) -> pl.Trainer:
+    own: dict[str, Any] = {
+        "accelerator": recipe.accelerator,
+        "devices": recipe.devices,
+        "num_nodes": recipe.num_nodes,
+        "strategy": recipe.strategy,
+    }
     trainer = pl.Trainer(
-        accelerator=recipe.accelerator,
-        devices=recipe.devices,
-        num_nodes=recipe.num_nodes,
-        strategy=recipe.strategy,
+        **(own | other),
         precision=recipe.precision,
         max_epochs=recipe.epochs,
         accumulate_grad_batches=recipe.accumulate,
         gradient_clip_val=recipe.clip_norm or None,
         callbacks=callbacks,
-        plugins=[checkpoint.AtomicCheckpointIO()],
+        plugins=[checkpoint.AtomicCheckpointIO(), *plugins],
         default_root_dir=work,
         use_distributed_sampler=False,  # our batches know their rank
         logger=False,

@@ -3,11 +3,12 @@
 import math
 from importlib import import_module
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
 
 from neocog.data.augment import Augmentation, normalize, training_batch
 from neocog.errors import Diverged
@@ -127,8 +128,15 @@ class Learner(pl.LightningModule):
     def configure_optimizers(self) -> Any:
         chosen = optimizer.optimizer(self.model, self.recipe, decayed=self.decayed)
         steps = int(self.trainer.estimated_stepping_batches)
-        factor = torch.optim.lr_scheduler.LambdaLR(chosen, optimizer.schedule(self.recipe, steps))
+        factor = LambdaLR(chosen, optimizer.schedule(self.recipe, steps))
+        self.told = optimizer.told(chosen)
         return {"optimizer": chosen, "lr_scheduler": {"scheduler": factor, "interval": "step"}}
+
+    def hold(self) -> None:
+        """Let the optimizer hold what the recipe says, also after a checkpoint of another recipe was loaded into it."""
+        schedule = cast(LambdaLR, self.trainer.lr_scheduler_configs[0].scheduler)
+        optimizer.hold(self.trainer.optimizers[0], schedule, self.told)
+        optimizer.check(self.trainer.optimizers[0], self.recipe)
 
     def diverged(self, what: str, batch_idx: int) -> Diverged:
         """The error that ends a training whose numbers are no longer finite."""

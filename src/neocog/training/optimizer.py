@@ -1,12 +1,13 @@
 """The optimizer and its schedule, from a recipe; and what the optimizer really holds."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import nn
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
 
 from neocog.training.recipe import Recipe
 
@@ -79,6 +80,40 @@ def schedule(recipe: Recipe, steps: int) -> Callable[[int], float]:
                 return cosine(since / length)
 
     return factor
+
+
+def told(optimizer: Optimizer) -> list[dict[str, Any]]:
+    """What each group of a new optimizer was told, once its schedule is attached; `lr` is left to the schedule."""
+    return [
+        {key: value for key, value in group.items() if key not in ("params", "lr")} for group in optimizer.param_groups
+    ]
+
+
+def hold(optimizer: Optimizer, schedule: LambdaLR, told: Sequence[Mapping[str, Any]]) -> None:
+    """Make the groups hold what they were `told`, with `lr` where `schedule` stands now.
+
+    A loaded checkpoint brings along the values of its own training, which in population-based training is another one's.
+    """
+    schedule.base_lrs = [values["initial_lr"] for values in told]
+    for group, values, factor in zip(optimizer.param_groups, told, schedule.lr_lambdas, strict=True):
+        group.update(values, lr=values["initial_lr"] * factor(schedule.last_epoch))
+
+
+def check(optimizer: Optimizer, recipe: Recipe) -> None:
+    """Raise AssertionError unless the optimizer holds the recipe's values: none is silently replaced by a default."""
+    wanted: dict[str, Any] = {"lr": recipe.lr, "weight_decay": recipe.weight_decay}
+    if recipe.optimizer in ("sgd", "rmsprop"):
+        wanted["momentum"] = recipe.momentum
+    if recipe.optimizer == "sgd":
+        wanted["nesterov"] = recipe.nesterov
+    if recipe.optimizer in ("adam", "adamw"):
+        wanted["betas"] = tuple(recipe.betas)
+    found = held(optimizer)
+    for key, value in wanted.items():
+        has = found[f"optimizer.{key}"]
+        assert (tuple(has) if key == "betas" else has) == value, (
+            f"the optimizer holds {key} {has}, the recipe says {value}"
+        )
 
 
 def held(optimizer: Optimizer) -> dict[str, Any]:

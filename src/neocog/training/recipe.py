@@ -17,6 +17,7 @@ class Recipe:
 
     # how long
     epochs: AtLeast1 = 6
+    images: AtLeast1 | None = None  # of the training images, so many are used; None = all
     batch_size: AtLeast1 = 128  # of one optimizer step on all devices together, before accumulation
     accumulate: AtLeast1 = 1  # batches whose gradients are added up before a step
     patience: Count = 0  # stop after so many epochs without a better val/top1; 0 = never
@@ -44,8 +45,8 @@ class Recipe:
     ema: Below1 = 0.0  # decay of the moving average of the weights that is kept; 0 = none
 
     # augmentation of training batches
-    flip: Fraction = 0.5  # chance of a left-right flip
-    crop: Count = 1  # pixels by which an image may be shifted
+    flip: Fraction = 0.0  # chance of a left-right flip
+    crop: Count = 0  # pixels by which an image may be shifted
     cutout: Count = 0  # side of a square set to the mean, pixels
     mixup: NonNegative = 0.0  # alpha of the Beta distribution; 0 = off
     cutmix: NonNegative = 0.0
@@ -93,7 +94,8 @@ class Recipe:
             )
 
     def check_images(self, images: int) -> None:
-        """Raise UserError when a training set of so many `images` does not fill one batch."""
+        """Raise UserError when what is used of a training set of so many `images` does not fill one batch."""
+        images = min(images, self.images or images)
         if self.batch_size > images:
             raise UserError(
                 f"train.batch_size (={self.batch_size}) is larger than the training set ({images} images); set it to {images} or less"

@@ -21,7 +21,7 @@ def pretrain(learner: Learner, data: Prepared, *, device: torch.device, name: st
     work with the same result.
     """
     recipe, begin = learner.recipe, time.perf_counter()
-    epochs = Batches(data.split("train"), recipe.batch_size, shuffle=True, seed=recipe.seed)
+    epochs = Batches(data.split("train", limit=recipe.images), recipe.batch_size, shuffle=True, seed=recipe.seed)
     learner.to(device)
 
     def batches() -> Iterator[Tensor]:

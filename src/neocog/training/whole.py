@@ -21,7 +21,7 @@ def solve(learner: Learner, data: Prepared, *, name: str) -> tuple[dict[str, flo
     `images` are all training images, normalized [N, C, H, W]. Training loss and top-1 are those of the solution, without augmentation.
     """
     learner.eval()
-    parts = {split: data.split(split) for split in ("train", "val")}
+    parts = {"train": data.split("train", limit=learner.recipe.images), "val": data.split("val")}
     images = {
         split: normalize(torch.from_numpy(part.images[:].copy()), mean=learner.mean, std=learner.std)
         for split, part in parts.items()

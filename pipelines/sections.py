@@ -1,0 +1,138 @@
+"""What each section of params.yaml may hold: strict and typed; the names are the sections'."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+
+from neocog.limits import AtLeast1, Count, NonNegative, Positive
+from neocog.training.recipe import Recipe
+from neocog.tuning.space import Method, Scheduler, Spec
+
+STRICT = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class Data(BaseModel):
+    """Where images come from and what `prepare` makes of them."""
+
+    model_config = STRICT
+    source: Literal["fashion_mnist", "digits", "folder"] = "fashion_mnist"
+    root: Annotated[str, Field(min_length=1)] = "data/raw"
+    size: Annotated[int, Field(ge=4, le=1024)] | None = None
+    channels: Literal[1, 3] | None = None
+    resize: Literal["crop", "pad", "stretch"] = "crop"
+    val_fraction: Annotated[float, Field(gt=0, lt=1)] = 1 / 12
+    test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.15
+    on_bad: Literal["quarantine", "stop"] = "quarantine"
+    groups: str | None = None
+    max_pixels: AtLeast1 = 50_000_000
+    workers: Count = 0
+
+    @model_validator(mode="after")
+    def _something_is_left_to_train_on(self) -> "Data":
+        if self.val_fraction + self.test_fraction >= 1:
+            raise ValueError(
+                f"val_fraction (={self.val_fraction}) + test_fraction (={self.test_fraction}) must stay below 1, "
+                "or nothing is left to train on"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _dvc_sees_what_changes(self) -> "Data":
+        root, prepared = (Path(path).resolve() for path in (self.root, "data/prepared"))
+        if self.root.startswith("~"):
+            raise ValueError(f"root (={self.root!r}): DVC knows no ~; write the folder's whole path")
+        if prepared.is_relative_to(root) or root.is_relative_to(prepared):
+            raise ValueError(
+                f"root (={self.root!r}) and data/prepared, which is written, must not lie in each other; "
+                "name the folder of the images alone"
+            )
+        if self.groups is not None and not Path(self.groups).resolve().is_relative_to(root):
+            raise ValueError(
+                f"groups (={self.groups!r}) must lie inside root (={self.root!r}), or DVC does not see it change"
+            )
+        return self
+
+
+class Evaluate(BaseModel):
+    """How bundles are judged."""
+
+    model_config = STRICT
+    bootstrap: AtLeast1 = 1000
+    bins: AtLeast1 = 15
+    batch_size: AtLeast1 = 256
+    seed: Count = 0
+
+
+class Benchmark(BaseModel):
+    """How bundles are timed."""
+
+    model_config = STRICT
+    rounds: AtLeast1 = 30
+    batch_size: AtLeast1 = 64
+    seed: Count = 0
+
+
+class Report(BaseModel):
+    """What the page shows."""
+
+    model_config = STRICT
+    mistakes: Count = 24
+
+
+class Tune(BaseModel):
+    """How hyper-parameters are searched. Each architecture gets the same budget: `trials` of at most `epochs`."""
+
+    model_config = STRICT
+    architectures: list[str] = []
+    trials: AtLeast1 = 8
+    epochs: AtLeast1 = 3
+    images: AtLeast1 | None = None
+    searcher: Method = "random"
+    scheduler: Scheduler = "asha"
+    finalists: AtLeast1 = 1
+    seeds: AtLeast1 = 1
+    seed: Count = 0
+    space: dict[str, dict[str, Spec]] = {}
+
+
+class Ray(BaseModel):
+    """Where trials run, and what each may use. No stage depends on it."""
+
+    model_config = STRICT
+    address: Annotated[str, Field(min_length=1)] = "local"
+    cpus_per_trial: Positive = 1.0
+    gpus_per_trial: NonNegative = 0.0
+    resources_per_trial: dict[str, Positive] = {}
+    processes_per_trial: AtLeast1 = 1
+    storage_path: str | None = None
+    runtime_env: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _others_can_read_it(self) -> "Ray":
+        if self.storage_path and "://" not in self.storage_path and not Path(self.storage_path).is_absolute():
+            raise ValueError(
+                f"storage_path (={self.storage_path!r}) must mean the same on every machine; write the whole path, or an address such as s3://bucket/folder"
+            )
+        return self
+
+
+class Tracking(BaseModel):
+    """Where runs are logged. No stage depends on it: it changes no output."""
+
+    model_config = STRICT
+    experiment: Annotated[str, Field(min_length=1)] = "neocog"
+
+
+Recipe.__pydantic_config__ = STRICT  # type: ignore[attr-defined] # how pydantic is told about a plain dataclass
+
+SECTIONS: dict[str, TypeAdapter[Any]] = {
+    "data": TypeAdapter(Data),
+    "train": TypeAdapter(Recipe),
+    "evaluate": TypeAdapter(Evaluate),
+    "benchmark": TypeAdapter(Benchmark),
+    "report": TypeAdapter(Report),
+    "tune": TypeAdapter(Tune),
+    "ray": TypeAdapter(Ray),
+    "tracking": TypeAdapter(Tracking),
+}

@@ -1,0 +1,93 @@
+"""Stage `tune@<architecture>`: a Ray Tune sweep around today's settings; the winner becomes a bundle if it is proven better."""
+
+import sys
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+
+from neocog import tracking
+from neocog.bundle import read
+from neocog.data import prepared
+from neocog.errors import run
+from neocog.evaluation import paired, predictions
+from pipelines import params
+
+SURE = 0.05  # largest p-value at which a winner replaces today's settings
+
+
+def tune(architecture: str) -> None:
+    """Search as params.yaml says; writes models/tuned/<architecture> with trials.csv and best.yaml. No test image is looked at."""
+    settings = params.for_stage(f"tune@{architecture}")
+    how, where, space = settings.tune, settings.ray, settings.space(architecture)
+    recipe, sizes = settings.recipe(architecture), settings.sizes(architecture)
+    data = prepared.read("data/prepared")
+    before = read.read(Path("models/trained") / architecture)
+    predictions.match(before, data)
+
+    from neocog.bundle import provenance, write  # torch and Ray from here on
+    from neocog.training.fit import claim, discard, key
+    from neocog.tuning import children, cluster, record, sweep, trial
+
+    resolved = {"train": recipe.asdict(), "architecture": {"name": architecture, **sizes}, "tune": settings.raw["tune"]}
+    code = provenance.code_digest(architecture)
+    name = f"{architecture}-{key(data=data.digest, code=code, **resolved)}"
+    work, folder = Path(".neocog/tuning") / name, Path("models/tuned") / architecture
+    job = trial.job(
+        architecture, recipe, sizes, data, name=name, **where.model_dump(exclude={"address", "runtime_env"})
+    )
+    budget = sweep.Budget(**{each: getattr(how, each) for each in ("trials", "epochs", "images", "finalists", "seeds")})
+    with (
+        claim(work, f"tune@{architecture}"),
+        tracking.start(
+            f"tune@{architecture}",
+            experiment=settings.tracking.experiment,
+            tags={"architecture": architecture, "data.digest": data.digest},
+            config=resolved,
+            resume=work / "run.json",
+        ) as log,
+        cluster.connected(where.address, runtime_env=where.runtime_env),
+    ):
+        log.params(asdict(budget) | {"searcher": how.searcher, "scheduler": how.scheduler, "seed": how.seed})
+        log.dataset(name=data.name, digest=data.digest, source="data/prepared", context="train")
+        experiment = settings.tracking.experiment
+        logged = partial(
+            children.Children, parent=log, folder=work / "runs", experiment=experiment, architecture=architecture
+        )
+        found = sweep.explore(
+            job, space, budget, searcher=how.searcher, scheduler=how.scheduler, seed=how.seed, children=logged
+        )
+        finalists = sweep.confirm(job, found, budget, children=logged)
+        val = data.split("val")
+        right = predictions.logits(before, val.images, batch_size=256).argmax(1) == val.labels
+        choice, winner = record.Choice(False, float(right.mean())), next(iter(finalists), None)
+        if winner:
+            fitted = sweep.trained(job, winner, here=work)
+            origin = provenance.provenance(fitted, data_digest=data.digest, params=resolved, code_digest=code)
+            sizes = job.settings(winner.values)[1]
+            named = {"kind": "tuned", "name": architecture, "architecture": architecture}
+            bundle = write.write(folder, fitted.model, data, **named, sizes=sizes, provenance=origin)
+            ours = predictions.logits(bundle, val.images, batch_size=256).argmax(1) == val.labels
+            test = paired.compare(ours, right)
+            better = test.difference > 0 and test.p_value < SURE
+            choice = record.Choice(better, float(right.mean()), float(ours.mean()), **asdict(test))
+        if not choice.better:
+            bundle = write.again(folder, before, kind="tuned")
+        record.write_trials(folder / record.TRIALS, found, space, metric=job.metric)
+        record.write_best(
+            folder / record.BEST,
+            choice,
+            winner,
+            space,
+            metric=job.metric,
+            how={"searcher": how.searcher, "scheduler": how.scheduler},
+        )
+        log.metrics(record.metrics(choice, winner))
+        log.tags({"bundle.sha256": read.digest(bundle.folder), "better": str(choice.better).lower()})
+        log.artifact(folder, folder="bundle")
+    sweep.forget(job)
+    discard(work)
+    print(f"tune@{architecture}: {record.sentence(choice, winner, trials=len(found), metric=job.metric)}")
+
+
+if __name__ == "__main__":
+    run(tune, sys.argv[1:])

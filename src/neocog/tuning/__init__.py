@@ -1,0 +1,1 @@
+"""Hyper-parameter search: Ray Tune stays in this room."""

@@ -1,0 +1,57 @@
+"""Where trials run: this machine, or a Ray cluster, joined by its address."""
+
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from neocog.errors import UserError
+
+STORE = 128 << 20  # bytes of Ray's object store on this machine: trials share their data by memory map, not through it
+
+
+@contextmanager
+def connected(address: str, *, runtime_env: Mapping[str, Any] | None = None) -> Iterator[None]:
+    """Ray, started here (`local`) or joined at `address` (`auto`, `host:port`, `ray://host:port`), and left again.
+
+    Here it listens on the loopback alone. Elsewhere this code travels along, as a module of the runtime environment.
+    Raises UserError when there is no cluster at `address`.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ["RAY_CHDIR_TO_TRIAL_DIR"] = "0"
+    os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"  # we write one table, not three a trial
+    os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
+    import ray
+
+    given: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
+    if address == "local":
+        given |= {
+            "include_dashboard": False,
+            "object_store_memory": STORE,
+            "_node_ip_address": "127.0.0.1",
+            "num_cpus": len(os.sched_getaffinity(0)),
+        }
+    code = {} if address == "local" else {"py_modules": [str(Path(__file__).parents[1])]}
+    if runtime_env or code:
+        given["runtime_env"] = {**code, **(runtime_env or {})}
+    try:
+        _knock(address)
+        ray.init(address=address, **given)
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise UserError(
+            f"params.yaml: ray.address (={address!r}): no cluster answers ({reason}); start one with `ray start --head`, or write local"
+        ) from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Raise OSError when nobody listens there: Ray itself would wait for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=10.0).close()

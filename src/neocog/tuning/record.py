@@ -1,0 +1,95 @@
+"""What a sweep leaves beside its bundle: every trial in trials.csv, the choice and why in best.yaml."""
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from neocog.tuning.space import Space
+from neocog.tuning.sweep import Finalist
+from neocog.tuning.trials import Trial
+
+TRIALS, BEST = "trials.csv", "best.yaml"
+
+
+def write_trials(path: Path, found: Sequence[Trial], space: Space, *, metric: str) -> None:
+    """One line a trial: trial, status, epochs, seconds, its last metric and loss, then a column for each searched key."""
+    loss = "val/loss"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["trial", "status", "epochs", "seconds", metric, loss, *space])
+        for trial in found:
+            last: Mapping[str, Any] = trial.rows[-1] if trial.rows else {}
+            scores = [round(last[key], 6) if key in last else "" for key in (metric, loss)]
+            given = [_plain(trial.values.get(key)) for key in space]
+            table.writerow([trial.number, trial.status, len(trial.rows), round(trial.seconds, 2), *scores, *given])
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Whether the best finalist replaces today's settings, and what says so: scores of the bundles on the validation images.
+
+    `difference`, its 95 % interval (`low`, `high`) and McNemar's `p_value` compare them image by image; None where today's settings
+    were the best trial, so that nothing was trained in full.
+    """
+
+    better: bool
+    baseline: float
+    score: float | None = None
+    difference: float | None = None
+    low: float | None = None
+    high: float | None = None
+    p_value: float | None = None
+
+
+def write_best(
+    path: Path, choice: Choice, winner: Finalist | None, space: Space, *, metric: str, how: Mapping[str, Any]
+) -> None:
+    """The winner's values, ready for the architecture's block in params.yaml, and the evidence."""
+    told = asdict(choice)
+    content = {
+        "trial": winner.number if winner else 0,
+        "values": dict(winner.values) if winner else {},
+        "better": told.pop("better"),
+        "baseline": {metric: told.pop("baseline")},
+        metric: told.pop("score"),
+        **told,
+        "seeds": [run.values["seed"] for run in winner.runs] if winner else [],
+        "scores": list(winner.scores) if winner else [],
+        "mean": winner.mean if winner else None,
+        "spread": winner.spread if winner else None,
+        "space": {key: {dimension.kind: list(dimension.values)} for key, dimension in space.items()},
+        **how,
+    }
+    path.write_text(yaml.safe_dump(json.loads(json.dumps(content)), sort_keys=False), encoding="utf-8")
+
+
+def sentence(choice: Choice, winner: Finalist | None, *, trials: int, metric: str) -> str:
+    """The outcome in one line."""
+    if winner is None or choice.difference is None:
+        return f"of {trials} trials none was better than today's settings, which stay ({metric} {choice.baseline:.4f})"
+    spread = f" +- {winner.spread:.4f} over {len(winner.runs)} seeds" if winner.spread is not None else ""
+    verdict = "so its settings are taken" if choice.better else "which chance could explain, so today's settings stay"
+    low, high = 100 * (choice.low or 0), 100 * (choice.high or 0)
+    told = f"{100 * choice.difference:+.2f} points, 95 % {low:+.2f} to {high:+.2f}, p = {choice.p_value:.3f}"
+    return (
+        f"trial {winner.number} of {trials}, trained in full: {metric} {choice.score:.4f}{spread} against {choice.baseline:.4f} "
+        f"({told}), {verdict}"
+    )
+
+
+def _plain(value: Any) -> Any:
+    return json.dumps(value) if isinstance(value, list | tuple) else "" if value is None else value
+
+
+def metrics(choice: Choice, winner: Finalist | None) -> dict[str, float]:
+    """The outcome as numbers for tracking."""
+    told = {f"tune/{key}": float(value) for key, value in asdict(choice).items() if value is not None}
+    if winner:
+        told["tune/mean"] = winner.mean
+        told |= {"tune/spread": winner.spread} if winner.spread is not None else {}
+    return told

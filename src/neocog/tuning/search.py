@@ -1,0 +1,118 @@
+"""A sweep: Ray Tune asks for values, runs the trials, stops the poor ones; everything it learns is kept trial by trial.
+
+A sweep that was cut off is not restored from Ray's own state, which a kill can leave torn: the same command asks for the same trials
+again, those that had ended answer from their record, and the others go on after their last epoch.
+"""
+
+import logging
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from neocog.errors import NeocogError
+from neocog.tuning.schedule import scheduler
+from neocog.tuning.space import Method, Scheduler, Space, grid
+from neocog.tuning.suggest import Suggest, study
+from neocog.tuning.trial import Job, run
+from neocog.tuning.trials import Place, Trial
+from neocog.tuning.watch import Listener, Watch
+
+RETRIES = 5  # workers or machines that a trial may lose
+
+
+def search(
+    job: Job,
+    space: Space,
+    *,
+    trials: int,
+    seed: int,
+    defaults: Mapping[str, Any] | None = None,
+    points: Sequence[Mapping[str, Any]] = (),
+    searcher: Method = "random",
+    schedule: Scheduler = "none",
+    listeners: Sequence[Listener] = (),
+    at_once: int = 0,
+) -> list[Trial]:
+    """Run the trials of `job`, each for at most `job.recipe.epochs` epochs; all of them, by number. Ray must be connected.
+
+    Trial 0 has the `defaults`, unless `points` name the values of all. `at_once` limits how many run beside each other (0: as many as
+    fit). Raises NeocogError when every trial failed.
+    """
+    from ray import tune
+
+    _quiet()
+    place = Place(job.place)
+    place.forget("ray")  # what Ray kept of an earlier start
+    epochs = job.recipe.epochs
+    job = replace(job, hands_over=schedule in ("pbt", "hyperband"))
+    if not points and searcher == "grid":
+        points = [defaults or {}, *grid(space)]
+    asked = Suggest(
+        space,
+        defaults=defaults or {},
+        trials=trials,
+        seed=seed,
+        metric=job.metric,
+        place=place,
+        points=points,
+        study=study(searcher, seed=seed) if searcher.startswith("optuna") else None,
+    )
+    watch = Watch(place, job, stops=schedule in ("asha", "hyperband", "median"), listeners=listeners)
+    resources: dict[str, float] = (
+        {"cpu": job.cpus, "gpu": job.gpus, **(job.custom or {})} if job.processes == 1 else {"cpu": 0, "memory": 1}
+    )
+    tuner = tune.Tuner(
+        tune.with_resources(tune.with_parameters(run, job=job), resources),
+        param_space=_all(asked, space) if schedule == "pbt" else None,
+        tune_config=tune.TuneConfig(
+            search_alg=None if schedule == "pbt" else asked,
+            scheduler=scheduler(schedule, space, metric=job.metric, epochs=epochs, seed=seed),
+            num_samples=1 if schedule == "pbt" else trials,
+            max_concurrent_trials=at_once or None,
+            reuse_actors=True,
+            trial_name_creator=_name,
+            trial_dirname_creator=_name,
+        ),
+        run_config=tune.RunConfig(
+            name="ray",
+            storage_path=job.place,
+            failure_config=tune.FailureConfig(max_failures=RETRIES),
+            callbacks=[watch],
+            verbose=0,
+        ),
+    )
+    tuner.fit()
+    found = list(place.trials())
+    if not any(trial.rows and trial.status != "failed" for trial in found):
+        why = next((trial.error for trial in found if trial.error), "none of them began")
+        raise NeocogError(f"tune@{job.architecture}: all {len(found)} trials failed: {why}")
+    return found
+
+
+def _all(asked: Suggest, space: Space) -> dict[str, Any]:
+    """All trials at once, for population-based training, which asks nobody."""
+    from ray import tune
+
+    values = [asked.number(number) for number in range(asked.trials)]
+    looked_up = {key: tune.sample_from(partial(_value, values, key)) for key in space}
+    return {"trial": tune.grid_search(list(range(asked.trials))), **looked_up}
+
+
+def _value(values: Sequence[Mapping[str, Any]], key: str, config: Mapping[str, Any]) -> Any:
+    return values[config["trial"]][key]
+
+
+def _name(trial: Any) -> str:
+    return f"{trial.config['trial']:03d}"
+
+
+def _quiet() -> None:
+    """Ray Tune's tables and advice stay away: one line a trial says what matters."""
+    os.environ["RAY_AIR_NEW_OUTPUT"] = "0"
+    os.environ["TUNE_GLOBAL_CHECKPOINT_S"] = "1000000"  # of its own state, which nobody reads
+    for name in ("ray.tune", "ray.train", "ray"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"ray")

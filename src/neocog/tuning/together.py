@@ -1,0 +1,61 @@
+"""One trial trained by several processes, on several devices or machines: Ray Train starts them, Lightning joins them."""
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from neocog.tuning.trial import Job, Reporter, train
+from neocog.tuning.trials import Place
+
+
+def train_together(values: Mapping[str, Any], job: Job, *, name: str, heard: int) -> None:
+    """Train trial `name` with `job.processes` workers; each epoch reaches Ray Tune through Ray Train's own callback.
+
+    Lightning's own ddp hangs inside Ray, whose workers exist already: hence Ray's strategy and environment.
+    """
+    from ray.train import FailureConfig, RunConfig, ScalingConfig
+    from ray.train.torch import TorchTrainer
+    from ray.tune.integration.ray_train import TuneReportCallback
+
+    resources = {"CPU": job.cpus, **({"GPU": job.gpus} if job.gpus else {}), **(job.custom or {})}
+    trainer = TorchTrainer(
+        _worker,
+        train_loop_config={"values": dict(values), "job": job, "name": name, "heard": heard},
+        scaling_config=ScalingConfig(num_workers=job.processes, use_gpu=job.gpus > 0, resources_per_worker=resources),
+        run_config=RunConfig(
+            name=f"train-{name}",
+            storage_path=f"{job.place}/ray",
+            callbacks=[TuneReportCallback()],  # type: ignore[list-item]
+            failure_config=FailureConfig(max_failures=0),  # the trial as a whole is begun again
+        ),
+    )
+    trainer.fit()
+
+
+def _worker(given: Mapping[str, Any]) -> None:
+    from ray import train as ray_train
+    from ray.train.lightning import RayDDPStrategy, RayLightningEnvironment
+
+    job, name = given["job"], given["name"]
+    first = ray_train.get_context().get_world_rank() == 0
+    with tempfile.TemporaryDirectory() as here:
+        report = _Together(job, name, heard=given["heard"])
+        work = Place(job.place).work(name, here=Path(here))
+        report.work = work if first else None
+        joined = {
+            "strategy": RayDDPStrategy(),
+            "plugins": [RayLightningEnvironment()],
+            "devices": "auto",
+            "num_nodes": 1,
+        }
+        train(given["values"], job, work=work, report=report, trainer=joined)
+
+
+class _Together(Reporter):
+    """All workers report, which waits for the slowest; the first one's result counts."""
+
+    def tell(self, result: dict[str, Any]) -> None:
+        from ray import train as ray_train
+
+        ray_train.report(result)

@@ -1,0 +1,40 @@
+"""Two models on the same images: exact where it can be checked, and honest about chance."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import binomtest
+
+from neocog.evaluation.paired import compare, mcnemar
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 400), st.integers(0, 400))
+def test_the_p_value_is_that_of_the_exact_binomial_test(wins, losses):
+    expected = binomtest(wins, wins + losses).pvalue if wins + losses else 1.0
+    assert mcnemar(wins, losses) == pytest.approx(expected, abs=1e-9)
+
+
+def test_equal_models_do_not_differ():
+    right = np.random.default_rng(0).random(1000) < 0.9
+    found = compare(right, right)
+    assert (found.difference, found.low, found.high, found.p_value) == (0.0, 0.0, 0.0, 1.0)
+
+
+def test_only_images_that_tell_them_apart_count():
+    right = np.ones(1000, bool)
+    worse = right.copy()
+    worse[:20] = False
+    found = compare(right, worse)
+    assert found.difference == 0.02 and found.p_value < 1e-5
+    assert found.low < 0.02 < found.high and found.low > 0
+    assert compare(worse, right).difference == -0.02
+
+
+def test_chance_alone_is_called_better_as_rarely_as_promised():
+    draw = np.random.default_rng(1)
+    false_alarms = sum(
+        compare(draw.random(500) < 0.9, draw.random(500) < 0.9, resamples=1).p_value < 0.05 for _ in range(400)
+    )
+    assert false_alarms / 400 < 0.07

@@ -1,0 +1,234 @@
+"""Sweeps with real Ray: every searcher and scheduler, failures, killed workers, lost machines."""
+
+import os
+import signal
+import threading
+import uuid
+from dataclasses import replace
+from itertools import product
+
+import psutil
+import pytest
+from pyarrow import fs
+
+from neocog.errors import NeocogError, UserError
+from neocog.training import checkpoint
+from neocog.training.recipe import Recipe
+from neocog.tuning import cluster, trial
+from neocog.tuning.search import search
+from neocog.tuning.space import Method, Scheduler, space
+from neocog.tuning.trials import Place, Trial
+
+pytestmark = pytest.mark.slow
+
+RECIPE = Recipe(epochs=3, optimizer="adamw", lr=0.005, flip=0.0, crop=0, label_smoothing=0.0)
+SPACE = {"lr": {"log_uniform": [0.001, 0.05]}, "weight_decay": {"choice": [0.0, 0.01]}}
+DEFAULTS = {"lr": 0.005, "weight_decay": 0.0}
+
+
+@pytest.fixture(scope="module")
+def ray_here():
+    with cluster.connected("local"):
+        yield
+
+
+def job(digits, place, *, epochs=3, architecture="lenet", **other) -> trial.Job:
+    recipe = replace(RECIPE, epochs=epochs)
+    return replace(trial.job(architecture, recipe, {}, digits, name="x"), place=str(place), **other)
+
+
+def run(one: trial.Job, *, sides=SPACE, trials=4, **how) -> list[Trial]:
+    return search(one, space(sides, where="tune.space.lenet"), defaults=DEFAULTS, trials=trials, seed=0, **how)
+
+
+class Heard:
+    """A listener that remembers."""
+
+    def __init__(self, on_epoch=None):
+        self.began_, self.rows, self.ended_, self.on_epoch = [], [], [], on_epoch
+
+    def began(self, one):
+        self.began_.append(one.number)
+
+    def epoch(self, one):
+        self.rows.append((one.number, len(one.rows)))
+        if self.on_epoch:
+            self.on_epoch(one)
+
+    def ended(self, one):
+        self.ended_.append((one.number, one.status))
+
+
+def workers() -> list[psutil.Process]:
+    """The processes that train trials."""
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        try:
+            if process.name().startswith(("ray::run", "ray::Impl")):  # not the agents of the machine
+                found.append(process)
+        except psutil.NoSuchProcess:
+            pass
+    return found
+
+
+def told(found: list[Trial]) -> list[tuple]:
+    """What must not depend on how often something was killed."""
+    return [(each.number, each.values, each.status, each.rows) for each in found]
+
+
+def test_a_sweep_holds_its_values_and_tells_each_epoch_once(digits, tmp_path, ray_here):
+    heard = Heard()
+    found = run(job(digits, tmp_path / "place"), listeners=[heard])
+    assert [each.number for each in found] == [0, 1, 2, 3]
+    assert found[0].values == DEFAULTS
+    assert len({each.values["lr"] for each in found}) == 4
+    for each in found:
+        assert each.status == "finished" and [row["epoch"] for row in each.rows] == [1, 2, 3]
+        assert each.effective["optimizer.lr"] == each.values["lr"]
+        assert each.effective["optimizer.weight_decay"] == each.values["weight_decay"]
+    assert sorted(heard.rows) == sorted(product(range(4), (1, 2, 3)))
+    assert sorted(heard.ended_) == [(number, "finished") for number in range(4)]
+    again = Heard()
+    assert told(run(job(digits, tmp_path / "place"), listeners=[again])) == told(found), "answered from the record"
+    assert again.rows == [] and again.began_ == []
+
+
+@pytest.mark.parametrize("scheduler", Scheduler.__args__)
+def test_every_scheduler_runs_every_trial_to_an_end(digits, tmp_path, ray_here, scheduler):
+    found = run(job(digits, tmp_path, epochs=4), trials=5, schedule=scheduler)
+    assert len(found) == 5 and all(each.status in ("finished", "stopped") for each in found)
+    assert any(each.status == "finished" for each in found)
+    stopped = sum(each.status == "stopped" for each in found)
+    assert stopped > 0 if scheduler in ("asha", "hyperband") else stopped == 0 or scheduler == "median"
+
+
+@pytest.mark.parametrize("searcher", Method.__args__)
+def test_every_searcher_begins_with_the_defaults_and_stays_inside(digits, tmp_path, ray_here, searcher):
+    sides = {"lr": {"choice": [0.002, 0.01, 0.03]}} if searcher == "grid" else SPACE
+    if searcher == "optuna-cmaes":
+        sides = {"lr": SPACE["lr"], "momentum": {"uniform": [0.1, 0.9]}}
+    found = search(
+        job(digits, tmp_path, epochs=1),
+        space(sides, where="x"),
+        defaults={key: {"lr": 0.005, "weight_decay": 0.0, "momentum": 0.9}[key] for key in sides},
+        searcher=searcher,
+        trials=4,
+        seed=0,
+    )
+    assert len(found) == 4 and found[0].values["lr"] == 0.005
+    inside = space(sides, where="x")
+    assert all(dimension.contains(each.values[key]) for each in found[1:] for key, dimension in inside.items())
+    assert len({each.values["lr"] for each in found}) == 4
+
+
+def test_a_trial_that_fails_says_why_and_spares_the_others(digits, tmp_path, ray_here):
+    sides = {"lr": {"choice": [1e30, 0.01]}}
+    heard = Heard()
+    found = search(
+        job(digits, tmp_path),
+        space(sides, where="x"),
+        points=[{"lr": 1e30}, {"lr": 0.01}],
+        trials=2,
+        seed=0,
+        listeners=[heard],
+    )
+    assert [each.status for each in found] == ["failed", "finished"]
+    assert "training diverged" in found[0].error
+    assert found[0].score("val/top1") == float("-inf")
+    with pytest.raises(NeocogError, match="all 1 trials failed: training diverged"):
+        search(job(digits, tmp_path / "b"), space(sides, where="x"), points=[{"lr": 1e30}], trials=1, seed=0)
+
+
+def test_population_based_training_goes_on_with_the_changed_values(digits, tmp_path, ray_here):
+    """What a trial holds in the end is what it was told last, though its weights and its checkpoint were another's."""
+    sides = {"lr": {"log_uniform": [0.00001, 0.05]}}
+    points = [{"lr": lr} for lr in (0.00001, 0.00002, 0.01, 0.02)]
+    where = space(sides, where="x")
+    found = search(job(digits, tmp_path, epochs=8), where, points=points, schedule="pbt", trials=4, seed=3)
+    changed = [each for each in found if each.values != points[each.number]]
+    assert changed, "the poor ones took over from the good ones"
+    for each in found:
+        newest = checkpoint.load(checkpoint.latest(tmp_path / each.name))
+        assert newest["optimizer_states"][0]["param_groups"][0]["initial_lr"] == each.values["lr"]
+        assert where["lr"].contains(each.values["lr"])
+
+
+def test_a_killed_worker_changes_nothing(digits, tmp_path, ray_here):
+    calm = run(job(digits, tmp_path / "calm", epochs=12), trials=3)
+    killed = []
+
+    def kill(one):
+        if one.number == 1 and len(one.rows) == 4 and not killed:
+            for process in workers():
+                killed.append(process.pid)
+                process.send_signal(signal.SIGKILL)
+
+    heard = Heard(on_epoch=kill)
+    found = run(job(digits, tmp_path / "killed", epochs=12), trials=3, listeners=[heard])
+    assert killed, "the control: somebody died"
+    assert told(found) == told(calm), "bit for bit"
+    assert sorted(heard.rows) == sorted(product(range(3), range(1, 13))), "no epoch lost, none told twice"
+
+
+def test_a_lost_machine_is_made_up_for(digits, tmp_path):
+    import ray
+    from ray.cluster_utils import Cluster
+
+    if ray.is_initialized():
+        ray.shutdown()
+    os.environ["RAY_CHDIR_TO_TRIAL_DIR"] = "0"
+    machines = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    lost = machines.add_node(num_cpus=1)
+    machines.add_node(num_cpus=1)
+    try:
+        with cluster.connected(machines.address):
+            gone, at_work = threading.Event(), set()
+
+            def lose(one):
+                at_work.add(one.number)
+                if len(at_work) == 2 and not gone.is_set():  # one on each of the two machines
+                    gone.set()
+                    machines.remove_node(lost, allow_graceful=False)
+
+            heard = Heard(on_epoch=lose)
+            found = run(job(digits, tmp_path, epochs=60), trials=3, listeners=[heard])
+            assert gone.is_set()
+            assert len([node for node in ray.nodes() if node["Alive"]]) == 2, "the control: a machine is gone"
+        assert [each.status for each in found] == ["finished"] * 3
+        assert sorted(heard.rows) == sorted(product(range(3), range(1, 61)))
+    finally:
+        machines.shutdown()
+
+
+def test_one_trial_on_two_processes(digits, tmp_path):
+    with cluster.connected("local"):
+        found = run(job(digits, tmp_path, epochs=2, processes=2), trials=2, at_once=1)
+    assert [each.status for each in found] == ["finished"] * 2, [each.error for each in found]
+    assert [len(each.rows) for each in found] == [2, 2]
+
+
+def test_no_cluster_at_an_address_is_said_in_a_sentence():
+    with (
+        pytest.raises(UserError, match=r"ray\.address \(='127\.0\.0\.1:1'\): no cluster answers"),
+        cluster.connected("127.0.0.1:1"),
+    ):
+        pass
+
+
+def test_checkpoints_kept_far_away_come_back_whole(tmp_path):
+    place = Place(str(tmp_path / "far"))
+    place.files, place.root, place.local = fs.SubTreeFileSystem(str(tmp_path), fs.LocalFileSystem()), "far", False
+    place.files.create_dir("far/003")
+    here = place.work("003", here=tmp_path / "here")
+    buffer = checkpoint.AtomicCheckpointIO()
+    for epoch in (1, 2):
+        buffer.save_checkpoint({"epoch": epoch}, here / f"epoch-{epoch}.ckpt")
+        place.keep("003", here)
+    assert len(list((tmp_path / "far/003").iterdir())) == 1, "one checkpoint a trial"
+    back = place.work("003", here=tmp_path / "other")
+    assert checkpoint.load(checkpoint.latest(back)) == {"epoch": 2}
+    known = Trial(3, {"lr": 0.1}, 0, driver=uuid.uuid4().hex)
+    place.write(known)
+    assert place.read("003") == known and [each.name for each in place.trials()] == ["003"]
+    place.forget()
+    assert list(place.trials()) == []
