@@ -9,6 +9,8 @@ from neocog.bundle import read
 from neocog.data import prepared
 from neocog.errors import run
 from neocog.report import drawings, leaderboard, models, page, story
+from neocog.report.sweeps import read as sweep
+from neocog.report.sweeps import section
 from pipelines import params
 
 REPORTS = Path("reports")
@@ -26,13 +28,16 @@ def report() -> None:
         rows = [model.row for model in found]
         called = story.names(rows)
         drawn = drawings.draw(found, called=called)
-        html = page.html(found, data, drawn, called=called, mistakes=settings.report.mistakes)
+        sweeps = [section.draw(sweep.read(Path("models/tuned") / name)) for name in settings.tune.architectures]
+        html = page.html(found, data, drawn, called=called, mistakes=settings.report.mistakes, sweeps=sweeps)
         leaderboard.write_csv(REPORTS / "leaderboard.csv", rows)
         (REPORTS / "leaderboard.md").write_text(leaderboard.markdown(rows), encoding="utf-8")
         (REPORTS / "report.html").unlink(missing_ok=True)  # an earlier run may still hold it for MLflow
         (REPORTS / "report.html").write_text(html, encoding="utf-8")
         shutil.rmtree(REPORTS / "figures", ignore_errors=True)
         drawn.write(REPORTS / "figures")
+        for each in sweeps:
+            each.write(REPORTS / "figures")
         for name in ("report.html", "leaderboard.csv", "leaderboard.md", "figures"):
             log.artifact(REPORTS / name)
     print(f"{story.headline(rows, data=data.name, called=called)}; the page: {REPORTS / 'report.html'}")

@@ -10,6 +10,8 @@ from neocog.bundle import read
 from neocog.data import prepared
 from neocog.errors import run
 from neocog.evaluation import paired, predictions
+from neocog.report.sweeps import read as sweeps
+from neocog.report.sweeps import section
 from pipelines import params
 
 SURE = 0.05  # largest p-value at which a winner replaces today's settings
@@ -83,7 +85,9 @@ def tune(architecture: str) -> None:
         )
         log.metrics(record.metrics(choice, winner))
         log.tags({"bundle.sha256": read.digest(bundle.folder), "better": str(choice.better).lower()})
+        section.draw(sweeps.read(folder)).write(work / "figures")
         log.artifact(folder, folder="bundle")
+        log.artifact(work / "figures")
     sweep.forget(job)
     discard(work)
     print(f"tune@{architecture}: {record.sentence(choice, winner, trials=len(found), metric=job.metric)}")

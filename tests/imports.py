@@ -31,12 +31,13 @@ def files_of(module: str, *, root: Path = ROOT) -> set[Path]:
     return {path for path in found if path.is_file()}
 
 
-def closure(script: Path, *, root: Path = ROOT) -> set[Path]:
-    """All the project's own files that running `script` may import, however deep."""
+def closure(script: Path, *, root: Path = ROOT, without: Path | None = None) -> set[Path]:
+    """All the project's own files that running `script` may import, however deep, but for what lies in the folder `without`."""
     seen: set[Path] = {script}
     todo = [script]
     while todo:
         for path in modules_of(todo.pop(), root=root) - seen:
-            seen.add(path)
-            todo.append(path)
+            if without is None or not path.is_relative_to(without):
+                seen.add(path)
+                todo.append(path)
     return seen

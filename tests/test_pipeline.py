@@ -25,6 +25,7 @@ NAMES = [
     "resnet",
     "vit",
 ]  # one of each way to learn; test_architectures walks all
+TUNED = "resnet"
 COLUMNS = [
     "model",
     "kind",
@@ -79,6 +80,8 @@ def clone(tmp_path_factory):
     cut["architectures"] = {name: cut["architectures"][name] for name in NAMES}
     for block in cut["architectures"].values():
         block.pop("epochs", None)
+    cut["tune"] |= {"architectures": [TUNED], "trials": 4, "epochs": 2, "images": None}
+    cut["tune"]["space"] = {TUNED: {"lr": {"log_uniform": [0.05, 0.5]}, "flip": {"choice": [0.0, 0.5]}}}
     (folder / "params.yaml").write_text(yaml.safe_dump(cut, sort_keys=False))
     run(folder, "git", "init", "-q")
     run(folder, "git", "config", "user.email", "test@example.org")
@@ -104,10 +107,11 @@ def test_each_architecture_becomes_a_bundle_a_row_and_a_run(clone):
     with (clone / "reports/leaderboard.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == COLUMNS
-    assert {row["model"] for row in rows} == {f"trained/{name}" for name in NAMES}
+    assert {row["model"] for row in rows} == {f"trained/{name}" for name in NAMES} | {f"tuned/{TUNED}"}
     assert all(float(row["top1_low"]) <= float(row["top1"]) <= float(row["top1_high"]) for row in rows)
-    assert all(float(row["train_seconds"]) > 0 for row in rows)
-    assert {row["architecture"]: row["epochs"] for row in rows} == {
+    trained = [row for row in rows if row["kind"] == "trained"]
+    assert all(float(row["train_seconds"]) > 0 for row in trained)
+    assert {row["architecture"]: row["epochs"] for row in trained} == {
         name: "1" if name == "svm" else "2" for name in NAMES
     }
     by_name = {run.info.run_name: run for run in runs(clone)}
@@ -115,8 +119,13 @@ def test_each_architecture_becomes_a_bundle_a_row_and_a_run(clone):
         "prepare",
         "benchmark",
         "report",
+        f"tune@{TUNED}",
+        f"evaluate_tuned@{TUNED}",
     }
-    assert set(by_name) == expected and len(runs(clone)) == len(expected)
+    parts = {run.info.run_name for run in runs(clone) if "mlflow.parentRunId" in run.data.tags}
+    assert {f"tune@{TUNED}/trials/{number:03d}" for number in range(4)} <= parts
+    assert parts <= {f"tune@{TUNED}/trials/{number:03d}" for number in range(4)} | {f"tune@{TUNED}/full/000"}
+    assert set(by_name) - parts == expected and len(runs(clone)) == len(expected) + len(parts)
     head = run(clone, "git", "rev-parse", "HEAD~1").strip()
     for name in NAMES:
         trained = by_name[f"train@{name}"]
@@ -159,7 +168,7 @@ def test_an_experiment_trains_what_it_changes_and_shows_beside_the_first(clone):
     said = run(clone, "dvc", "exp", "run", "--name", "longer", "-S", "+architectures.mlp.epochs=3")
     assert "train@mlp" in said and "Running stage 'train@resnet'" not in said
     new = runs(clone)[: len(runs(clone)) - before]
-    assert {run.info.run_name for run in new} == {"train@mlp", "evaluate@mlp", "benchmark", "report"}
+    assert {run.info.run_name for run in new} == {"train@mlp", "evaluate@mlp", "benchmark", "report"}, "no sweep again"
     assert {run.data.tags.get("dvc.exp") for run in new} == {"longer"}
     shown = run(clone, "dvc", "exp", "show", "--csv")
     assert "longer" in shown and "test/top1" in shown

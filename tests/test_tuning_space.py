@@ -2,12 +2,14 @@
 
 import json
 import math
+import re
 
 import numpy as np
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from imports import ROOT
 
 from neocog.errors import UserError
 from neocog.tuning.space import Dimension, grid, sample, space
@@ -101,3 +103,17 @@ def test_a_sweep_sees_its_own_space_and_no_other(project):
     assert set(settings.raw["tune"]["space"]) == {"lenet"}
     assert "architectures" not in settings.raw["tune"], "another sweep must not re-run this one"
     assert set(settings.space("lenet")) == set(settings.raw["tune"]["space"]["lenet"])
+
+
+def test_no_sweep_names_the_test_images():
+    """What chooses must not have seen what judges."""
+    files = [
+        ROOT / "pipelines/tune.py",
+        *(ROOT / "src/neocog/tuning").glob("*.py"),
+        *(ROOT / "src/neocog/training").glob("*.py"),
+    ]
+    assert len(files) > 15
+    assert not [path.name for path in files if re.search(r"""["']test["']""", path.read_text())]
+    assert re.search(r"""["']test["']""", (ROOT / "pipelines/evaluate.py").read_text()), (
+        "the control: it would be found"
+    )

@@ -6,6 +6,7 @@ from torch import nn
 
 from neocog import architectures
 from neocog.bundle.read import WEIGHTS, Bundle
+from neocog.bundle.widths import narrow
 from neocog.errors import UserError
 
 
@@ -24,7 +25,9 @@ def rebuild(bundle: Bundle) -> nn.Module:
     if hasattr(model, "drop_auxiliary"):
         model.drop_auxiliary()  # type: ignore[operator]
     try:
-        model.load_state_dict(load_file(bundle.folder / WEIGHTS))
+        tensors = load_file(bundle.folder / WEIGHTS)
+        narrow(model, bundle.card["build"].get("widths", {}), tensors)
+        model.load_state_dict(tensors)
     except (SafetensorError, RuntimeError) as error:
         raise UserError(
             f"{bundle.folder / WEIGHTS} does not hold the weights of {bundle.model}: {str(error).splitlines()[0]}"

@@ -6,7 +6,7 @@ from functools import partial
 from math import isfinite
 from pathlib import Path
 
-from neocog.report import confusion, curves, figures, numbers, svg
+from neocog.report import confusion, curves, figures, numbers, story, svg
 from neocog.report.curves import Curve
 from neocog.report.figures import Point
 from neocog.report.leaderboard import Row
@@ -41,6 +41,7 @@ def draw(models: Sequence[Model], *, called: Mapping[str, str]) -> Drawings:
     """All figures of `models`; `called` is how each is named in them."""
     rows = [model.row for model in models]
     years = [_point(row, called, row.year) for row in rows]
+    rungs = [point for point, model in zip(years, models, strict=True) if model in story.first_of_each(models)]
     low, high = figures.span(years)
     learned = [
         Curve(called[m.row.model], val=m.history.get("val/top1", []), train=m.history.get("train/top1", []))
@@ -48,7 +49,7 @@ def draw(models: Sequence[Model], *, called: Mapping[str, str]) -> Drawings:
         if any(map(isfinite, m.history.get("val/top1", [])))
     ]
     return Drawings(
-        ladder=figures.ladder(years),
+        ladder=figures.ladder(rungs),
         latency=figures.tradeoff(
             [_point(row, called, row.latency_ms_p50) for row in rows],
             price="time for one image on one thread",

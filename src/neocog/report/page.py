@@ -13,6 +13,8 @@ from neocog.report import confusion, insides, numbers, pictures, story
 from neocog.report.drawings import STYLE, Drawings
 from neocog.report.leaderboard import Row
 from neocog.report.models import Model
+from neocog.report.sweeps import section
+from neocog.report.sweeps.section import Drawn
 
 FOLDER = Path(__file__).parent
 BUDGET = 2_500_000  # bytes of pictures, of the 5 MB that a page may have
@@ -35,9 +37,15 @@ SCORES = (  # column, heading, what it says, how it is written, which way is bet
 
 
 def html(
-    models: Sequence[Model], prepared: Prepared, drawings: Drawings, *, called: Mapping[str, str], mistakes: int
+    models: Sequence[Model],
+    prepared: Prepared,
+    drawings: Drawings,
+    *,
+    called: Mapping[str, str],
+    mistakes: int,
+    sweeps: Sequence[Drawn] = (),
 ) -> str:
-    """The page about `models` (best first), judged on the test split of `prepared`, with `mistakes` pictures of each."""
+    """The page about `models` (best first), judged on the test split of `prepared`, with `mistakes` pictures of each, and `sweeps`."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -58,6 +66,7 @@ def html(
         script=Markup((FOLDER / "page.js").read_text(encoding="utf-8")),
         draw=Markup,
         drawings=drawings,
+        tuning=Markup(section.section(sweeps)),
         prepared=prepared,
         splits=SPLITS,
         refused=len(prepared.quarantined()),
@@ -66,7 +75,7 @@ def html(
         faces=_faces(prepared, test),
         gains=story.gains(rows, called=called),
         coded=_coded,
-        rungs=sorted(models, key=lambda model: (model.row.year, model.row.model)),
+        rungs=sorted(story.first_of_each(models), key=lambda model: (model.row.year, model.row.model)),
         called=called,
         numbers=numbers,
         scores=scores,

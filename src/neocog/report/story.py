@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from neocog.report import numbers
 from neocog.report.leaderboard import Row
+from neocog.report.models import Model
 
 CLOSE = 0.02  # of top-1: what still counts as near the best
 NOTABLE = 1.1  # a ratio of times or sizes worth a sentence
@@ -13,6 +14,12 @@ def names(rows: Sequence[Row]) -> dict[str, str]:
     """How to call each `model`: by its bare name where no other kind has it too, else `resnet (tuned)`."""
     bare = [row.name for row in rows]
     return {row.model: row.name if bare.count(row.name) == 1 else f"{row.name} ({row.kind})" for row in rows}
+
+
+def first_of_each(models: Sequence[Model]) -> list[Model]:
+    """What the history is told of: each architecture as it was trained, and not again as it was tuned or compressed."""
+    trained = {model.row.architecture for model in models if model.row.kind == "trained"}
+    return [model for model in models if model.row.kind == "trained" or model.row.architecture not in trained]
 
 
 def headline(rows: Sequence[Row], *, data: str, called: Mapping[str, str]) -> str:

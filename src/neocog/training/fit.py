@@ -24,9 +24,10 @@ from torch import nn
 from neocog import tracking
 from neocog.data.loader import Batches
 from neocog.data.prepared import Prepared
-from neocog.errors import Busy, OutOfMemory
+from neocog.errors import Busy, OutOfMemory, UserError
 from neocog.training import checkpoint, memory, unsupervised, whole
 from neocog.training.epochs import Epochs, Log, OnEpoch
+from neocog.training.guide import Guide
 from neocog.training.module import Learner
 from neocog.training.recipe import Recipe
 
@@ -62,17 +63,18 @@ def fit(
     run: Log | None = None,
     on_epoch: OnEpoch | None = None,
     trainer: Mapping[str, Any] | None = None,
+    guide: Guide | None = None,
 ) -> Fitted:
     """Train what `build` returns on the train split of `data`, watched on its val split.
 
     `work` is the folder of working checkpoints: it must be named by a `key` of all that determines the training. If a training
     was cut off there, it goes on after its last whole epoch and ends with the same bits (on CPU, with the same number of threads).
     Whoever trains for keeps holds `work` by `claim`. `on_epoch`, on every rank, hears of each epoch after its checkpoint is safe.
-    `trainer` replaces arguments of Lightning's Trainer, for whoever brings the processes along. Raises OutOfMemory (exit 3),
-    Diverged (exit 4).
+    `trainer` replaces arguments of Lightning's Trainer, for whoever brings the processes along. Of a `guide` the network learns
+    beside the labels. Raises OutOfMemory (exit 3), Diverged (exit 4).
     """
     recipe.check_images(data.num_images("train"))
-    given: dict[str, Any] = {"run": run, "on_epoch": on_epoch, "trainer": trainer}
+    given: dict[str, Any] = {"run": run, "on_epoch": on_epoch, "trainer": trainer, "guide": guide}
     _quiet()
     torch.set_num_threads(
         recipe.threads or max(1, _cores() // (recipe.devices if isinstance(recipe.devices, int) else 1))
@@ -113,9 +115,14 @@ def _fit(
     run: Log | None,
     on_epoch: OnEpoch | None,
     trainer: Mapping[str, Any] | None,
+    guide: Guide | None,
 ) -> Fitted:
+    if guide is not None and (recipe.mixup or recipe.cutmix):
+        raise UserError(
+            f"mixup (={recipe.mixup}) and cutmix (={recipe.cutmix}) blend images, what {name} is taught belongs to one alone; set both to 0"
+        )
     torch.manual_seed(recipe.seed)
-    learner = _learner(build(), data, recipe)
+    learner = _learner(build(), data, recipe, guide=guide)
     if hasattr(learner.model, "solve"):
         return _solve(learner, data, name=name, run=run, on_epoch=on_epoch)
     epochs = Epochs(name, work, run=run, on_epoch=on_epoch)
@@ -130,8 +137,9 @@ def _fit(
         epochs.seconds = unsupervised.pretrain(learner, data, device=lightning.strategy.root_device, name=name)
     if not finished:
         batches = partial(Batches, seed=recipe.seed, rank=lightning.global_rank, ranks=lightning.world_size)
+        train = data.split("train", limit=recipe.images)
         epochs.batches = batches(
-            data.split("train", limit=recipe.images), recipe.batch_size, shuffle=True, window=recipe.accumulate
+            train, recipe.batch_size, shuffle=True, window=recipe.accumulate, places=guide is not None
         )
         val = batches(data.split("val"), max(recipe.batch_size, 256), shuffle=False)
         with _interruptible(epochs):
@@ -182,10 +190,11 @@ def _solve(learner: Learner, data: Prepared, *, name: str, run: Log | None, on_e
     )
 
 
-def _learner(model: nn.Module, data: Prepared, recipe: Recipe) -> Learner:
+def _learner(model: nn.Module, data: Prepared, recipe: Recipe, *, guide: Guide | None = None) -> Learner:
     if recipe.channels_last:
         model = model.to(memory_format=torch.channels_last)
-    return Learner(model, recipe, mean=data.mean, std=data.std, classes=len(data.classes), task=data.task)
+    about: dict[str, Any] = {"mean": data.mean, "std": data.std, "classes": len(data.classes), "task": data.task}
+    return Learner(model, recipe, **about, guide=guide)
 
 
 def _halved(recipe: Recipe, parts: int) -> Recipe:

@@ -13,6 +13,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from neocog.data.augment import Augmentation, normalize, training_batch
 from neocog.errors import Diverged
 from neocog.training import optimizer
+from neocog.training.guide import Guide
 from neocog.training.recipe import Recipe
 
 CHECK_EVERY = 50  # steps between looks at the loss on an accelerator, where each look waits for the device
@@ -23,7 +24,8 @@ class Learner(pl.LightningModule):
 
     A model that has a `learning_rule(images, labels) -> (loss, logits, direction of descent by parameter)` is trained by that rule,
     all others by backpropagation of the task's loss. A model with `forward_auxiliary(images) -> (logits, logits of each auxiliary
-    classifier)` has the losses of these added, each times its `share`. `mean` and `std` are in the pixel scale 0..1.
+    classifier)` has the losses of these added, each times its `share`. A `guide` has its share of the loss, and batches tell where
+    their images stand in the train split. `mean` and `std` are in the pixel scale 0..1.
     """
 
     mean: Tensor
@@ -38,9 +40,11 @@ class Learner(pl.LightningModule):
         std: tuple[float, ...],
         classes: int,
         task: str,
+        guide: Guide | None = None,
     ) -> None:
         super().__init__()
         self.model, self.recipe, self.classes = model, recipe, classes
+        self.guide = guide
         self.task = task
         self.augmentation = Augmentation(
             flip=recipe.flip, crop=recipe.crop, cutout=recipe.cutout, mixup=recipe.mixup, cutmix=recipe.cutmix
@@ -94,10 +98,16 @@ class Learner(pl.LightningModule):
         if self.device.type != "cpu":
             getattr(torch, self.device.type).manual_seed(seed)
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        images, targets = training_batch(*batch, self.augmentation, mean=self.mean, std=self.std, classes=self.classes)
+    def training_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> Tensor:
+        packed, labels, *places = batch
+        images, targets = training_batch(
+            packed, labels, self.augmentation, mean=self.mean, std=self.std, classes=self.classes
+        )
         if self.rule is None:
             loss, logits = self.loss(images, targets)
+            if self.guide is not None:
+                known = self.guide.rows[places[0].cpu()].to(logits.device)
+                loss = (1 - self.guide.share) * loss + self.guide.share * self.guide.loss(logits, known)
         else:
             with torch.autocast(
                 self.device.type, enabled=False

@@ -1,0 +1,67 @@
+"""What a trial of a sweep costs beside its training: Ray Tune's trials against the same trainings in a bare loop.
+
+    python -m benchmarks.tuning [trials]
+
+Tiny trials (lenet on scikit-learn's digits, one epoch, well under a second) in one run: (a) the bare loop: `fit()` in this process, one
+trial after the other on one thread; (b) a sweep on this machine, one trial at a time in one worker with one thread. Start-up
+(Ray, the worker's imports) is what the first trial takes longer. The rest of the difference is what each trial costs.
+"""
+
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from neocog.data.prepare import prepare
+from neocog.training.recipe import Recipe
+from neocog.tuning import cluster, trial
+from neocog.tuning.search import search
+from neocog.tuning.space import space
+from neocog.tuning.trials import Trial
+
+
+class Clock:
+    """A listener that notes when each trial ended."""
+
+    def __init__(self) -> None:
+        self.ends: list[float] = []
+
+    def began(self, one: Trial) -> None:
+        """Nothing to note."""
+
+    def epoch(self, one: Trial) -> None:
+        """Nothing to note."""
+
+    def ended(self, one: Trial) -> None:
+        """Note the time."""
+        self.ends.append(time.perf_counter())
+
+
+def main(trials: int = 20) -> None:
+    """Print both ways' seconds a trial."""
+    searched = space({"lr": {"log_uniform": [0.001, 0.05]}}, where="tune.space.lenet")
+    recipe = Recipe(epochs=1, optimizer="adamw", lr=0.005, label_smoothing=0.0, threads=1)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        data = prepare(folder / "prepared", source="digits", root="unused")
+        job = replace(trial.job("lenet", recipe, {}, data, name="benchmark"), place=str(folder / "sweep"))
+        trial.train({}, job, work=folder / "warm")
+        start = time.perf_counter()
+        for number in range(trials):
+            trial.train({"lr": 0.001 * (number + 1)}, job, work=folder / f"bare-{number}")
+        bare = (time.perf_counter() - start) / trials
+        start, clock = time.perf_counter(), Clock()
+        with cluster.connected("local"):
+            up = time.perf_counter() - start
+            points = [{"lr": 0.001 * (number + 1)} for number in range(trials)]
+            search(job, searched, points=points, trials=trials, seed=0, at_once=1, listeners=[clock])
+        each = (clock.ends[-1] - clock.ends[0]) / (trials - 1)
+    print("| | seconds |\n|---|--:|")
+    print(f"| start of Ray | {up:.1f} |\n| first trial, with the worker's imports | {clock.ends[0] - start - up:.1f} |")
+    print(f"| each further trial | {each:.2f} |\n| the same training in a bare loop | {bare:.2f} |")
+    print(f"| overhead of a trial | {each - bare:.2f} |")
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))

@@ -1,0 +1,158 @@
+"""A sweep as SVG text: its trials in their order with the best so far, and how much each setting mattered.
+
+The mark of a trial tells its status: a circle if finished, a triangle if stopped early, a cross if failed; the winner is the
+diamond of a tuned model, and a ring is around today's settings.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from statistics import median
+
+from neocog.report import numbers
+from neocog.report.figures import HALF
+from neocog.report.labels import Box, Label, place
+from neocog.report.svg import Scale, figure, line, marker, path, tag, text, title
+from neocog.report.sweeps.read import DEFAULTS, LISTED, Sweep, Trial
+
+HEIGHT, ROW = 372, 30  # px of the history; of a bar
+SPAN = 0.02  # of top-1 that a scale spans at least
+FAR = 4.0  # times the median trial's distance from the best: how far below it a scale reaches at most
+TOLD = 5
+TODAY = "today's settings"
+
+
+def history(sweep: Sweep) -> str:
+    """val/top1 of each trial in order; the grey steps are the best so far."""
+    last = max(trial.number for trial in sweep.trials)
+    x = Scale(0, max(1, last), 66, HALF - 18)
+    y = accuracies(sweep, bottom=HEIGHT - 62, top=48)
+    spots = [(x(trial.number), spot(trial, y)) for trial in sweep.trials]
+    steps = _record(sweep, x, y)
+    marked = [trial for trial in sweep.trials if trial.number in (sweep.verdict.trial, DEFAULTS)]
+    words = [(x(t.number), spot(t, y), TODAY if t.number == DEFAULTS else f"trial {t.number}") for t in marked]
+    marks = [Box(a - 8, b - 8, a + 8, b + 8) for a, b in spots]
+    marks += [Box(a - 14, b - 14, a + 14, b + 14) for a, b, _ in words]
+    walls = [Box(min(a, c) - 1, min(b, d) - 1, max(a, c) + 1, max(b, d) + 1) for (a, b), (c, d) in pairwise(steps)]
+    labels = place(words, obstacles=[*marks, *walls], within=Box(50, 26, HALF - 2, HEIGHT - 44))
+    ticks = [tick for tick in x.ticks(6) if tick == round(tick) and tick <= last]
+    return figure(
+        *(line(48, y(tick), HALF, y(tick), class_="grid") for tick in y.ticks(4)),
+        *(text(42, y(tick) + 4, told, class_="tick", text_anchor="end") for tick, told in shares(y)),
+        text(0, 12, "top-1, validation images", class_="axis"),
+        *(text(x(tick), HEIGHT - 30, f"{tick:.0f}", class_="tick", text_anchor="middle") for tick in ticks),
+        text(HALF - 12, HEIGHT - 8, "trial", class_="axis", text_anchor="end"),
+        path(steps, class_="record") if len(steps) > 1 else "",
+        *(mark(trial, sweep, a, b) for trial, (a, b) in zip(sweep.trials, spots, strict=True)),
+        *(_name(label) for label in labels if label),
+        _key(sweep.trials),
+        width=HALF,
+        height=HEIGHT,
+        name=f"Trials of {sweep.name} in their order",
+        about=about(sweep),
+    )
+
+
+def bars(importances: Mapping[str, float], *, name: str) -> str:
+    """How much of the differences each setting explains, as horizontal bars, in the order given."""
+    left = 18 + 7.0 * max(map(len, importances))
+    x = Scale(0, max(importances.values()) or 1.0, left, HALF - 52)
+    drawn = []
+    for i, (key, share) in enumerate(importances.items()):
+        middle, told = 36 + i * ROW, numbers.percent(share, digits=0)
+        drawn += [
+            text(left - 10, middle + 4, key, text_anchor="end"),
+            tag(
+                "rect",
+                title(f"{key}: {told}"),
+                x=left,
+                y=middle - 8,
+                width=x(share) - left + 1,
+                height=16,
+                class_="share",
+            ),
+            text(x(share) + 8, middle + 4, told, class_="tick"),
+        ]
+    return figure(
+        text(0, 12, "part of the differences in top-1 that it explains alone", class_="axis"),
+        *drawn,
+        width=HALF,
+        height=36 + len(importances) * ROW,
+        name=f"How much each setting of {name} matters",
+        about=", ".join(f"{key} {numbers.percent(share, digits=0)}" for key, share in importances.items()),
+    )
+
+
+def about(sweep: Sweep) -> str:
+    """The best trials in words, as many as an ear can take."""
+    best = sorted(sweep.scored, key=lambda trial: -(trial.top1 or 0.0))[:TOLD]
+    return f"{len(sweep.trials)} trials, the most accurate first: " + "; ".join(trial.told for trial in best)
+
+
+def accuracies(sweep: Sweep, *, bottom: float, top: float) -> Scale:
+    """The scale of val/top1; one hopeless trial does not flatten all others, `spot` puts it on the edge."""
+    found = sorted(trial.top1 for trial in sweep.scored if trial.top1 is not None) or [0.0, 1.0]
+    best = found[-1]
+    low = max(found[0], best - max(SPAN, FAR * (best - median(found))))
+    spare = max(0.08 * (best - low), (SPAN - (best - low)) / 2)
+    return Scale(max(0.0, low - spare), min(1.0, best + spare), bottom, top)
+
+
+def below(sweep: Sweep) -> tuple[int, float]:
+    """How many scored trials lie below the scale, and where it begins."""
+    scale = accuracies(sweep, bottom=0, top=1)
+    return sum(trial.top1 is not None and trial.top1 < scale.low for trial in sweep.trials), scale.low
+
+
+def spot(trial: Trial, y: Scale) -> float:
+    """The height of a trial, px; on the lower edge if it is below the scale or has no score."""
+    return y.start if trial.top1 is None else min(y(trial.top1), y.start)
+
+
+def shares(y: Scale) -> list[tuple[float, str]]:
+    """The ticks of a scale of fractions, as written."""
+    ticks = y.ticks(4)
+    digits = 0 if all(abs(100 * tick - round(100 * tick)) < 1e-9 for tick in ticks) else 1
+    return [(tick, numbers.percent(tick, digits=digits)) for tick in ticks]
+
+
+def mark(trial: Trial, sweep: Sweep, x: float, y: float) -> str:
+    """The mark of a trial at (x, y), with all about it on hover."""
+    won = trial.number == sweep.verdict.trial
+    ring = tag("circle", cx=x, cy=y, r=8.5, class_="ring") if trial.number == DEFAULTS else ""
+    return tag("g", title(trial.told), marker("tuned", x, y, radius=5.5) if won else _shape(trial.status, x, y), ring)
+
+
+def _shape(status: str, x: float, y: float) -> str:
+    if status == "failed":
+        arms = [path([(x - 4, y + dy), (x + 4, y - dy)], class_="cross") for dy in (-4.0, 4.0)]
+        return "".join(arms)
+    if status == "stopped":
+        corners = " ".join(f"{x + dx:.2f},{y + dy:.2f}" for dx, dy in ((0, 6), (6, -4.3), (-6, -4.3)))
+        return tag("polygon", points=corners, class_="mark stopped")
+    return tag("circle", cx=x, cy=y, r=5, class_="mark finished")
+
+
+def _name(label: Label) -> str:
+    leader = line(*label.start, *label.near, class_="leader") if label.led else ""
+    return leader + text(label.x, label.y, label.words, class_="name", text_anchor=label.anchor)
+
+
+def _record(sweep: Sweep, x: Scale, y: Scale) -> list[tuple[float, float]]:
+    """The staircase of the best so far, px."""
+    steps: list[tuple[float, float]] = []
+    for trial in sweep.scored:
+        at = (x(trial.number), spot(trial, y))
+        if not steps or at[1] < steps[-1][1]:
+            steps += [(at[0], steps[-1][1]), at] if steps else [at]
+    return [*steps, (x.end, steps[-1][1])] if steps else []
+
+
+def _key(trials: Sequence[Trial]) -> str:
+    """What the shapes mean, where there is more than one."""
+    seen = [status for status in LISTED if any(trial.status == status for trial in trials)]
+    drawn, right = [], HALF - 4.0
+    for status in reversed(seen if len(seen) > 1 else []):
+        words = "stopped early" if status == "stopped" else status
+        right -= 6.4 * len(words) + 28
+        drawn += [_shape(status, right + 6, 8), text(right + 16, 12, words, class_="tick")]
+    return tag("g", *drawn) if drawn else ""

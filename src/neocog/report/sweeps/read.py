@@ -1,0 +1,158 @@
+"""What a sweep left in its bundle's folder, read back: every trial, and the verdict on the best of them."""
+
+import csv
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from neocog.errors import UserError
+from neocog.report import numbers
+from neocog.tuning.space import Dimension, Kind
+
+FIXED = ("trial", "status", "epochs", "seconds", "val/top1", "val/loss")  # columns of trials.csv; the others are keys
+DEFAULTS = 0  # the trial that has today's settings
+LISTED = ("finished", "stopped", "failed")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One trial; `top1` and `loss` are of its last epoch, None before its first; `values` lacks what is absent."""
+
+    number: int
+    status: str
+    epochs: int
+    seconds: float
+    top1: float | None
+    loss: float | None
+    values: Mapping[str, Any]
+
+    @property
+    def told(self) -> str:
+        """All of it in a line."""
+        score = "no epoch" if self.top1 is None else numbers.percent(self.top1)
+        settings = ", ".join(f"{key} {written(value)}" for key, value in self.values.items())
+        ran = f"{self.epochs} epoch{'s' * (self.epochs != 1)}, {numbers.duration(self.seconds)}"
+        return f"trial {self.number}, {self.status}: {score}, {ran}; {settings}"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of the best trial when it was trained in full, beside today's settings (`baseline`), on the validation images.
+
+    `spread` is the standard deviation of its top-1 over `seeds`; `difference`, its 95 % interval and the p-value are paired by image.
+    What is None was not measured: all of it where today's settings were the best trial.
+    """
+
+    trial: int
+    values: Mapping[str, Any]
+    seeds: int
+    top1: float | None
+    spread: float | None
+    baseline: float
+    better: bool
+    p_value: float | None
+    difference: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The trials of one architecture in order, the space they were drawn from, in the order of the columns, and the verdict."""
+
+    name: str
+    trials: tuple[Trial, ...]
+    space: Mapping[str, Dimension]
+    verdict: Verdict
+    searcher: str
+    scheduler: str
+
+    @property
+    def scored(self) -> list[Trial]:
+        """The trials that ended an epoch."""
+        return [trial for trial in self.trials if trial.top1 is not None]
+
+
+def read(folder: Path) -> Sweep:
+    """The sweep in a tuned bundle's folder. Raises UserError, naming the stage to run, when a file is missing or damaged."""
+    trials, best = folder / "trials.csv", folder / "best.yaml"
+    for path in (trials, best):
+        if not path.is_file():
+            raise UserError(f"{path} is missing; `dvc repro tune@{folder.name}` makes it")
+    path = trials
+    try:
+        with trials.open(newline="", encoding="utf-8") as file:
+            lines = csv.DictReader(file)
+            found = tuple(_trial(line) for line in lines)
+            keys = [column for column in lines.fieldnames or () if column not in FIXED]
+        path = best
+        told = yaml.safe_load(best.read_text(encoding="utf-8"))
+        if told["trial"] not in [trial.number for trial in found]:
+            raise ValueError(f"trials.csv has no trial {told['trial']}")
+        space = {key: _dimension(told["space"][key]) for key in keys}
+        return Sweep(folder.name, found, space, _verdict(told), told["searcher"], told["scheduler"])
+    except (KeyError, TypeError, ValueError, AttributeError, yaml.YAMLError) as error:
+        said = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        raise UserError(f"{path} is damaged ({said}); `dvc repro --force tune@{folder.name}` makes it again") from None
+
+
+def written(value: Any) -> str:
+    """A setting as params.yaml would have it, numbers to three digits: `0.31`, `1e-4`, `sgd`, `[32, 64]`."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float):
+        return f"{value:.3g}".replace("e-0", "e-").replace("e+0", "e")
+    return json.dumps(value)
+
+
+def _trial(line: Mapping[str, str]) -> Trial:
+    if line["status"] not in LISTED:
+        raise ValueError(f"trial {line['trial']}: status (={line['status']}) is none of {', '.join(LISTED)}")
+    return Trial(
+        number=int(line["trial"]),
+        status=line["status"],
+        epochs=int(line["epochs"] or 0),
+        seconds=float(line["seconds"] or 0),
+        top1=_score(line["val/top1"]),
+        loss=_score(line["val/loss"]),
+        values={key: _value(cell) for key, cell in line.items() if key not in FIXED and cell != ""},
+    )
+
+
+def _score(cell: str) -> float | None:
+    return float(cell) if cell and isfinite(float(cell)) else None
+
+
+def _value(cell: str) -> Any:
+    if cell in ("True", "False"):
+        return cell == "True"
+    try:
+        return json.loads(cell)
+    except json.JSONDecodeError:
+        return cell
+
+
+def _dimension(spec: Mapping[Kind, Any]) -> Dimension:
+    ((kind, values),) = spec.items()
+    return Dimension(kind, tuple(values))
+
+
+def _verdict(told: Mapping[str, Any]) -> Verdict:
+    return Verdict(
+        trial=told["trial"],
+        values=told["values"],
+        seeds=len(told["seeds"]),
+        top1=told.get("val/top1"),
+        spread=told.get("spread"),
+        baseline=told["baseline"]["val/top1"],
+        better=told["better"],
+        p_value=told.get("p_value"),
+        difference=told.get("difference"),
+        low=told.get("low"),
+        high=told.get("high"),
+    )
