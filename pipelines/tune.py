@@ -63,7 +63,7 @@ def tune(architecture: str) -> None:
         right = predictions.logits(before, val.images, batch_size=256).argmax(1) == val.labels
         choice, winner = record.Choice(False, float(right.mean())), next(iter(finalists), None)
         if winner:
-            fitted = sweep.trained(job, winner, here=work)
+            fitted = sweep.trained(winner, here=work)
             origin = provenance.provenance(fitted, data_digest=data.digest, params=resolved, code_digest=code)
             sizes = job.settings(winner.values)[1]
             named = {"kind": "tuned", "name": architecture, "architecture": architecture}

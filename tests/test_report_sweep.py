@@ -377,7 +377,7 @@ def test_what_the_stage_writes_is_what_the_report_reads(tmp_path):
     ]
     record.write_trials(tmp_path / record.TRIALS, trials, searched, metric="val/top1")
     runs = [Trial(seed, {"seed": seed}, seed=seed) for seed in (0, 1)]
-    winner = Finalist(1, trials[1].values, runs, [0.93, 0.934])
+    winner = Finalist(None, 1, trials[1].values, runs, [0.93, 0.934])
     how = {"searcher": "optuna", "scheduler": "hyperband"}
     for choice, best, told in (
         (record.Choice(True, 0.92, 0.93, 0.01, 0.005, 0.015, 0.001), winner, "number 1 was best (lr 0.3)."),

@@ -50,6 +50,14 @@ def connected(address: str, *, runtime_env: Mapping[str, Any] | None = None) -> 
         ray.shutdown()
 
 
+def cpus_for(trainings: int) -> float:
+    """CPUs that each of so many trainings can have when they run beside each other, each on one machine."""
+    import ray
+
+    machines = [node["Resources"].get("CPU", 0.0) for node in ray.nodes() if node["Alive"]]
+    return float(max(1.0, min(max(machines), sum(machines) // trainings)))
+
+
 def _knock(address: str) -> None:
     """Raise OSError when nobody listens there: Ray itself would wait for minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")

@@ -8,6 +8,7 @@ from typing import Any
 
 from neocog.tuning import trial as trials_work
 from neocog.tuning.children import Children
+from neocog.tuning.cluster import cpus_for
 from neocog.tuning.live import LiveTable
 from neocog.tuning.search import search
 from neocog.tuning.space import Method, Scheduler, Space
@@ -17,8 +18,9 @@ from neocog.tuning.trials import Place, Trial
 
 @dataclass(frozen=True)
 class Finalist:
-    """A trial whose values were trained in full, once a seed: `runs`."""
+    """A trial whose values were trained in full, once a seed: `runs` of `job`."""
 
+    job: Job
     number: int
     values: Mapping[str, Any]
     runs: Sequence[Trial]
@@ -85,7 +87,9 @@ def confirm(job: Job, found: Sequence[Trial], budget: Budget, *, children: Calla
     points = [{**trial.values, "seed": seed} for trial in chosen for seed in seeds]
     if not points:
         return []
-    job = in_full(job)
+    job = replace(job, place=f"{job.place}/full")
+    if not job.gpus and job.processes == 1:  # fewer trainings than trials: there are CPUs left
+        job = replace(job, cpus=max(job.cpus, cpus_for(len(points))))
     name = f"tune@{job.architecture} in full"
     with (
         LiveTable(name, trials=len(points), epochs=job.recipe.epochs, metric=job.metric) as live,
@@ -95,19 +99,14 @@ def confirm(job: Job, found: Sequence[Trial], budget: Budget, *, children: Calla
     finalists = []
     for index, trial in enumerate(chosen):
         runs = done[index * len(seeds) : (index + 1) * len(seeds)]
-        finalists.append(Finalist(trial.number, trial.values, runs, [each.score(job.metric) for each in runs]))
+        finalists.append(Finalist(job, trial.number, trial.values, runs, [each.score(job.metric) for each in runs]))
     return sorted(finalists, key=lambda finalist: -finalist.mean)
 
 
-def in_full(job: Job) -> Job:
-    """The job of the trainings in full."""
-    return replace(job, place=f"{job.place}/full")
-
-
-def trained(job: Job, finalist: Finalist, *, here: Path) -> trials_work.Fitted:
+def trained(finalist: Finalist, *, here: Path) -> trials_work.Fitted:
     """The finalist's training with its first seed, from its last checkpoint: nothing is trained here."""
-    job, first = in_full(job), finalist.runs[0]
-    return trials_work.train(first.values, job, work=Place(job.place).work(first.name, here=here))
+    first = finalist.runs[0]
+    return trials_work.train(first.values, finalist.job, work=Place(finalist.job.place).work(first.name, here=here))
 
 
 def forget(job: Job) -> None:
