@@ -19,7 +19,7 @@ repro: env  ## run the pipeline: images in, models, leaderboard and reports/repo
 	dvc repro
 
 test: env  ## run all tests, the fast ones first
-	python -m pytest -m "not slow" -n 2 && python -m pytest -m slow
+	python -m pytest -m "not slow" -n 2 && python -m pytest -m slow -n 2 --dist loadfile
 
 check: env  ## lint, format check, types, import arrows
 	ruff check . && ruff format --check . && mypy && lint-imports

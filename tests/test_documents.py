@@ -27,7 +27,8 @@ def committed(name: str) -> str:
 
 
 def test_the_table_in_the_readme_is_the_committed_leaderboard():
-    rows = list(csv.DictReader(io.StringIO(committed("reports/leaderboard.csv"))))
+    found = csv.DictReader(io.StringIO(committed("reports/leaderboard.csv")))
+    rows = [row for row in found if row["kind"] == "trained"]
     readme = (ROOT / "README.md").read_text()
     assert len(rows) == len(architectures.names()) - 1, "all but timm"
     for row in rows:

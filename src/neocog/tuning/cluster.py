@@ -2,6 +2,7 @@
 
 import os
 import socket
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,9 +46,19 @@ def connected(address: str, *, runtime_env: Mapping[str, Any] | None = None) -> 
             f"params.yaml: ray.address (={address!r}): no cluster answers ({reason}); start one with `ray start --head`, or write local"
         ) from error
     try:
-        yield
+        with tempfile.TemporaryDirectory() as folder:
+            if address.startswith("ray://"):
+                _drive_from_outside(folder)
+            yield
     finally:
         ray.shutdown()
+
+
+def _drive_from_outside(folder: str) -> None:
+    """Through a Ray Client this machine is none of the cluster's, so Tune is told where its driver may keep its own files."""
+    from ray.train._internal import storage
+
+    storage._get_ray_train_session_dir = lambda: folder
 
 
 def cpus_for(trainings: int) -> float:

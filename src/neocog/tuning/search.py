@@ -64,27 +64,26 @@ def search(
     resources: dict[str, float] = (
         {"cpu": job.cpus, "gpu": job.gpus, **(job.custom or {})} if job.processes == 1 else {"cpu": 0, "memory": 1}
     )
-    tuner = tune.Tuner(
-        tune.with_resources(tune.with_parameters(run, job=job), resources),
-        param_space=_all(asked, space) if schedule == "pbt" else None,
-        tune_config=tune.TuneConfig(
-            search_alg=None if schedule == "pbt" else asked,
-            scheduler=scheduler(schedule, space, metric=job.metric, epochs=epochs, seed=seed),
-            num_samples=1 if schedule == "pbt" else trials,
-            max_concurrent_trials=at_once or None,
-            reuse_actors=True,
-            trial_name_creator=_name,
-            trial_dirname_creator=_name,
-        ),
-        run_config=tune.RunConfig(
-            name="ray",
-            storage_path=job.place,
-            failure_config=tune.FailureConfig(max_failures=RETRIES),
-            callbacks=[watch],
-            verbose=0,
-        ),
+    every_at_once = schedule == "pbt"
+    tune.run(
+        tune.with_parameters(run, job=job),
+        name="ray",
+        storage_path=job.place,
+        config=_all(asked, space) if every_at_once else {},
+        search_alg=None if every_at_once else asked,
+        num_samples=1 if every_at_once else trials,
+        scheduler=scheduler(schedule, space, metric=job.metric, epochs=epochs, seed=seed),
+        resources_per_trial=resources,
+        max_concurrent_trials=at_once or None,
+        max_failures=RETRIES,
+        raise_on_failed_trial=False,
+        reuse_actors=True,
+        trial_name_creator=_name,
+        trial_dirname_creator=_name,
+        callbacks=[watch],
+        verbose=0,
+        _remote=False,  # through a Ray Client too the driver stays here, where its records are
     )
-    tuner.fit()
     found = list(place.trials())
     if not any(trial.rows and trial.status != "failed" for trial in found):
         why = next((trial.error for trial in found if trial.error), "none of them began")

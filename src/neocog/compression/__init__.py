@@ -1,0 +1,145 @@
+"""One file, one method: what it does, what gets worse, suggested values, the paper, `apply`. The folder is the registry.
+
+A file exposes `IDEA` (one line: what it does), `COST` (what gets worse), `SUGGESTED` (settings to begin with), `PAPER`, `ON` (`network`:
+it works on the PyTorch network; `graph`: on the ONNX graph, so it comes last), `TRAINS` (`never`, `may`: better with a training after it,
+`must`) and `apply(candidate, data, *, <settings>) -> candidate`; the keywords of `apply` are the keys that a step in params.yaml may hold.
+A method that trains has the keyword `train` besides. `REFUSES` maps architectures to the reason why the method does not work on them.
+All of this is read from the source text, so that checking params costs no torch. What carries a model from one step to the next
+is in `chain/`.
+"""
+
+import ast
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from annotated_types import Gt, Le, Lt
+
+from neocog import limits
+from neocog.errors import UserError, nearest
+
+if TYPE_CHECKING:
+    from neocog.compression.chain.candidate import Candidate
+    from neocog.compression.chain.recover import Train
+    from neocog.data.prepared import Prepared
+
+GIVEN = ("train",)  # what the stage brings, not the user
+STEP_KEYS = ("method", "train")  # of every step in params.yaml, beside the method's own
+CONSTANTS: dict[str, Any] = {"SUGGESTED": {}, "REFUSES": {}}  # and what holds where a file does not say
+REQUIRED = ("IDEA", "COST", "PAPER", "ON", "TRAINS")
+FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Card:
+    """What the source text says of a method. `settings` maps each key of its step to (type, default)."""
+
+    name: str
+    idea: str
+    cost: str
+    paper: str
+    about: str
+    on: Literal["network", "graph"]
+    trains: Literal["never", "may", "must"]
+    settings: Mapping[str, tuple[Any, Any]]
+    suggested: Mapping[str, Any]
+    refuses: Mapping[str, str]
+
+
+def names() -> list[str]:
+    """All methods: those on the network, which come first in a recipe, then those on the graph."""
+    found = [path.stem for path in FOLDER.glob("*.py") if path.stem != "__init__"]
+    return sorted(found, key=lambda name: (card(name).on == "graph", name))
+
+
+@cache
+def card(name: str) -> Card:
+    """The card of one method, read without importing it. Raises UserError when there is no such file."""
+    path = FOLDER / f"{name}.py"
+    if not name.isidentifier() or name == "__init__" or not path.is_file():
+        known = [p.stem for p in FOLDER.glob("*.py") if p.stem != "__init__"]
+        raise UserError(f"method (={name!r}): there is no such compression method; {nearest(name, known)}")
+    tree = ast.parse(path.read_text())
+    constants = CONSTANTS | {
+        node.targets[0].id: ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and node.targets[0].id in (*REQUIRED, *CONSTANTS)
+    }
+    apply = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "apply")
+    words = {word: getattr(limits, word) for word in vars(limits) if not word.startswith("_")} | {
+        "Annotated": Annotated,
+        "Any": Any,
+        "Gt": Gt,
+        "Le": Le,
+        "Literal": Literal,
+        "Lt": Lt,
+        "Mapping": Mapping,
+        "Sequence": Sequence,
+    }
+    settings = {
+        arg.arg: (eval(ast.unparse(arg.annotation), words), ast.literal_eval(default))
+        for arg, default in zip(apply.args.kwonlyargs, apply.args.kw_defaults, strict=True)
+        if arg.arg not in GIVEN and arg.annotation is not None and default is not None
+    }
+    return Card(
+        name,
+        idea=constants["IDEA"],
+        cost=constants["COST"],
+        paper=constants["PAPER"],
+        about=ast.get_docstring(tree) or "",
+        on=constants["ON"],
+        trains=constants["TRAINS"],
+        settings=settings,
+        suggested=constants["SUGGESTED"],
+        refuses=constants["REFUSES"],
+    )
+
+
+def load(name: str) -> ModuleType:
+    """The module of one method (imports torch)."""
+    card(name)
+    return import_module(f"neocog.compression.{name}")
+
+
+def check(steps: Sequence[Mapping[str, Any]], *, where: str) -> None:
+    """Raise UserError unless `steps`, as in params.yaml, name methods in an order that can be carried out. Types are not checked here."""
+    on_graph = ""
+    for number, step in enumerate(steps):
+        here = f"{where}.steps[{number}]"
+        if "method" not in step:
+            raise UserError(f"{here} names no method; write method: one of {', '.join(names())}")
+        about = card(str(step["method"]))
+        for key in step:
+            if key not in about.settings and key not in STEP_KEYS:
+                raise UserError(f"{here}.{key}: unknown key; {nearest(str(key), [*about.settings, *STEP_KEYS])}")
+        if on_graph:
+            raise UserError(
+                f"{here}: {about.name} comes after {on_graph}, whose integer or half graph nothing can change; put it before"
+            )
+        if about.trains == "must" and not step.get("train"):
+            raise UserError(f"{here}: {about.name} is a training; give it a block such as train: {{epochs: 2}}")
+        if about.trains == "never" and "train" in step:
+            raise UserError(f"{here}.train: {about.name} changes the graph, which does not train; remove it")
+        on_graph = about.name if about.on == "graph" else ""
+
+
+def apply(
+    step: Mapping[str, Any], candidate: "Candidate", data: "Prepared", *, train: "Train | None" = None
+) -> "Candidate":
+    """One step of a recipe, as in params.yaml. `train` trains a candidate again; without it nothing is recovered.
+
+    Raises UserError where the method does not work on the candidate's architecture.
+    """
+    about = card(step["method"])
+    if reason := about.refuses.get(candidate.architecture):
+        raise UserError(f"{about.name} does not work on {candidate.architecture}: {reason}")
+    settings = {key: value for key, value in step.items() if key not in STEP_KEYS}
+    given = {"train": train} if about.trains != "never" else {}
+    changed: Candidate = load(about.name).apply(candidate, data, **given, **settings)
+    return changed

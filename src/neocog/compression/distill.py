@@ -1,0 +1,102 @@
+"""Distillation: a student learns what a teacher answers, also how it hesitates, instead of labels alone.
+
+Hinton, G., Vinyals, O. & Dean, J. (2015). Distilling the knowledge in a neural network. arXiv:1503.02531.
+
+The teacher's probabilities, softened by a `temperature`, say which wrong classes an image resembles; the student is trained towards them
+and, for the rest of the loss, towards the labels. Several teachers are an ensemble: their logits are averaged. What they answer is computed
+once, as ONNX graphs on the training images as they are, and used in every epoch, though the student sees the images augmented.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from neocog import architectures
+from neocog.bundle.read import Bundle, read
+from neocog.compression.chain.candidate import Candidate
+from neocog.compression.chain.recover import Train
+from neocog.data.prepared import Prepared
+from neocog.errors import UserError
+from neocog.limits import Fraction, Positive
+
+IDEA = "Trains the network, or a smaller one, towards the answers of a larger one"
+COST = "A whole training; the student repeats its teacher's mistakes too"
+SUGGESTED = {"temperature": 4.0, "share": 0.7, "train": {"epochs": 4, "label_smoothing": 0.0}}
+PAPER = "Hinton et al. 2015, arXiv:1503.02531"
+ON = "network"
+TRAINS = "must"
+REFUSES = {
+    "perceptron": "it learns by its own rule, which knows right and wrong but no probabilities",
+    "adaline": "it learns by its own rule, which knows right and wrong but no probabilities",
+    "madaline": "it learns by its own rule, which knows right and wrong but no probabilities",
+    "svm": "it is solved for labels at once; it does not learn from probabilities",
+}
+BATCH = 256  # images that a teacher is asked at a time
+
+
+@dataclass(frozen=True)
+class SoftTargets:
+    """Teacher's logits `rows` [N, K], one row for each training image, as a Guide."""
+
+    rows: Tensor
+    temperature: float
+    share: float
+
+    def loss(self, logits: Tensor, rows: Tensor) -> Tensor:
+        """T^2 KL(teacher || student) at temperature T over logits and rows [B, K]: its gradient does not fade as T rises."""
+        student = F.log_softmax(logits.float() / self.temperature, dim=1)
+        teacher = F.log_softmax(rows.float() / self.temperature, dim=1)
+        return self.temperature**2 * F.kl_div(student, teacher, reduction="batchmean", log_target=True)
+
+
+def apply(
+    candidate: Candidate,
+    data: Prepared,
+    *,
+    train: Train | None = None,
+    teachers: Sequence[str] = (),
+    student: str | None = None,
+    sizes: Mapping[str, Any] | None = None,
+    temperature: Positive = 4.0,
+    share: Fraction = 0.7,
+) -> Candidate:
+    """Train the candidate, or a fresh `student` of `sizes`, on the answers of `teachers`, folders of bundles; of the recipe's
+    own model if none.
+
+    `share`: of the loss that is the teachers'; the labels have the rest. Raises UserError when a teacher has other classes or images.
+    """
+    if train is None:
+        raise UserError("distill: a student learns by training; give the step a block such as train: {epochs: 2}")
+    bundles = [read(Path(folder)) for folder in teachers] or [candidate.parent]
+    for bundle in bundles:
+        if (bundle.classes, bundle.channels, bundle.size) != (data.classes, data.channels, data.size):
+            raise UserError(
+                f"distill: the teacher {bundle.folder} knows other classes or images than {data.folder}; train it on these data"
+            )
+    if student is not None:
+        if reason := REFUSES.get(student):
+            raise UserError(f"distill.student (={student}): {reason}")
+        torch.manual_seed(0)
+        network = architectures.build(
+            student, channels=data.channels, size=data.size, classes=len(data.classes), sizes=sizes
+        )
+        candidate = replace(candidate, architecture=student, sizes=dict(sizes or {}), sparse=False).changed(network)
+    rows = torch.from_numpy(answers(bundles, data.split("train").images))
+    return train(candidate, guide=SoftTargets(rows, temperature, share))
+
+
+def answers(bundles: Sequence[Bundle], images: np.ndarray) -> np.ndarray:
+    """The mean of the bundles' logits [N, K] for images uint8 [N, H, W, C]."""
+    total = np.zeros((len(images), len(bundles[0].classes)), np.float32)
+    for bundle in bundles:
+        session = bundle.session()
+        for start in range(0, len(images), BATCH):
+            part = np.ascontiguousarray(images[start : start + BATCH])
+            total[start : start + BATCH] += session.run(["logits"], {"images": part})[0]
+    return total / len(bundles)

@@ -1,0 +1,228 @@
+"""Compression: what a step promises it does, and what it cannot do it says before anything is computed."""
+
+import copy
+import json
+import subprocess
+import sys
+from functools import partial
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from neocog import architectures, compression
+from neocog.bundle import widths, write
+from neocog.compression import distill, prune_unstructured
+from neocog.compression.chain import channels, integer, recover, ship
+from neocog.compression.chain.candidate import begin
+from neocog.errors import UserError
+from neocog.training.fit import fit
+from neocog.training.recipe import Recipe
+
+SHORT = Recipe(epochs=4, batch_size=64, lr=0.05, flip=0.0, crop=0, label_smoothing=0.0, threads=1)
+SIZES = {"widths": [16, 32], "depths": [1, 1]}
+
+
+@pytest.fixture(scope="module")
+def trained(digits, tmp_path_factory):
+    """The candidate of a small ResNet that has learned digits."""
+    folder = tmp_path_factory.mktemp("trained")
+    build = partial(architectures.build, "resnet", channels=1, size=8, classes=10, sizes=SIZES)
+    fitted = fit(build, digits, SHORT, name="resnet", work=folder / "work")
+    bundle = write.write(
+        folder / "resnet",
+        fitted.model,
+        digits,
+        kind="trained",
+        name="resnet",
+        architecture="resnet",
+        sizes=SIZES,
+        provenance={"data_digest": digits.digest, "seed": 0},
+    )
+    return begin(bundle)
+
+
+def top1(graph, data):
+    part = data.split("val")
+    return float((ship.logits(graph, np.ascontiguousarray(part.images)).argmax(1) == part.labels).mean())
+
+
+def zeros(network):
+    weights = [module.weight for module in network.modules() if isinstance(module, channels.WEIGHTED)]
+    return sum(int((weight == 0).sum()) for weight in weights) / sum(weight.numel() for weight in weights)
+
+
+def test_every_method_has_a_card_and_reading_it_imports_no_torch():
+    script = (
+        "import sys; from neocog import compression as c\n"
+        "for n in c.names():\n"
+        "    a = c.card(n); assert a.idea and a.cost and a.paper and a.about, n\n"
+        "    assert set(a.suggested) <= {*a.settings, 'train'}, n\n"
+        "print(len(c.names()), 'torch' in sys.modules)"
+    )
+    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    assert int(said[0]) == len(compression.names()) >= 7
+    assert said[1] == "False"
+
+
+@pytest.mark.parametrize(
+    ("steps", "said"),
+    [
+        ([{"method": "prune_structurd"}], "did you mean 'prune_structured'"),
+        ([{"ratio": 0.5}], "names no method"),
+        ([{"method": "prune_structured", "ration": 0.5}], "did you mean 'ratio'"),
+        ([{"method": "quantize_static"}, {"method": "prune_structured"}], "comes after quantize_static"),
+        ([{"method": "distill"}], "is a training"),
+        ([{"method": "half", "train": {"epochs": 1}}], "does not train"),
+    ],
+)
+def test_a_recipe_that_cannot_be_carried_out_is_named_at_the_door(steps, said):
+    with pytest.raises(UserError, match=said):
+        compression.check(steps, where="compress.mine")
+
+
+def test_a_possible_recipe_passes_the_door():
+    steps = [
+        {"method": "prune_structured", "train": {}},
+        {"method": "distill", "train": {"epochs": 1}},
+        {"method": "half"},
+    ]
+    compression.check(steps, where="compress.mine")
+
+
+@pytest.mark.parametrize("importance", ["magnitude", "taylor", "bn_scale", "random"])
+@pytest.mark.parametrize("scope", ["layer", "global"])
+def test_half_of_the_channels_are_physically_gone(trained, digits, importance, scope):
+    step = {"method": "prune_structured", "ratio": 0.5, "importance": importance, "scope": scope, "images": 256}
+    before, after = copy.deepcopy(trained.network), compression.apply(step, trained, digits).network
+    count = [
+        sum(each.out_channels for each in net.modules() if isinstance(each, torch.nn.Conv2d)) for net in (before, after)
+    ]
+    assert 0.4 < count[1] / count[0] < 0.6
+    assert all(torch.equal(a, b) for a, b in zip(trained.network.parameters(), before.parameters(), strict=True)), (
+        "pure"
+    )
+
+
+@pytest.mark.parametrize("importance", ["taylor"])
+def test_what_matters_least_goes_first(trained, digits, importance):
+    part = digits.split("val")
+    mean, std = (torch.tensor(each) * 255 for each in (digits.mean, digits.std))
+    images = ((torch.from_numpy(part.images.copy()).float() - mean) / std).permute(0, 3, 1, 2)
+
+    def kept(importance, seed=0):
+        step = {"method": "prune_structured", "ratio": 0.25, "importance": importance, "seed": seed}
+        answers = compression.apply(step, trained, digits).network(images).argmax(1)
+        return float((answers.numpy() == part.labels).mean())
+
+    assert kept(importance) > sum(kept("random", seed) for seed in range(5)) / 5
+
+
+def test_macs_are_what_was_asked_for(trained, digits):
+    step = {"method": "prune_structured", "ratio": 0.6, "of": "macs", "importance": "magnitude"}
+    image = channels.example(digits)
+    share = channels.macs(compression.apply(step, trained, digits).network, image) / channels.macs(
+        trained.network, image
+    )
+    assert 0.3 < share <= 0.4
+
+
+def test_a_pruned_bundle_comes_back_in_a_fresh_process_without_pickle(trained, digits, tmp_path):
+    pruned = compression.apply({"method": "prune_structured", "importance": "magnitude"}, trained, digits)
+    bundle = ship.ship(tmp_path / "x", pruned, digits, name="x", steps=[], provenance={"data_digest": digits.digest})
+    assert bundle.kind == "compressed" and sorted(each.name for each in tmp_path.iterdir()) == ["x"]
+    script = (
+        "import sys, json, torch; from safetensors.torch import load_file; from neocog import architectures\n"
+        "from neocog.bundle.widths import narrow\n"
+        "card = json.load(open(sys.argv[1] + '/bundle.json')); tensors = load_file(sys.argv[1] + '/weights.safetensors')\n"
+        "net = architectures.build('resnet', channels=1, size=8, classes=10, sizes=card['build']['sizes'])\n"
+        "net = narrow(net, card['build']['widths'], tensors); net.load_state_dict(tensors)\n"
+        "assert 'torch_pruning' not in sys.modules\n"
+        "print(json.dumps([sum(p.numel() for p in net.parameters()), net.eval()(torch.ones(1, 1, 8, 8)).tolist()]))"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", script, str(bundle.folder)], capture_output=True, text=True, check=True
+    )
+    params, logits = json.loads(said.stdout)
+    assert params == sum(each.numel() for each in pruned.network.parameters())
+    with torch.no_grad():
+        np.testing.assert_allclose(logits, pruned.network(torch.ones(1, 1, 8, 8)).numpy(), rtol=1e-4, atol=1e-4)
+
+
+def test_zeros_survive_training_and_without_protection_they_would_not(trained, digits, tmp_path):
+    step = {"method": "prune_unstructured", "sparsity": 0.7}
+    train = recover.trainer(digits, SHORT, name="x", work=tmp_path / "a")
+    sparse = compression.apply(step, trained, digits, train=train)
+    assert zeros(sparse.network) == pytest.approx(0.7, abs=0.01)
+    assert top1(sparse.exported(digits), digits) > 0.9
+    open_again = recover.trainer(digits, SHORT, name="x", work=tmp_path / "b")
+    assert zeros(open_again(trained.changed(sparse.network, sparse=False)).network) < 0.1
+
+
+def test_gradual_pruning_is_fast_at_first(trained, digits):
+    seen = []
+
+    def train(candidate, guide=None):
+        seen.append(zeros(candidate.network))
+        return candidate
+
+    compression.apply({"method": "prune_unstructured", "sparsity": 0.8, "rounds": 4}, trained, digits, train=train)
+    steps = [b - a for a, b in pairwise([0.0, *seen])]
+    assert seen[-1] == pytest.approx(0.8, abs=0.01)
+    assert all(a > b for a, b in pairwise(steps)), "each round removes less than the one before"
+
+
+def test_two_of_four_keeps_the_largest_two():
+    weight = torch.tensor([[1.0, -4.0, 3.0, 2.0, 9.0, 0.0, 0.5, -1.0, 7.0]])
+    kept = prune_unstructured.n_of_m(weight, keep=2, of=4)
+    assert kept.tolist() == [[0.0, -4.0, 3.0, 0.0, 9.0, 0.0, 0.0, -1.0, 7.0]]
+
+
+def test_soft_targets_are_hinton_s():
+    draw = torch.Generator().manual_seed(0)
+    student, teacher = torch.randn(5, 10, generator=draw), torch.randn(5, 10, generator=draw)
+    own = distill.SoftTargets(teacher, temperature=3.0, share=0.5).loss(student, teacher)
+    p = F.softmax(teacher / 3, dim=1)
+    by_hand = 9 * (p * (p.log() - F.log_softmax(student / 3, dim=1))).sum(1).mean()
+    assert own.item() == pytest.approx(by_hand.item(), rel=1e-5)
+    assert distill.SoftTargets(teacher, 3.0, 0.5).loss(teacher, teacher).item() == pytest.approx(0.0, abs=1e-6)
+
+
+def test_an_ensemble_answers_with_the_mean(trained, digits):
+    images = digits.split("val").images[:300]
+    one = distill.answers([trained.parent], images)
+    np.testing.assert_allclose(distill.answers([trained.parent] * 3, images), one, rtol=1e-5)
+    assert one.shape == (len(images), 10)
+
+
+def test_a_student_learns_from_its_teacher_alone(trained, digits, tmp_path):
+    step = {"method": "distill", "student": "lenet", "share": 1.0, "train": {"epochs": 4}}
+    train = recover.trainer(digits, SHORT, name="x", work=tmp_path)
+    student = compression.apply(step, trained, digits, train=train)
+    assert student.architecture == "lenet"
+    assert top1(student.exported(digits), digits) > 0.6
+
+
+@pytest.mark.parametrize("calibration", ["minmax", "entropy", "percentile"])
+def test_integers_answer_as_floats_do(trained, digits, calibration):
+    step = {"method": "quantize_static", "calibration": calibration, "images": 128}
+    graph = compression.apply(step, trained, digits).graph
+    kinds = integer.operators(graph)
+    assert kinds["QuantizeLinear"] >= kinds["Conv"]
+    assert graph.graph.input[0].type.tensor_type.elem_type == 2, "uint8 images go in"
+    assert ship.simulated(graph, digits.split("val").images[:])["top1_agreement"] >= 0.99
+    assert top1(graph, digits) > top1(trained.exported(digits), digits) - 0.02
+
+
+def test_a_method_that_cannot_work_says_why(digits, trained):
+    with pytest.raises(UserError, match="perceptron: it has no hidden units"):
+        odd = copy.copy(trained)
+        object.__setattr__(odd, "architecture", "perceptron")
+        compression.apply({"method": "prune_structured"}, odd, digits)
+
+
+def test_widths_of_an_unpruned_network_are_nothing_to_remember(trained):
+    built = architectures.build("resnet", channels=1, size=8, classes=10, sizes=SIZES)
+    assert widths.widths(trained.network, built=built) == {}
