@@ -81,8 +81,6 @@ def test_two_processes_train_together_what_one_trains_alone_and_one_writes(proje
     settings(
         project,
         {
-            "flip: 0.5": "flip: 0.0",
-            "crop: 1": "crop: 0",
             "epochs: 6": "epochs: 2",
             "accelerator: auto": "accelerator: cpu",
         },
