@@ -15,6 +15,13 @@ from neocog.compression.chain.candidate import Candidate, begin
 from neocog.errors import NeocogError
 
 NAMES = architectures.names()
+EXPORTED = (
+    "resnet",
+    "googlenet",
+    "mobilenet",
+    "shufflenet",
+    "vit",
+)  # pruned graphs held against their networks: five seconds each
 
 
 def network(name, data):
@@ -74,7 +81,7 @@ def walk(method, step, candidates, data, check):
 
 
 @pytest.mark.slow
-def test_channels_are_gone_everywhere_and_the_graph_agrees(candidates, digits):
+def test_channels_are_gone_everywhere_and_graphs_agree(candidates, digits):
     image = channels.example(digits)
 
     def check(before, after):
@@ -86,7 +93,8 @@ def test_channels_are_gone_everywhere_and_the_graph_agrees(candidates, digits):
         again.load_state_dict(after.network.state_dict())
         real = torch.from_numpy(digits.split("val").images[:32].copy()).permute(0, 3, 1, 2).float()
         assert torch.equal(again.eval()(real), after.network(real)), name
-        after.exported(digits)  # raises ParityError
+        if name in EXPORTED:
+            after.exported(digits)  # raises ParityError
 
     worked, refused = walk("prune_structured", {"importance": "magnitude"}, candidates, digits, check)
     assert sorted(refused) == ["adaline", "perceptron", "svm"]
