@@ -8,7 +8,7 @@ export DVC_NO_ANALYTICS ?= 1
 PORT ?= 5000
 
 .DEFAULT_GOAL := help
-.PHONY: help env repro test check ui lock clean
+.PHONY: help env repro test check ui edge lock clean
 
 help:  ## say what each target does
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|' 2>/dev/null \
@@ -27,8 +27,13 @@ check: env  ## lint, format check, types, import arrows
 ui: env  ## open the MLflow UI of the default store on http://127.0.0.1:5000 (PORT=...)
 	mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port $(PORT)
 
-lock: env  ## write requirements.lock anew from pyproject.toml
+edge: env  ## add the runtimes that `neocog export` writes for: ExecuTorch and OpenVINO
+	uv pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r requirements-edge.lock
+
+lock: env  ## write requirements.lock and requirements-edge.lock anew from pyproject.toml
 	uv pip compile --quiet --universal --generate-hashes --no-header --extra dev pyproject.toml -o requirements.lock
+	cp requirements.lock requirements-edge.lock  # the same versions, wherever the extras allow them
+	uv pip compile --quiet --universal --generate-hashes --no-header --extra dev --extra executorch --extra openvino pyproject.toml -o requirements-edge.lock
 
 clean:  ## remove working checkpoints, caches and unsent logs; keeps data, models, reports and mlflow.db
 	rm -rf .neocog .pytest_cache .mypy_cache .ruff_cache .hypothesis dvc_plots

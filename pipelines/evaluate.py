@@ -8,9 +8,12 @@ from neocog import tracking
 from neocog.bundle import read
 from neocog.data import prepared
 from neocog.errors import run
-from neocog.evaluation import predictions, tables
+from neocog.evaluation import predictions, tables, temperature
 from neocog.evaluation.headlines import headlines, sentence
+from neocog.evaluation.trust import trust
 from pipelines import params
+
+WRITTEN = ("metrics.json", "predictions.parquet", "per_class.csv", "confusion.csv", "reliability.csv", "groups.csv")
 
 
 def evaluate(model: str) -> None:
@@ -34,9 +37,10 @@ def evaluate(model: str) -> None:
         config=settings.resolved(),
     ) as log:
         log.dataset(name=data.name, digest=data.digest, source="data/prepared", context="test")
-        test = data.split("test")
-        logits = predictions.logits(bundle, test.images, batch_size=how.batch_size)
+        test, val = data.split("test"), data.split("val")
+        logits, other = (predictions.logits(bundle, part.images, batch_size=how.batch_size) for part in (test, val))
         scores = headlines(logits, test.labels, bins=how.bins, resamples=how.bootstrap, seed=how.seed)
+        scores |= trust(logits, test.labels, bins=how.bins, temperature=temperature.fit(other, val.labels))
         judged = predictions.of(logits, ids=test.ids, labels=test.labels)
 
         reports.mkdir(parents=True, exist_ok=True)
@@ -45,8 +49,10 @@ def evaluate(model: str) -> None:
         predictions.write(reports / "predictions.parquet", judged)
         tables.per_class(reports / "per_class.csv", judged, data.classes)
         tables.confusion(reports / "confusion.csv", judged, data.classes)
+        tables.reliability(reports / "reliability.csv", judged, bins=how.bins)
+        tables.groups(reports / "groups.csv", judged, data.groups("test"))
         log.metrics(metrics)
-        for name in ("metrics.json", "predictions.parquet", "per_class.csv", "confusion.csv"):
+        for name in WRITTEN:
             log.artifact(reports / name)
     print(f"{bundle.model}: {sentence(scores)}")
 

@@ -9,6 +9,8 @@ from neocog.bundle import read
 from neocog.data import prepared
 from neocog.errors import run
 from neocog.report import drawings, leaderboard, models, page, story
+from neocog.report.compressed import chapter, recipe
+from neocog.report.robustness import chapter as robustness
 from neocog.report.sweeps import read as sweep
 from neocog.report.sweeps import section
 from pipelines import params
@@ -29,7 +31,18 @@ def report() -> None:
         called = story.names(rows)
         drawn = drawings.draw(found, called=called)
         sweeps = [section.draw(sweep.read(Path("models/tuned") / name)) for name in settings.tune.architectures]
-        html = page.html(found, data, drawn, called=called, mistakes=settings.report.mistakes, sweeps=sweeps)
+        compressed = chapter.draw(found, recipe.gather(found), called=called)
+        spoilt = robustness.draw(data, reports=REPORTS, called=called)
+        html = page.html(
+            found,
+            data,
+            drawn,
+            called=called,
+            mistakes=settings.report.mistakes,
+            sweeps=sweeps,
+            compressed=compressed,
+            robustness=spoilt,
+        )
         leaderboard.write_csv(REPORTS / "leaderboard.csv", rows)
         (REPORTS / "leaderboard.md").write_text(leaderboard.markdown(rows), encoding="utf-8")
         (REPORTS / "report.html").unlink(missing_ok=True)  # an earlier run may still hold it for MLflow
@@ -38,6 +51,10 @@ def report() -> None:
         drawn.write(REPORTS / "figures")
         for each in sweeps:
             each.write(REPORTS / "figures")
+        if compressed:
+            compressed.write(REPORTS / "figures")
+        if spoilt:
+            spoilt.write(REPORTS / "figures")
         for name in ("report.html", "leaderboard.csv", "leaderboard.md", "figures"):
             log.artifact(REPORTS / name)
     print(f"{story.headline(rows, data=data.name, called=called)}; the page: {REPORTS / 'report.html'}")

@@ -5,7 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
-from neocog.limits import AtLeast1, Count, NonNegative, Positive
+from neocog.compression.chain.goals import Goals
+from neocog.limits import AtLeast1, Count, Fraction, NonNegative, Positive
 from neocog.training.recipe import Recipe
 from neocog.tuning.space import Method, Scheduler, Spec
 
@@ -64,6 +65,16 @@ class Evaluate(BaseModel):
     seed: Count = 0
 
 
+class Robustness(BaseModel):
+    """How bundles are tried on spoilt images."""
+
+    model_config = STRICT
+    images: AtLeast1 = 400
+    severities: Annotated[list[Annotated[int, Field(ge=1, le=5)]], Field(min_length=1)] = [1, 2, 3, 4, 5]
+    baseline: str | None = None
+    seed: Count = 0
+
+
 class Benchmark(BaseModel):
     """How bundles are timed."""
 
@@ -71,6 +82,24 @@ class Benchmark(BaseModel):
     rounds: AtLeast1 = 30
     batch_size: AtLeast1 = 64
     seed: Count = 0
+
+
+class Wanted(BaseModel):
+    """What a model must be to be registered; None = not asked for. Measured on the test images and by `benchmark`."""
+
+    model_config = STRICT
+    min_top1: Fraction | None = None
+    max_latency_ms: Positive | None = None
+    max_bytes: AtLeast1 | None = None
+
+
+class Register(BaseModel):
+    """Which model becomes `models:/<name>@champion`: of those that meet the goals, the best by `prefer`."""
+
+    model_config = STRICT
+    name: Annotated[str, Field(min_length=1)] = "neocog"
+    prefer: Literal["top1", "latency", "size"] = "top1"
+    goals: Wanted = Wanted()
 
 
 class Report(BaseModel):
@@ -94,6 +123,15 @@ class Tune(BaseModel):
     seeds: AtLeast1 = 1
     seed: Count = 0
     space: dict[str, dict[str, Spec]] = {}
+
+
+class Compression(BaseModel):
+    """One recipe: the model it starts from, as `<kind>/<name>`, its steps in order, and what the result must reach."""
+
+    model_config = STRICT
+    model: str
+    steps: list[dict[str, Any]]
+    goals: Goals = Goals()
 
 
 class Ray(BaseModel):
@@ -124,15 +162,19 @@ class Tracking(BaseModel):
     experiment: Annotated[str, Field(min_length=1)] = "neocog"
 
 
-Recipe.__pydantic_config__ = STRICT  # type: ignore[attr-defined] # how pydantic is told about a plain dataclass
+for _plain in (Recipe, Goals):
+    _plain.__pydantic_config__ = STRICT  # type: ignore[union-attr] # how pydantic is told about a plain dataclass
 
 SECTIONS: dict[str, TypeAdapter[Any]] = {
     "data": TypeAdapter(Data),
     "train": TypeAdapter(Recipe),
     "evaluate": TypeAdapter(Evaluate),
     "benchmark": TypeAdapter(Benchmark),
+    "robustness": TypeAdapter(Robustness),
+    "register": TypeAdapter(Register),
     "report": TypeAdapter(Report),
     "tune": TypeAdapter(Tune),
     "ray": TypeAdapter(Ray),
     "tracking": TypeAdapter(Tracking),
 }
+COMPRESSION = TypeAdapter(Compression)  # of each block under `compress`

@@ -9,12 +9,10 @@ from neocog import tracking
 from neocog.bundle import read
 from neocog.data import prepared
 from neocog.errors import run
-from neocog.evaluation import paired, predictions
+from neocog.evaluation import predictions
 from neocog.report.sweeps import read as sweeps
 from neocog.report.sweeps import section
 from pipelines import params
-
-SURE = 0.05  # largest p-value at which a winner replaces today's settings
 
 
 def tune(architecture: str) -> None:
@@ -59,30 +57,21 @@ def tune(architecture: str) -> None:
             job, space, budget, searcher=how.searcher, scheduler=how.scheduler, seed=how.seed, children=logged
         )
         finalists = sweep.confirm(job, found, budget, children=logged)
-        val = data.split("val")
-        right = predictions.logits(before, val.images, batch_size=256).argmax(1) == val.labels
-        choice, winner = record.Choice(False, float(right.mean())), next(iter(finalists), None)
+        val, winner = data.split("val"), next(iter(finalists), None)
+        right, ours = predictions.right(before, val), None
         if winner:
             fitted = sweep.trained(winner, here=work)
             origin = provenance.provenance(fitted, data_digest=data.digest, params=resolved, code_digest=code)
             sizes = job.settings(winner.values)[1]
             named = {"kind": "tuned", "name": architecture, "architecture": architecture}
             bundle = write.write(folder, fitted.model, data, **named, sizes=sizes, provenance=origin)
-            ours = predictions.logits(bundle, val.images, batch_size=256).argmax(1) == val.labels
-            test = paired.compare(ours, right)
-            better = test.difference > 0 and test.p_value < SURE
-            choice = record.Choice(better, float(right.mean()), float(ours.mean()), **asdict(test))
+            ours = predictions.right(bundle, val)
+        choice = record.choose(right, ours)
         if not choice.better:
             bundle = write.again(folder, before, kind="tuned")
-        record.write_trials(folder / record.TRIALS, found, space, metric=job.metric)
-        record.write_best(
-            folder / record.BEST,
-            choice,
-            winner,
-            space,
-            metric=job.metric,
-            how={"searcher": how.searcher, "scheduler": how.scheduler},
-        )
+        record.write_trials(folder, found, space, metric=job.metric)
+        searched = {"searcher": how.searcher, "scheduler": how.scheduler}
+        record.write_best(folder, choice, winner, space, metric=job.metric, how=searched)
         log.metrics(record.metrics(choice, winner))
         log.tags({"bundle.sha256": read.digest(bundle.folder), "better": str(choice.better).lower()})
         section.draw(sweeps.read(folder)).write(work / "figures")

@@ -8,8 +8,11 @@ import shutil
 import signal
 from pathlib import Path
 
+import hypothesis
 import pytest
 
+hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.load_profile("any machine")  # a busy machine is not a wrong answer
 ROOT = Path(__file__).parents[1]
 # Shells start what runs in their background with Ctrl-C ignored: no test could press it.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:

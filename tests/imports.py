@@ -1,15 +1,25 @@
 """What a stage's script imports, found in the source text: the ground for holding dvc.yaml to it."""
 
 import ast
+from collections.abc import Collection
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 
 
 def modules_of(path: Path, *, root: Path = ROOT) -> set[Path]:
-    """The project's own files that `path` imports directly, anywhere in it, with the `__init__` of their packages."""
+    """The project's own files that `path` imports directly when it runs, anywhere in it, with the `__init__` of their packages."""
     found: set[Path] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    tree = ast.parse(path.read_text())
+    only_types = {
+        id(node)
+        for block in ast.walk(tree)
+        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
+        for node in block.body
+    }
+    for node in ast.walk(tree):
+        if id(node) in only_types:
+            continue
         names: list[str] = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -31,13 +41,13 @@ def files_of(module: str, *, root: Path = ROOT) -> set[Path]:
     return {path for path in found if path.is_file()}
 
 
-def closure(script: Path, *, root: Path = ROOT, without: Path | None = None) -> set[Path]:
-    """All the project's own files that running `script` may import, however deep, but for what lies in the folder `without`."""
+def closure(script: Path, *, root: Path = ROOT, without: Collection[Path] = ()) -> set[Path]:
+    """All the project's own files that running `script` may import, however deep, but for what is or lies in one of `without`."""
     seen: set[Path] = {script}
     todo = [script]
     while todo:
         for path in modules_of(todo.pop(), root=root) - seen:
-            if without is None or not path.is_relative_to(without):
+            if not any(path.is_relative_to(each) for each in without):
                 seen.add(path)
                 todo.append(path)
     return seen

@@ -18,6 +18,7 @@ from neocog.compression import distill, prune_unstructured
 from neocog.compression.chain import channels, integer, recover, ship
 from neocog.compression.chain.candidate import begin
 from neocog.errors import UserError
+from neocog.evaluation.calibration import negative_log_likelihood
 from neocog.training.fit import fit
 from neocog.training.recipe import Recipe
 
@@ -131,7 +132,9 @@ def test_macs_are_what_was_asked_for(trained, digits):
 
 def test_a_pruned_bundle_comes_back_in_a_fresh_process_without_pickle(trained, digits, tmp_path):
     pruned = compression.apply({"method": "prune_structured", "importance": "magnitude"}, trained, digits)
-    bundle = ship.ship(tmp_path / "x", pruned, digits, name="x", steps=[], provenance={"data_digest": digits.digest})
+    bundle = ship.ship(
+        tmp_path / "x", pruned, digits, name="x", steps=[], provenance={"data_digest": digits.digest}, verdict={}
+    )
     assert bundle.kind == "compressed" and sorted(each.name for each in tmp_path.iterdir()) == ["x"]
     script = (
         "import sys, json, torch; from safetensors.torch import load_file; from neocog import architectures\n"
@@ -226,3 +229,17 @@ def test_a_method_that_cannot_work_says_why(digits, trained):
 def test_widths_of_an_unpruned_network_are_nothing_to_remember(trained):
     built = architectures.build("resnet", channels=1, size=8, classes=10, sizes=SIZES)
     assert widths.widths(trained.network, built=built) == {}
+
+
+def test_a_temperature_changes_how_sure_a_model_is_and_no_answer(trained, digits):
+    rounded = compression.apply({"method": "quantize_static", "images": 64}, trained, digits)
+    for before in (trained, rounded):
+        after = compression.apply({"method": "temperature"}, before, digits)
+        val = digits.split("val")
+        cold, warm = (ship.logits(each.shipped(digits), val.images) for each in (before, after))
+        assert (cold.argmax(1) == warm.argmax(1)).all()
+        assert negative_log_likelihood(warm, val.labels) < negative_log_likelihood(cold, val.labels)
+        assert ship.simulated(after.graph, val.images[:])["top1_agreement"] >= 0.99
+    compression.check([{"method": "half"}, {"method": "temperature"}], where="here")
+    with pytest.raises(UserError, match="comes after temperature"):
+        compression.check([{"method": "temperature"}, {"method": "half"}], where="here")

@@ -10,11 +10,19 @@ import torch
 
 from neocog import architectures, compression
 from neocog.bundle import read, widths, write
-from neocog.compression.chain import channels, ship
+from neocog.compression.chain import channels, hints, ship
 from neocog.compression.chain.candidate import Candidate, begin
-from neocog.errors import NeocogError
+from neocog.compression.chain.normalized import normalized
+from neocog.compression.chain.rounded import Rounded
+from neocog.compression.distill import SoftTargets
+from neocog.errors import NeocogError, UserError
 
 NAMES = architectures.names()
+GRAPHS = [
+    name
+    for name in compression.names()
+    if (compression.card(name).on, compression.card(name).trains) == ("graph", "never")
+]
 EXPORTED = (
     "resnet",
     "googlenet",
@@ -64,12 +72,12 @@ def logits(graph, images):
     return session.run(["logits"], {"images": images})[0]
 
 
-def walk(method, step, candidates, data, check):
+def walk(method, step, candidates, data, check, **more):
     """Apply `step` to every architecture: how many worked; every other one raised an error that names it or the setting."""
     worked, refused = [], {}
     for name, candidate in candidates.items():
         try:
-            changed = compression.apply({"method": method, **step}, candidate, data)
+            changed = compression.apply({"method": method, **step}, candidate, data, **more)
         except NeocogError as error:
             refused[name] = str(error)
             continue
@@ -122,7 +130,7 @@ class Exported(Candidate):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", [name for name in compression.names() if compression.card(name).on == "graph"])
+@pytest.mark.parametrize("method", GRAPHS)
 def test_graphs_are_really_integer_or_half_and_agree_with_what_they_simulate(method, candidates, digits):
     images = np.ascontiguousarray(digits.split("val").images[:256])
     kinds = {
@@ -149,3 +157,48 @@ def test_graphs_are_really_integer_or_half_and_agree_with_what_they_simulate(met
     worked, refused = walk(method, {}, unchanged, digits, check)
     assert set(refused) == set(compression.card(method).refuses), refused
     assert len(worked) >= len(NAMES) - 2
+
+
+@pytest.mark.slow
+def test_rounding_in_training_is_the_rounding_of_the_integer_graph_everywhere(candidates, digits):
+    unchanged = {name: Exported(**vars(candidate)) for name, candidate in candidates.items()}
+    images = np.ascontiguousarray(digits.split("train").images[:128])
+    seen = normalized(images, digits)
+    closer = []
+
+    def check(before, after):
+        rounded = Rounded(before.copied(), bits=7, images=[seen])
+        with torch.no_grad():
+            simulated, floats = (net(seen).numpy() for net in (rounded, before.network))
+        integers = ship.logits(after.graph, images, plainly=True)
+        assert np.corrcoef(simulated.ravel(), integers.ravel())[0, 1] > 0.995, before.architecture
+        closer.append(np.abs(simulated - integers).mean() < np.abs(floats - integers).mean())
+
+    def untrained(candidate, guide=None):
+        return candidate
+
+    worked, refused = walk("quantize_aware", {"images": 128}, unchanged, digits, check, train=untrained)
+    assert set(refused) == set(compression.card("quantize_aware").refuses), refused
+    assert len(worked) == len(NAMES) - 5
+    assert sum(closer) >= len(worked) - 1, "than the network that nothing rounds"
+
+
+@pytest.mark.slow
+def test_every_network_of_maps_can_take_hints_and_teach(candidates, digits):
+    answers = SoftTargets(torch.zeros(digits.num_images("train"), 10), temperature=1.0, share=0.5)
+    images = channels.example(digits)
+    refused = []
+    for name, candidate in candidates.items():
+        pair = (candidate.copied(), candidates["resnet"].network)
+        try:
+            for student, teacher in (pair, pair[::-1]):
+                watched, guide = hints.give(student, teacher, digits, answers, hints=1.0, attention=0.0)
+                assert torch.allclose(watched.eval()(images), student(images), rtol=1e-3, atol=1e-4), name
+                guide.attach(watched.train())
+                loss = guide.loss(watched(images), guide.rows[:2])
+                loss.backward()
+                assert loss > 0 and watched.translation.weight.grad.any(), name
+        except UserError as error:
+            assert "no maps" in str(error), name
+            refused.append(name)
+    assert sorted(refused) == ["adaline", "dbn", "madaline", "mlp", "perceptron", "svm", "timm"]

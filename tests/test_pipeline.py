@@ -26,6 +26,18 @@ NAMES = [
     "vit",
 ]  # one of each way to learn; test_architectures walks all
 TUNED = "resnet"
+SMALLER = {  # one recipe that trains, one that only rounds
+    "resnet-small": {
+        "model": "tuned/resnet",
+        "steps": [{"method": "prune_structured", "ratio": 0.5, "train": {"epochs": 2}}, {"method": "quantize_static"}],
+        "goals": {"max_top1_drop": 0.5, "max_bytes": 10_000_000},
+    },
+    "mlp-rounded": {
+        "model": "trained/mlp",
+        "steps": [{"method": "quantize_dynamic"}],
+        "goals": {"min_speedup": 1000.0},
+    },
+}
 COLUMNS = [
     "model",
     "kind",
@@ -45,6 +57,7 @@ COLUMNS = [
     "throughput_ips",
     "train_seconds",
     "epochs",
+    "verdict",
 ]
 
 
@@ -82,6 +95,7 @@ def clone(tmp_path_factory):
         block.pop("epochs", None)
     cut["tune"] |= {"architectures": [TUNED], "trials": 4, "epochs": 2, "images": None}
     cut["tune"]["space"] = {TUNED: {"lr": {"log_uniform": [0.05, 0.5]}, "flip": {"choice": [0.0, 0.5]}}}
+    cut["compress"] = SMALLER
     (folder / "params.yaml").write_text(yaml.safe_dump(cut, sort_keys=False))
     run(folder, "git", "init", "-q")
     run(folder, "git", "config", "user.email", "test@example.org")
@@ -107,7 +121,13 @@ def test_each_architecture_becomes_a_bundle_a_row_and_a_run(clone):
     with (clone / "reports/leaderboard.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == COLUMNS
-    assert {row["model"] for row in rows} == {f"trained/{name}" for name in NAMES} | {f"tuned/{TUNED}"}
+    assert {row["model"] for row in rows} == {f"trained/{name}" for name in NAMES} | {f"tuned/{TUNED}"} | {
+        f"compressed/{name}" for name in SMALLER
+    }
+    assert {row["model"]: row["verdict"] for row in rows if row["verdict"]} == {
+        "compressed/resnet-small": "met",
+        "compressed/mlp-rounded": "missed",
+    }
     assert all(float(row["top1_low"]) <= float(row["top1"]) <= float(row["top1_high"]) for row in rows)
     trained = [row for row in rows if row["kind"] == "trained"]
     assert all(float(row["train_seconds"]) > 0 for row in trained)
@@ -121,6 +141,7 @@ def test_each_architecture_becomes_a_bundle_a_row_and_a_run(clone):
         "report",
         f"tune@{TUNED}",
         f"evaluate_tuned@{TUNED}",
+        *(f"{stage}@{name}" for stage in ("compress", "evaluate_compressed") for name in SMALLER),
     }
     parts = {run.info.run_name for run in runs(clone) if "mlflow.parentRunId" in run.data.tags}
     assert {f"tune@{TUNED}/trials/{number:03d}" for number in range(4)} <= parts

@@ -25,7 +25,7 @@ from neocog.report.models import Model
 ODD = ("<script>alert(1)</script>", "\"quotes\" & 'more'", "a,b|c", "né 日本", "e", "f", "g")
 COLUMNS = (
     "model,kind,architecture,year,top1,top1_low,top1_high,top5,macro_f1,ece,params,macs,size_bytes,"
-    "latency_ms_p50,latency_ms_p95,throughput_ips,train_seconds,epochs"
+    "latency_ms_p50,latency_ms_p95,throughput_ips,train_seconds,epochs,verdict"
 )
 
 

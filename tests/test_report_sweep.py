@@ -375,7 +375,7 @@ def test_what_the_stage_writes_is_what_the_report_reads(tmp_path):
         Trial(1, TODAY | {"lr": 0.3}, seed=0, status="finished", rows=[row | {"val/top1": 0.91}], seconds=1.2),
         Trial(2, TODAY | {"units": None}, seed=0, status="failed"),
     ]
-    record.write_trials(tmp_path / record.TRIALS, trials, searched, metric="val/top1")
+    record.write_trials(tmp_path, trials, searched, metric="val/top1")
     runs = [Trial(seed, {"seed": seed}, seed=seed) for seed in (0, 1)]
     winner = Finalist(None, 1, trials[1].values, runs, [0.93, 0.934])
     how = {"searcher": "optuna", "scheduler": "hyperband"}
@@ -383,7 +383,7 @@ def test_what_the_stage_writes_is_what_the_report_reads(tmp_path):
         (record.Choice(True, 0.92, 0.93, 0.01, 0.005, 0.015, 0.001), winner, "number 1 was best (lr 0.3)."),
         (record.Choice(False, 0.92), None, "number 0, today's settings, was best"),
     ):
-        record.write_best(tmp_path / record.BEST, choice, best, searched, metric="val/top1", how=how)
+        record.write_best(tmp_path, choice, best, searched, metric="val/top1", how=how)
         whole = read.read(tmp_path)
         assert told in story.verdict(whole) and dict(whole.space) == searched
         assert [trial.epochs for trial in whole.trials] == [2, 1, 0]

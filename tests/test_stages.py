@@ -12,7 +12,9 @@ STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 DYNAMIC = {  # code that a script reaches by a name at run time, which no import statement shows
     "train": {"src/neocog/architectures/${key}.py", "src/neocog/blocks", "src/neocog/tasks"},
     "tune": {"src/neocog/architectures/${item}.py", "src/neocog/blocks", "src/neocog/tasks"},
+    "compress": {"src/neocog/compression", "src/neocog/blocks", "src/neocog/tasks"},
 }
+ONLY_REFUSES = ROOT / "pipelines/checks.py"  # it changes no output: it lets a stage run or not
 ONLY_DRAWS = {"tune": ROOT / "src/neocog/report"}  # pictures for tracking, which are in no out
 BY_PROCESS = {"src/neocog/tracking"}  # its sender is a process of its own
 
@@ -36,6 +38,10 @@ def has_code(path: Path) -> bool:
     return any(not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)) for node in nodes)
 
 
+def unwatched(stage: str) -> set[Path]:
+    return {ONLY_REFUSES, *([ONLY_DRAWS[stage]] if stage in ONLY_DRAWS else [])}
+
+
 def files(deps: set[str]) -> set[Path]:
     paths = [ROOT / dep for dep in deps]
     return {file for path in paths for file in (path.rglob("*.py") if path.is_dir() else [path]) if has_code(file)}
@@ -46,7 +52,7 @@ def test_the_deps_of_a_stage_are_exactly_the_code_it_runs(stage):
     hidden = DYNAMIC.get(stage, set()) | BY_PROCESS
     assert hidden <= code_deps(stage)
     named = files(code_deps(stage) - hidden)
-    imported = {file for file in closure(script(stage), without=ONLY_DRAWS.get(stage)) if has_code(file)}
+    imported = {file for file in closure(script(stage), without=unwatched(stage)) if has_code(file)}
     imported -= files({dep for dep in hidden if "$" not in dep})
     missing = {str(file.relative_to(ROOT)) for file in imported - named}
     assert not missing, f"{stage} imports these, but dvc.yaml does not watch them"
@@ -65,7 +71,13 @@ def test_a_new_import_would_be_noticed(tmp_path):
 
 
 def test_every_script_is_a_stage_of_the_same_name_and_exposes_it_as_a_function():
-    scripts = {path.stem for path in (ROOT / "pipelines").glob("*.py")} - {"__init__", "params", "sections"}
+    scripts = {path.stem for path in (ROOT / "pipelines").glob("*.py")} - {
+        "__init__",
+        "params",
+        "checks",
+        "sections",
+        "typed",
+    }
     assert scripts == {script(stage).stem for stage in STAGES} <= set(STAGES)
     for stage in STAGES:
         assert body(stage)["cmd"].startswith(f"python -m pipelines.{script(stage).stem}")
@@ -75,10 +87,12 @@ def test_every_script_is_a_stage_of_the_same_name_and_exposes_it_as_a_function()
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_reads_the_sections_it_declares_and_no_other(stage):
     text = script(stage).read_text()
-    read = set(re.findall(r"settings\.(data|train|tune|evaluate|benchmark|report)\b", text))
+    read = set(re.findall(r"settings\.(data|train|tune|evaluate|benchmark|robustness|register|report)\b", text))
     if "settings.recipe(" in text:
         read |= {"train", "architectures"}
     if "settings.models" in text:
-        read |= {"architectures", "tune"}
+        read |= {"architectures", "tune", "compress"}
+    if "settings.compression(" in text:
+        read |= {"compress"}
     declared = {name.partition(".")[0] for name in body(stage)["params"]}
     assert read == declared

@@ -1,20 +1,20 @@
 """Stage `tune`, as `dvc repro` runs it: what it leaves in files and in MLflow, also when it is killed on the way."""
 
 import csv
-import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from functools import partial
 from pathlib import Path
 
+import projects
 import psutil
 import pytest
 import yaml
 from imports import ROOT
 from mlflow import MlflowClient
+from projects import stage
 
 from neocog.bundle import read
 
@@ -25,40 +25,20 @@ WORKER = ("ray::run", "ray::Impl")
 
 def set_up(folder: Path, **tune: object) -> Path:
     """A project on digits with a trained lenet, ready for its sweep."""
-    folder.mkdir()
-    shutil.copytree(ROOT / "pipelines", folder / "pipelines", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "dvc.yaml", folder)
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    params["data"]["source"] = "digits"
-    params["architectures"] = {"lenet": params["architectures"]["lenet"] | {"epochs": 12}}
-    params["tune"] |= {"architectures": ["lenet"], "trials": TRIALS, "epochs": 12, "images": None, "scheduler": "none"}
-    params["tune"]["space"] = {"lenet": {"lr": {"log_uniform": [0.004, 0.05]}, "width": {"choice": [1, 2]}}}
-    params["tune"] |= tune
-    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
-    return folder
-
-
-def stage(folder: Path, *arguments: str, wait: bool = True):
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
-    started = subprocess.Popen(
-        [sys.executable, "-m", *arguments],
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
+    short = {"architectures": ["lenet"], "trials": TRIALS, "epochs": 12, "images": None, "scheduler": "none"}
+    space = {"lenet": {"lr": {"log_uniform": [0.004, 0.05]}, "width": {"choice": [1, 2]}}}
+    lenet = params["architectures"]["lenet"] | {"epochs": 12}
+    return projects.set_up(
+        folder,
+        architectures={"lenet": lenet},
+        tune=params["tune"] | short | {"space": space} | tune,
+        compress={},
     )
-    if not wait:
-        return started
-    said, _ = started.communicate(timeout=400)
-    assert started.returncode == 0, said
-    return said
 
 
 def runs(folder: Path) -> list:
-    client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
-    experiment = client.get_experiment_by_name("neocog").experiment_id
-    return [run for run in client.search_runs([experiment], max_results=1000) if run.info.run_name.startswith("tune@")]
+    return projects.runs(folder, of="tune@")
 
 
 def lines(folder: Path) -> list[dict]:

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any, get_args
 
-from neocog import architectures
+from neocog import architectures, compression
 from neocog.blocks.choices import CHOICES
 from neocog.report import numbers
 
@@ -49,10 +49,20 @@ def page(name: str) -> str:
             f"Forms ({SMALL_IS}):",
             *forms,
             "",
+            "Compressed by:",
+            *_methods(name),
+            "",
             "Keys of its block in params.yaml, with their defaults (and any key of `train`):",
             *_keys(card),
         ]
     )
+
+
+def _methods(name: str) -> Iterator[str]:
+    for method in compression.names():
+        about = compression.card(method)
+        reason = about.refuses.get(name)
+        yield f"  {method:<20} {f'no: {reason}' if reason else about.idea}"
 
 
 def _keys(card: architectures.Card) -> Iterator[str]:

@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from neocog import architectures, errors
+from neocog.edge import verb as export
+from neocog.registry import verb as registry
+from neocog.serving import verbs as serving
 
 GUIDE = """
 The pipeline itself is DVC's: `dvc repro` runs what changed, `dvc exp run -S train.epochs=2` tries something,
@@ -76,6 +79,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--out", metavar="FILE.png", type=Path, help="where to (default: <bundle's name>-inside.png here)"
     )
     inspect.set_defaults(run=_inspect)
+
+    serving.add(verbs)
+    registry.add(verbs)
+    export.add(verbs)
+
+    sensitivity = verbs.add_parser(
+        "sensitivity",
+        help="which layers of a trained network bear pruning and rounding",
+        description="Take channels from, or round the weights of, one layer of BUNDLE at a time, train nothing, and measure top-1 on "
+        "validation images of data/prepared. Draws what each layer costs, writes FILE.csv beside the picture, and names the fragile ones.",
+        epilog="examples: neocog sensitivity models/trained/resnet | neocog sensitivity models/tuned/lenet --images 5000 --out lenet.png",
+    )
+    sensitivity.add_argument("bundle", metavar="BUNDLE", help="a model's folder, such as models/trained/resnet")
+    sensitivity.add_argument(
+        "--images", metavar="N", type=_positive, default=2000, help="to judge by (default: %(default)s)"
+    )
+    sensitivity.add_argument(
+        "--out",
+        metavar="FILE",
+        type=Path,
+        help="where to, .svg, .html or .png (default: <bundle's name>-sensitivity.svg here)",
+    )
+    sensitivity.set_defaults(run=_sensitivity)
 
     shapes = verbs.add_parser(
         "shapes",
@@ -177,6 +203,22 @@ def _inspect(options: argparse.Namespace) -> None:
     poster.write(poster.draw(found, image, classes=bundle.classes, name=bundle.model, about=about), out)
     said = f"{bundle.classes[found.probabilities.argmax()]} ({found.probabilities.max():.1%})"
     print(f"{out}: {bundle.model} says {said} of {about}; {parts.summary(found)}")
+
+
+def _sensitivity(options: argparse.Namespace) -> None:
+    from neocog.bundle import read
+    from neocog.data import prepared
+    from neocog.evaluation import predictions
+    from neocog.sensitivity import fragile, measure, picture
+
+    bundle, data = read.read(options.bundle), prepared.read()
+    predictions.match(bundle, data)
+    out = picture.checked(options.out or Path(f"{bundle.name}-sensitivity.svg"))
+    found = measure.measure(bundle, data, images=options.images)
+    picture.write(out, found)
+    measure.write_csv(out.with_suffix(".csv"), found)
+    told = f"{out} and {out.with_suffix('.csv').name}: {bundle.model} on {found.images:,} validation images"
+    print(told, *fragile.sentences(found), sep="\n")
 
 
 def _shapes(options: argparse.Namespace) -> None:

@@ -8,6 +8,7 @@
 | 4 | training diverged (NaN or Inf): the last finite checkpoint is kept |
 """
 
+import gc
 import inspect
 import os
 import signal
@@ -57,6 +58,9 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 def run(main: Callable[..., object], arguments: Sequence[Any] = ()) -> None:
     """Call `main(*arguments)` and leave the process as the table above says, without a stack trace for what the user can act on."""
+    gc.set_threshold(
+        50_000, 20, 20
+    )  # libraries make a million objects that stay: looking through them costs a second a stage
     follower = os.environ.get("LOCAL_RANK", "0") not in ("", "0")
     parent = os.getppid()
     if follower or "DVC_STAGE" in os.environ:

@@ -25,7 +25,10 @@ class Deployed(nn.Module):
         self.register_buffer("std", torch.tensor(std) * 255)
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.model(((images.float() - self.mean) / self.std).permute(0, 3, 1, 2).contiguous())
+        maps = (
+            images.permute(0, 3, 1, 2).contiguous().float()
+        )  # first, for ONNX Runtime broadcasts slowly over [N, H, W, C]
+        return self.model((maps - self.mean[:, None, None]) / self.std[:, None, None])
 
 
 def export(deployed: Deployed, path: Path, *, images: np.ndarray) -> None:

@@ -24,10 +24,10 @@ DETERMINING = (
 )
 
 
-def code_digest(architecture: str) -> str:
-    """SHA-256 over the source files that decide how `architecture` trains."""
+def code_digest(architecture: str, *more: str) -> str:
+    """SHA-256 over the source files that decide how `architecture` trains, and those in the folders `more`."""
     chosen: list[Path] = []
-    for part in (*DETERMINING, f"architectures/{architecture}.py"):
+    for part in (*DETERMINING, *more, f"architectures/{architecture}.py"):
         path = SOURCE / part
         chosen += sorted(path.rglob("*.py")) if path.is_dir() else [path]
     total = hashlib.sha256()
@@ -36,15 +36,22 @@ def code_digest(architecture: str) -> str:
     return total.hexdigest()
 
 
-def provenance(fitted: Fitted, *, data_digest: str, params: Mapping[str, Any], code_digest: str) -> dict[str, Any]:
-    """The `provenance` entry of a bundle's card: what was asked for, and where the training really ran and how."""
+def determined(*, data_digest: str, params: Mapping[str, Any], code_digest: str) -> dict[str, Any]:
+    """The `provenance` entry of a card, of a bundle for which nothing was trained."""
     return {
         "data_digest": data_digest,
-        "params": {**params, "train": fitted.recipe.asdict()},
+        "params": dict(params),
         "code_digest": code_digest,
-        "seed": fitted.recipe.seed,
+        "seed": params["train"]["seed"],
         "libraries": {name: version(name) for name in LIBRARIES},
         "threads": torch.get_num_threads(),
+    }
+
+
+def provenance(fitted: Fitted, *, data_digest: str, params: Mapping[str, Any], code_digest: str) -> dict[str, Any]:
+    """The same, and where the training really ran and how."""
+    asked = {**params, "train": fitted.recipe.asdict()}
+    return determined(data_digest=data_digest, params=asked, code_digest=code_digest) | {
         "device": fitted.device,
         "precision": fitted.precision,
     }

@@ -1,10 +1,11 @@
 """A bundle as the PyTorch network it came from, without pickle."""
 
+import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import nn
 
 from neocog import architectures
+from neocog.bundle import sparse
 from neocog.bundle.read import WEIGHTS, Bundle
 from neocog.bundle.widths import narrow
 from neocog.errors import UserError
@@ -25,7 +26,7 @@ def rebuild(bundle: Bundle) -> nn.Module:
     if hasattr(model, "drop_auxiliary"):
         model.drop_auxiliary()  # type: ignore[operator]
     try:
-        tensors = load_file(bundle.folder / WEIGHTS)
+        tensors = {name: torch.from_numpy(values) for name, values in sparse.load(bundle.folder / WEIGHTS).items()}
         narrow(model, bundle.card["build"].get("widths", {}), tensors)
         model.load_state_dict(tensors)
     except (SafetensorError, RuntimeError) as error:

@@ -6,82 +6,86 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import onnx
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from neocog import architectures
-from neocog.bundle import onnx, parity
+from neocog.bundle.proof import Proof, prove
 from neocog.bundle.read import CARD, FORMAT, GRAPH, WEIGHTS, Bundle, read
+from neocog.bundle.widths import Widths
 from neocog.data.prepared import Prepared
+from neocog.data.staging import staged
 
-PARITY_IMAGES = 1024
+
+def write(folder: Path, model: nn.Module, data: Prepared, **card: Any) -> Bundle:
+    """Make the bundle of `model`, trained on `data`, in `folder`, replacing what was there; `card` as for `fill`.
+
+    Raises ParityError, and leaves `folder` as it was, when graph and network differ on the first images of the val split.
+    """
+    with staged(folder) as stage:
+        fill(stage, model, data, proof=prove(model, data), **card)
+    return read(folder)
 
 
-def write(
+def fill(
     folder: Path,
     model: nn.Module,
     data: Prepared,
     *,
+    proof: Proof,
     kind: str,
     name: str,
     architecture: str,
     sizes: Mapping[str, Any],
     provenance: Mapping[str, Any],
-) -> Bundle:
-    """Make the bundle of `model`, trained on `data`, in `folder`, replacing what was there.
+    widths: Widths | None = None,
+    **more: Any,
+) -> None:
+    """Write the three files of the bundle into `folder`. `sizes` are the keywords with which `architecture` is built again, `widths`
+    what pruning changed of it; `more` are further entries of the card."""
+    onnx.save(proof.graph, folder / GRAPH)
+    save_file(tensors(model), folder / WEIGHTS)
+    (folder / WEIGHTS).chmod(0o644)  # safetensors writes for the owner alone
+    card = {
+        "format": FORMAT,
+        "kind": kind,
+        "name": name,
+        "architecture": architecture,
+        "year": architectures.card(architecture).year,
+        "task": data.task,
+        "classes": list(data.classes),
+        "input": {"channels": data.channels, "size": data.size},
+        "preprocessing": {
+            "scale": "pixel / 255",
+            "mean": list(data.mean),
+            "std": list(data.std),
+            "layout": "uint8 [N, H, W, C]",
+        },
+        "build": {
+            "sizes": dict(sizes),
+            "buffers": [key for key, _ in model.named_buffers()],
+            **({"widths": widths} if widths else {}),
+        },
+        "parity": dict(proof.parity),
+        "provenance": dict(provenance),
+        **more,
+    }
+    write_card(folder, card)
+    read(folder)
 
-    `sizes` are the keywords with which `architecture` is built again. Raises ParityError, and leaves `folder` as it
-    was, when graph and network differ on the first images of the val split.
-    """
-    images = data.split("val").images[:PARITY_IMAGES]
-    temporary = folder.with_name(f".{folder.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    try:
-        deployed = onnx.Deployed(model, mean=data.mean, std=data.std).eval()
-        onnx.export(deployed, temporary / GRAPH, images=images)
-        agreement = parity.check(deployed, temporary / GRAPH, images)
-        save_file(tensors(model), temporary / WEIGHTS)
-        (temporary / WEIGHTS).chmod(0o644)  # safetensors writes for the owner alone
-        card = {
-            "format": FORMAT,
-            "kind": kind,
-            "name": name,
-            "architecture": architecture,
-            "year": architectures.card(architecture).year,
-            "task": data.task,
-            "classes": list(data.classes),
-            "input": {"channels": data.channels, "size": data.size},
-            "preprocessing": {
-                "scale": "pixel / 255",
-                "mean": list(data.mean),
-                "std": list(data.std),
-                "layout": "uint8 [N, H, W, C]",
-            },
-            "build": {"sizes": dict(sizes), "buffers": [key for key, _ in model.named_buffers()]},
-            "parity": agreement,
-            "provenance": dict(provenance),
-        }
-        (temporary / CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        read(temporary)
-        shutil.rmtree(folder, ignore_errors=True)
-        temporary.rename(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return read(folder)
+
+def write_card(folder: Path, card: Mapping[str, Any]) -> None:
+    """bundle.json of the bundle in `folder`."""
+    (folder / CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def again(folder: Path, bundle: Bundle, *, kind: str) -> Bundle:
     """`bundle` once more in `folder` as another `kind`: the same graph and weights."""
-    temporary = folder.with_name(f".{folder.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    for name in (GRAPH, WEIGHTS):
-        shutil.copyfile(bundle.folder / name, temporary / name)
-    card = {**bundle.card, "kind": kind}
-    (temporary / CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    shutil.rmtree(folder, ignore_errors=True)
-    temporary.rename(folder)
+    with staged(folder) as stage:
+        for name in (GRAPH, WEIGHTS):
+            shutil.copyfile(bundle.folder / name, stage / name)
+        write_card(stage, {**bundle.card, "kind": kind})
     return read(folder)
 
 

@@ -1,9 +1,11 @@
 """One file, one method: what it does, what gets worse, suggested values, the paper, `apply`. The folder is the registry.
 
-A file exposes `IDEA` (one line: what it does), `COST` (what gets worse), `SUGGESTED` (settings to begin with), `PAPER`, `ON` (`network`:
-it works on the PyTorch network; `graph`: on the ONNX graph, so it comes last), `TRAINS` (`never`, `may`: better with a training after it,
-`must`) and `apply(candidate, data, *, <settings>) -> candidate`; the keywords of `apply` are the keys that a step in params.yaml may hold.
-A method that trains has the keyword `train` besides. `REFUSES` maps architectures to the reason why the method does not work on them.
+A file exposes `IDEA` (one line: what it does), `COST` (what gets worse), `SUGGESTED` (settings to begin with),
+`PAPER`, `ON`, `TRAINS` (`never`, `may`: better with a training after it, `must`) and `apply(candidate, data, *,
+<settings>) -> candidate`; the keywords of `apply` are the keys that a step in params.yaml may hold. A method that
+trains has the keyword `train` besides. `REFUSES` maps architectures to the reason why the method does not work on
+them. `ON` says what it changes, and with that its place in a recipe: the PyTorch `network`; after those the ONNX
+`graph`, at most one of them; last what it answers, the `logits`.
 All of this is read from the source text, so that checking params costs no torch. What carries a model from one step to the next
 is in `chain/`.
 """
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 GIVEN = ("train",)  # what the stage brings, not the user
 STEP_KEYS = ("method", "train")  # of every step in params.yaml, beside the method's own
 CONSTANTS: dict[str, Any] = {"SUGGESTED": {}, "REFUSES": {}}  # and what holds where a file does not say
+PLACES = ("network", "graph", "logits")  # in a recipe, one after the other
 REQUIRED = ("IDEA", "COST", "PAPER", "ON", "TRAINS")
 FOLDER = Path(__file__).parent
 
@@ -43,7 +46,7 @@ class Card:
     cost: str
     paper: str
     about: str
-    on: Literal["network", "graph"]
+    on: Literal["network", "graph", "logits"]
     trains: Literal["never", "may", "must"]
     settings: Mapping[str, tuple[Any, Any]]
     suggested: Mapping[str, Any]
@@ -51,9 +54,9 @@ class Card:
 
 
 def names() -> list[str]:
-    """All methods: those on the network, which come first in a recipe, then those on the graph."""
+    """All methods: those on the network, which come first in a recipe, then those on the graph, then those on the logits."""
     found = [path.stem for path in FOLDER.glob("*.py") if path.stem != "__init__"]
-    return sorted(found, key=lambda name: (card(name).on == "graph", name))
+    return sorted(found, key=lambda name: (PLACES.index(card(name).on), name))
 
 
 @cache
@@ -109,7 +112,7 @@ def load(name: str) -> ModuleType:
 
 def check(steps: Sequence[Mapping[str, Any]], *, where: str) -> None:
     """Raise UserError unless `steps`, as in params.yaml, name methods in an order that can be carried out. Types are not checked here."""
-    on_graph = ""
+    before = ""  # the step from which on there is a graph of its own
     for number, step in enumerate(steps):
         here = f"{where}.steps[{number}]"
         if "method" not in step:
@@ -118,15 +121,19 @@ def check(steps: Sequence[Mapping[str, Any]], *, where: str) -> None:
         for key in step:
             if key not in about.settings and key not in STEP_KEYS:
                 raise UserError(f"{here}.{key}: unknown key; {nearest(str(key), [*about.settings, *STEP_KEYS])}")
-        if on_graph:
-            raise UserError(
-                f"{here}: {about.name} comes after {on_graph}, whose integer or half graph nothing can change; put it before"
-            )
+        if before and about.on != "logits":
+            raise UserError(f"{here}: {about.name} comes after {before}, whose graph it cannot change; put it before")
         if about.trains == "must" and not step.get("train"):
             raise UserError(f"{here}: {about.name} is a training; give it a block such as train: {{epochs: 2}}")
         if about.trains == "never" and "train" in step:
             raise UserError(f"{here}.train: {about.name} changes the graph, which does not train; remove it")
-        on_graph = about.name if about.on == "graph" else ""
+        before = about.name if about.on != "network" else before
+
+
+def check_architecture(method: str, architecture: str, *, where: str) -> None:
+    """Raise UserError when the method refuses the architecture."""
+    if reason := card(method).refuses.get(architecture):
+        raise UserError(f"{where}: {method} does not work on {architecture}: {reason}")
 
 
 def apply(
@@ -137,8 +144,7 @@ def apply(
     Raises UserError where the method does not work on the candidate's architecture.
     """
     about = card(step["method"])
-    if reason := about.refuses.get(candidate.architecture):
-        raise UserError(f"{about.name} does not work on {candidate.architecture}: {reason}")
+    check_architecture(about.name, candidate.architecture, where=candidate.parent.model)
     settings = {key: value for key, value in step.items() if key not in STEP_KEYS}
     given = {"train": train} if about.trains != "never" else {}
     changed: Candidate = load(about.name).apply(candidate, data, **given, **settings)

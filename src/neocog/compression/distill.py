@@ -5,6 +5,10 @@ Hinton, G., Vinyals, O. & Dean, J. (2015). Distilling the knowledge in a neural 
 The teacher's probabilities, softened by a `temperature`, say which wrong classes an image resembles; the student is trained towards them
 and, for the rest of the loss, towards the labels. Several teachers are an ensemble: their logits are averaged. What they answer is computed
 once, as ONNX graphs on the training images as they are, and used in every epoch, though the student sees the images augmented.
+
+The first teacher can show its maps too: as `hints`, which the student's own shall equal (FitNets, Romero et al. 2015, arXiv:1412.6550),
+or as `attention`, the places where they are large (Zagoruyko & Komodakis 2017, arXiv:1612.03928). A student so guided trains without
+auxiliary classifiers.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,15 +19,17 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from neocog import architectures
 from neocog.bundle.read import Bundle, read
+from neocog.bundle.rebuild import rebuild
+from neocog.compression.chain import hints as maps
 from neocog.compression.chain.candidate import Candidate
 from neocog.compression.chain.recover import Train
 from neocog.data.prepared import Prepared
 from neocog.errors import UserError
-from neocog.limits import Fraction, Positive
+from neocog.limits import Fraction, NonNegative, Positive
 
 IDEA = "Trains the network, or a smaller one, towards the answers of a larger one"
 COST = "A whole training; the student repeats its teacher's mistakes too"
@@ -48,6 +54,9 @@ class SoftTargets:
     temperature: float
     share: float
 
+    def attach(self, network: nn.Module) -> None:
+        """Answers are all that is looked at."""
+
     def loss(self, logits: Tensor, rows: Tensor) -> Tensor:
         """T^2 KL(teacher || student) at temperature T over logits and rows [B, K]: its gradient does not fade as T rises."""
         student = F.log_softmax(logits.float() / self.temperature, dim=1)
@@ -65,11 +74,14 @@ def apply(
     sizes: Mapping[str, Any] | None = None,
     temperature: Positive = 4.0,
     share: Fraction = 0.7,
+    hints: NonNegative = 0.0,
+    attention: NonNegative = 0.0,
 ) -> Candidate:
     """Train the candidate, or a fresh `student` of `sizes`, on the answers of `teachers`, folders of bundles; of the recipe's
     own model if none.
 
-    `share`: of the loss that is the teachers'; the labels have the rest. Raises UserError when a teacher has other classes or images.
+    `share`: of the loss that is the teachers'; the labels have the rest. `hints`, `attention`: weights of the maps beside the answers,
+    within that share; try 1 and 10. Raises UserError when a teacher has other classes or images, or when there are no maps.
     """
     if train is None:
         raise UserError("distill: a student learns by training; give the step a block such as train: {epochs: 2}")
@@ -88,7 +100,16 @@ def apply(
         )
         candidate = replace(candidate, architecture=student, sizes=dict(sizes or {}), sparse=False).changed(network)
     rows = torch.from_numpy(answers(bundles, data.split("train").images))
-    return train(candidate, guide=SoftTargets(rows, temperature, share))
+    answering = SoftTargets(rows, temperature, share)
+    if not (hints or attention):
+        return train(candidate, guide=answering)
+    student_network, teacher = candidate.copied(), rebuild(bundles[0])
+    watched, guide = maps.give(student_network, teacher, data, answering, hints=hints, attention=attention)
+    trained = train(candidate.changed(watched), guide=guide).network
+    assert isinstance(trained, maps.Watched)
+    if hasattr(trained.network, "drop_auxiliary"):
+        trained.network.drop_auxiliary()  # type: ignore[operator]
+    return candidate.changed(trained.network)
 
 
 def answers(bundles: Sequence[Bundle], images: np.ndarray) -> np.ndarray:

@@ -6,7 +6,8 @@ The smallest weights go, ranked over the whole network (`global`) or within each
 every four inputs in a row (Mishra et al. 2021, arXiv:2104.08378). In `rounds`, the share of zeros follows the cubic of Zhu & Gupta (2017,
 arXiv:1710.01878): fast while there is much to choose from, slow at the end. With `rewind` what is left goes back to its values before the
 first training after every round (Frankle & Carbin 2019, arXiv:1803.03635): the lottery ticket, which wants a whole training a round.
-Zeros survive later trainings; the file holds them like other numbers, and a processor multiplies by them all the same.
+Zeros survive later trainings. The weights file holds one bit for each; the graph holds them like other numbers, and a processor
+multiplies by them all the same.
 """
 
 from typing import Annotated, Literal

@@ -102,6 +102,11 @@ class Prepared:
         table = pyarrow.parquet.ParquetFile(self.folder / "samples.parquet").read(columns=columns and list(columns))
         return table.slice(start, stop - start)
 
+    def groups(self, name: str) -> dict[str, list[str | None]]:
+        """The group columns of one split, by name: a value or None for each image."""
+        table = self.samples(name)
+        return {column: table.column(column).to_pylist() for column in table.column_names if column not in OWN_COLUMNS}
+
     def quarantined(self) -> list[tuple[str, str]]:
         """(path, reason) of every image that was refused."""
         with (self.folder / "quarantine.csv").open(newline="", encoding="utf-8") as file:

@@ -1,6 +1,5 @@
 """How big is the model? Trainable parameters, multiply-accumulates and bytes, counted from the files of its bundle."""
 
-import json
 from math import prod
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import numpy as np
 import onnx
 from onnx import inliner
 
+from neocog.bundle import sparse
 from neocog.bundle.read import GRAPH, WEIGHTS, Bundle
 from neocog.errors import UserError
 from neocog.evaluation import graph
@@ -28,10 +28,8 @@ def count(bundle: Bundle) -> dict[str, int]:
 
 def params(bundle: Bundle) -> int:
     """Elements of the weights that training changes: those of weights.safetensors that are not buffers."""
-    with (bundle.folder / WEIGHTS).open("rb") as file:
-        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-    buffers = {"__metadata__", *bundle.card.get("build", {}).get("buffers", [])}
-    return sum(prod(entry["shape"]) for name, entry in header.items() if name not in buffers)
+    buffers = set(bundle.card.get("build", {}).get("buffers", []))
+    return sum(prod(shape) for name, shape in sparse.shapes(bundle.folder / WEIGHTS).items() if name not in buffers)
 
 
 def size_bytes(bundle: Bundle) -> int:

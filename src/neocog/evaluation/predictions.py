@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from neocog.bundle.read import Bundle
-from neocog.data.prepared import Prepared
+from neocog.data.prepared import Prepared, Split
 from neocog.errors import UserError
 from neocog.evaluation.accuracy import Ints
 from neocog.evaluation.calibration import log_softmax
@@ -61,6 +61,11 @@ def logits(bundle: Bundle, images: NDArray[np.uint8], *, batch_size: int) -> NDA
             f"{bundle.folder}: logits of {bad} of {len(images)} images are NaN or infinite; train the model again"
         )
     return answers
+
+
+def right(bundle: Bundle, part: Split, *, batch_size: int = 256) -> NDArray[np.bool_]:
+    """Which images [N] of a split the bundle gets right."""
+    return logits(bundle, part.images, batch_size=batch_size).argmax(axis=1) == part.labels
 
 
 def of(answers: NDArray[np.float32], *, ids: np.ndarray, labels: Ints) -> Predictions:

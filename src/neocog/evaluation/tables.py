@@ -1,11 +1,14 @@
-"""Predictions as tables for people and for `dvc plots`: per_class.csv and confusion.csv."""
+"""Predictions as tables for people and for `dvc plots`: per_class.csv, confusion.csv, reliability.csv, groups.csv."""
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import astuple, fields
 from pathlib import Path
 
+from neocog.evaluation import calibration, slices
 from neocog.evaluation.accuracy import counts
 from neocog.evaluation.predictions import Predictions
+from neocog.evaluation.slices import Slice
 
 
 def per_class(path: Path, judged: Predictions, classes: Sequence[str]) -> None:
@@ -23,6 +26,25 @@ def confusion(path: Path, judged: Predictions, classes: Sequence[str]) -> None:
     """actual, predicted: names of classes, one row an image, as DVC's template `confusion` wants it."""
     named = ((classes[a], classes[p]) for a, p in zip(judged.labels, judged.predicted, strict=True))
     _write(path, ("actual", "predicted"), named)
+
+
+def reliability(path: Path, judged: Predictions, *, bins: int) -> None:
+    """low, high, images, confidence, accuracy: the bins of the reliability diagram that hold images."""
+    found = calibration.reliability(judged.confidence.astype(float), judged.predicted == judged.labels, bins=bins)
+    _write(
+        path, [field.name for field in fields(calibration.Bin)], ([_plain(v) for v in astuple(each)] for each in found)
+    )
+
+
+def groups(path: Path, judged: Predictions, columns: Mapping[str, Sequence[str | None]]) -> list[Slice]:
+    """column, value, images, top1, low, high: each group of images, with the 95 % interval. Returns them."""
+    found = slices.slices(judged.predicted == judged.labels, columns)
+    _write(path, [field.name for field in fields(Slice)], ([_plain(v) for v in astuple(each)] for each in found))
+    return found
+
+
+def _plain(value: object) -> object:
+    return round(value, 6) if isinstance(value, float) else value
 
 
 def _write(path: Path, head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

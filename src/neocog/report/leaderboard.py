@@ -7,11 +7,15 @@ from pathlib import Path
 
 from neocog.bundle.read import Bundle
 from neocog.report import numbers
+from neocog.report.compressed import verdict
 
 
 @dataclass(frozen=True)
 class Row:
-    """A model on the leaderboard. Scores are fractions, latencies milliseconds; None where nothing was trained."""
+    """A model on the leaderboard. Scores are fractions, latencies milliseconds; None where nothing was trained.
+
+    `verdict` says of a compressed model with goals whether it has `met` or `missed` them; empty for others.
+    """
 
     model: str
     kind: str
@@ -31,6 +35,7 @@ class Row:
     throughput_ips: float
     train_seconds: float | None
     epochs: int | None
+    verdict: str = ""
 
     @property
     def name(self) -> str:
@@ -65,6 +70,7 @@ def row(
         throughput_ips=float(benchmark["throughput_ips"]),
         train_seconds=float(training["train/seconds"]) if training else None,
         epochs=int(training["train/epochs"]) if training else None,
+        verdict=_verdict(bundle),
     )
 
 
@@ -88,7 +94,7 @@ def markdown(rows: Sequence[Row]) -> str:
     cells = [list(COLUMNS), *(list(_told(row).values()) for row in rows)]
     cells = [[cell.replace("|", "\\|").replace(numbers.THIN, " ") for cell in line] for line in cells]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    words = {"model", "kind", "architecture"}
+    words = {"model", "kind", "architecture", "verdict"}
     left = [name in words for name in COLUMNS]
     rule = ["-" * width if is_left else "-" * (width - 1) + ":" for width, is_left in zip(widths, left, strict=True)]
     aligned = [
@@ -99,6 +105,13 @@ def markdown(rows: Sequence[Row]) -> str:
         for line in cells
     ]
     return "".join(f"| {' | '.join(line)} |\n" for line in [aligned[0], rule, *aligned[1:]])
+
+
+def _verdict(bundle: Bundle) -> str:
+    if not (bundle.folder / verdict.VERDICT).is_file():
+        return ""
+    found = verdict.read(bundle.folder)
+    return ("met" if found.met else "missed") if found.goals else ""
 
 
 def _told(row: Row) -> dict[str, str]:
@@ -116,4 +129,5 @@ def _told(row: Row) -> dict[str, str]:
         "throughput_ips": numbers.significant(row.throughput_ips),
         "train_seconds": numbers.MISSING if row.train_seconds is None else numbers.duration(row.train_seconds),
         "epochs": numbers.MISSING if row.epochs is None else str(row.epochs),
+        "verdict": row.verdict,
     }

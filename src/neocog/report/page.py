@@ -10,9 +10,11 @@ import numpy as np
 
 from neocog.data.prepared import SPLITS, Prepared, Split
 from neocog.report import confusion, insides, numbers, pictures, story
+from neocog.report.compressed import chapter
 from neocog.report.drawings import STYLE, Drawings
 from neocog.report.leaderboard import Row
 from neocog.report.models import Model
+from neocog.report.robustness import chapter as spoilt
 from neocog.report.sweeps import section
 from neocog.report.sweeps.section import Drawn
 
@@ -44,8 +46,11 @@ def html(
     called: Mapping[str, str],
     mistakes: int,
     sweeps: Sequence[Drawn] = (),
+    compressed: chapter.Drawn | None = None,
+    robustness: spoilt.Drawn | None = None,
 ) -> str:
-    """The page about `models` (best first), judged on the test split of `prepared`, with `mistakes` pictures of each, and `sweeps`."""
+    """The page about `models` (best first), judged on the test split of `prepared`, with `mistakes` pictures of each, `sweeps`, what was
+    `compressed`, and how they bear spoilt images."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -67,6 +72,8 @@ def html(
         draw=Markup,
         drawings=drawings,
         tuning=Markup(section.section(sweeps)),
+        compression=Markup(chapter.chapter(compressed)),
+        robustness=Markup(spoilt.chapter(robustness)),
         prepared=prepared,
         splits=SPLITS,
         refused=len(prepared.quarantined()),

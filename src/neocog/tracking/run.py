@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 
 from neocog.errors import NeocogError
-from neocog.tracking import address
+from neocog.tracking import address, warm
 from neocog.tracking import resume as resumption
 from neocog.tracking.journal import FOLDER, WRITER, Journal, journals, waiting
 
@@ -148,7 +148,7 @@ def sync() -> int:
     """Send what earlier runs could not, each to the place it was meant for. Returns how many of them are still left."""
     root = _home()
     if journals(root / FOLDER):
-        sender = _sender(root)
+        sender = _start(root)
         if sender is not None:
             sender.communicate()
     return sum(not journal.written() for journal in journals(root / FOLDER))
@@ -180,7 +180,7 @@ def _begin(
     }
 
 
-def _finish(sender: subprocess.Popen, journal: Journal, root: Path) -> None:
+def _finish(sender: subprocess.Popen | warm.Lent, journal: Journal, root: Path) -> None:
     """Wait while the rest is sent; leave it in the journal when the server does not answer for PATIENCE seconds."""
     if sender.poll() not in (None, LEFT) and journal.size():  # it was killed on the way
         again = _sender(root, journal.run)
@@ -202,16 +202,21 @@ def _finish(sender: subprocess.Popen, journal: Journal, root: Path) -> None:
             time.sleep(0.02)
 
 
-def _sender(root: Path, run: str = "") -> subprocess.Popen | None:
-    """The process that sends `run`, or every run left behind; None where no process can be started.
+def _sender(root: Path, run: str) -> subprocess.Popen | warm.Lent | None:
+    """The process that sends `run`; None where no process can be started."""
+    arguments = run, str(Path.cwd())
+    return warm.borrow(root, *arguments) or _start(root, *arguments)
+
+
+def _start(root: Path, *arguments: str) -> subprocess.Popen | None:
+    """A process that sends the run it is told, or every run left behind.
 
     A process, not a thread: importing mlflow holds the interpreter for 2-4 s, while the caller imports libraries of its
     own, forks workers and is measured.
     """
-    arguments = [str(Path(__file__).parents[2]), *([run, str(Path.cwd())] if run else [])]
     try:
         return subprocess.Popen(
-            [sys.executable, "-P", "-c", _LAUNCH, *arguments],
+            [sys.executable, "-P", "-c", _LAUNCH, str(Path(__file__).parents[2]), *arguments],
             cwd=root,
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,

@@ -7,12 +7,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from neocog.tracking import address
+import psutil
+
+from neocog.tracking import address, warm
 from neocog.tracking.journal import FOLDER, SENDER, WRITER, Journal, journals, waiting
 
 if TYPE_CHECKING:
@@ -29,15 +31,15 @@ SCHEMA = 180.0  # s to create a database's schema, in line with others
 
 
 class Sender:
-    """Sends the journals under `root`, with this process's error output for its own few sentences only."""
+    """Sends the journals under `root` for the process `caller`, with this process's error output for its own few sentences only."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, caller: int) -> None:
         self._root = root
         self._folder = root / FOLDER
         self._stores: dict[str, Store] = {}
         self._said: set[str] = set()
         self._usual_timeout = self._timeout = float(os.environ.get("MLFLOW_HTTP_REQUEST_TIMEOUT") or TIMEOUT)
-        self._parent = os.getppid()
+        self._caller = caller
         self._stderr = os.dup(2)
         self._nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(self._nowhere, 2)
@@ -52,15 +54,17 @@ class Sender:
         stop = threading.Event()
         sampling = threading.Thread(target=self._sample, args=(own, stop), daemon=True)
         sampling.start()
+
+        def end_sampling() -> None:
+            stop.set()
+            sampling.join(timeout=2.0)
+
         others = self.sweep(but=run)
         failures = looks = 0
         while True:
             over = self._over(own)
-            if over and not stop.is_set():
-                stop.set()
-                sampling.join(timeout=2.0)
             try:
-                done = self._attend(own) and self._parts(run)
+                done = self._attend(own, at_end=end_sampling) and self._parts(run)
                 failures, self._timeout = 0, self._usual_timeout
             except Exception as error:
                 self._say(own, error)
@@ -99,8 +103,11 @@ class Sender:
                 silent.add(place)
             yield journal
 
-    def _attend(self, journal: Journal) -> bool:
-        """Send what is new in one journal; one that is complete is deleted. True when nothing of it is left."""
+    def _attend(self, journal: Journal, *, at_end: Callable[[], None] = lambda: None) -> bool:
+        """Send what is new in one journal; one that is complete is deleted. True when nothing of it is left.
+
+        at_end: called before the last of a journal whose writer is done is sent.
+        """
         sent = journal.sent()
         if not journal.size():
             return True
@@ -111,7 +118,9 @@ class Sender:
                 return False
         try:
             begin = journal.begin()
-            if journal.lock(WRITER):  # its writer is done, or dead
+            over = journal.lock(WRITER)  # its writer is done, or dead
+            if over:
+                at_end()
                 if not journal.ended():
                     last = max((event.get("t", 0) for event, _ in journal.events()), default=0)
                     journal.append(end="KILLED", t=last)
@@ -119,7 +128,7 @@ class Sender:
             if not begin:  # killed within its first line: there is nothing to send
                 journal.delete()
                 return True
-            if self._deliver(journal, begin["place"]) and journal.lock(WRITER):
+            if self._deliver(journal, begin["place"]) and over and journal.lock(WRITER):
                 if journal.sent().offset == journal.size():  # nobody has resumed it meanwhile
                     journal.delete()
                 journal.unlock(WRITER)
@@ -159,7 +168,7 @@ class Sender:
 
     def _over(self, own: Journal) -> bool:
         """Whether the caller is done with its run, or dead. It closes its end of the pipe; a fork may hold that open."""
-        if os.getppid() != self._parent:
+        if _has_ended(self._caller):
             os.dup2(self._nowhere, self._stderr)  # whoever reads the caller's output need not wait for us
             return True
         return bool(select.select([0], [], [], 0)[0]) or not own.written()
@@ -173,7 +182,7 @@ class Sender:
         from neocog.tracking.system import Sampler
 
         began = journal.begin().get("begun", 0) / 1000
-        sampler = Sampler(self._parent)
+        sampler = Sampler(self._caller)
         taken, pause = 0, 1.0
         while not stop.wait(pause) or not taken:
             self._write(journal, metrics=sampler.sample(), step=int((time.time() - began) / SAMPLING))
@@ -226,20 +235,44 @@ def _commit(root: Path) -> dict[str, str]:
     return {"git.commit": commit, "mlflow.source.git.commit": commit, "git.dirty": str(bool(changed)).lower()}
 
 
+def _has_ended(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
 def main(run: str = "", code: str = "") -> None:
     """Serve `run`, whose code lies in the folder `code`, or sweep. Leaves without waiting for libraries to close."""
-    sender = Sender(Path.cwd())
+    caller = os.getppid()
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")  # ours are told apart from a caller that waits
     ending = BROKEN
     try:
         if run:
-            ending = sender.serve(run, Path(code))
-        else:
-            for _ in sender.sweep():
-                pass
-            ending = SENT
-    except Exception as error:
-        sender._print(f"neocog: tracking: stopped sending ({address.one_line(error)}); records wait in {FOLDER}")
+            with suppress(Exception):  # what stands in the way of the copy, `_send` meets and says
+                warm.leave(_import, _send)
+        ending = _send(caller, run, code)
     finally:
         os._exit(ending)
+
+
+def _import() -> None:
+    """Whatever sending needs and takes long to import."""
+    from neocog.tracking import deliver, store, system  # noqa: F401
+
+    store.load(address.configured())
+
+
+def _send(caller: int, run: str = "", code: str = "") -> int:
+    sender = Sender(Path.cwd(), caller)
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")  # ours are told apart from a caller that waits
+    try:
+        if run:
+            return sender.serve(run, Path(code))
+        for _ in sender.sweep():
+            pass
+        return SENT
+    except Exception as error:
+        sender._print(f"neocog: tracking: stopped sending ({address.one_line(error)}); records wait in {FOLDER}")
+        return BROKEN

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from getpass import getuser
+from importlib import import_module
 from pathlib import Path
 from urllib.parse import quote
 
@@ -26,6 +27,7 @@ from neocog.tracking import address
 RUN_TAG = (
     "neocog.run"  # a run's local id: by it a run is found again, whoever created it and whether or not we were told
 )
+_REMOTE = ("http://", "https://", "databricks")
 _ALREADY, _GONE, _REFUSED = (
     "RESOURCE_ALREADY_EXISTS",
     "RESOURCE_DOES_NOT_EXIST",
@@ -45,7 +47,7 @@ class Store:
         self.refused: list[str] = []  # what MLflow will never take, as sentences
         self._root = root
         self._uri, self._credentials = address.resolve(place)
-        self.remote = self._uri.startswith(("http://", "https://", "databricks"))
+        self.remote = self._uri.startswith(_REMOTE)
         self._experiments: dict[str, str] = {}
         self._client_: MlflowClient | None = None
 
@@ -205,6 +207,12 @@ class Store:
         """What lies in `folder`, laid out as it lies there."""
         with self._known():
             self._client.log_artifacts(run_id, str(folder))
+
+
+def load(uri: str) -> None:
+    """Import what the store at `uri` imports when it is first used; nothing is opened."""
+    if not uri.startswith(_REMOTE):
+        import_module("mlflow.store.tracking.sqlalchemy_store")
 
 
 def _user() -> str:

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from torch import Tensor
+from torch import Tensor, nn
 
 
 class Guide(Protocol):
@@ -15,6 +15,9 @@ class Guide(Protocol):
     @property
     def share(self) -> float:
         """From 0, labels alone, to 1."""
+
+    def attach(self, network: nn.Module) -> None:
+        """Get to see the network that is trained, once, before it is."""
 
     def loss(self, logits: Tensor, rows: Tensor) -> Tensor:
         """Mean over logits [B, K] and the rows [B, ...] of the same images."""

@@ -45,6 +45,8 @@ class Learner(pl.LightningModule):
         super().__init__()
         self.model, self.recipe, self.classes = model, recipe, classes
         self.guide = guide
+        if guide is not None:
+            guide.attach(model)
         self.task = task
         self.augmentation = Augmentation(
             flip=recipe.flip, crop=recipe.crop, cutout=recipe.cutout, mixup=recipe.mixup, cutmix=recipe.cutmix

@@ -1,6 +1,6 @@
 """How to train: every number of a training in one frozen record, which is also the schema of `train` in params.yaml."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 from neocog.errors import UserError
@@ -104,3 +104,6 @@ class Recipe:
     def asdict(self) -> dict[str, Any]:
         """Plain values, as in params.yaml."""
         return asdict(self) | {"betas": list(self.betas)}
+
+
+KEYS = tuple(field.name for field in fields(Recipe))

@@ -7,19 +7,23 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
+from numpy.typing import NDArray
 
+from neocog.evaluation import paired
 from neocog.tuning.space import Space
 from neocog.tuning.sweep import Finalist
 from neocog.tuning.trials import Trial
 
 TRIALS, BEST = "trials.csv", "best.yaml"
+SURE = 0.05  # largest p-value at which a winner replaces today's settings
 
 
-def write_trials(path: Path, found: Sequence[Trial], space: Space, *, metric: str) -> None:
+def write_trials(folder: Path, found: Sequence[Trial], space: Space, *, metric: str) -> None:
     """One line a trial: trial, status, epochs, seconds, its last metric and loss, then a column for each searched key."""
     loss = "val/loss"
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with (folder / TRIALS).open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["trial", "status", "epochs", "seconds", metric, loss, *space])
         for trial in found:
@@ -46,8 +50,17 @@ class Choice:
     p_value: float | None = None
 
 
+def choose(right: NDArray[np.bool_], ours: NDArray[np.bool_] | None) -> Choice:
+    """The choice between today's settings and the best finalist, by which validation images [N] each gets right; None for no finalist."""
+    if ours is None:
+        return Choice(False, float(right.mean()))
+    test = paired.compare(ours, right)
+    better = test.difference > 0 and test.p_value < SURE
+    return Choice(better, float(right.mean()), float(ours.mean()), **asdict(test))
+
+
 def write_best(
-    path: Path, choice: Choice, winner: Finalist | None, space: Space, *, metric: str, how: Mapping[str, Any]
+    folder: Path, choice: Choice, winner: Finalist | None, space: Space, *, metric: str, how: Mapping[str, Any]
 ) -> None:
     """The winner's values, ready for the architecture's block in params.yaml, and the evidence."""
     told = asdict(choice)
@@ -65,7 +78,7 @@ def write_best(
         "space": {key: {dimension.kind: list(dimension.values)} for key, dimension in space.items()},
         **how,
     }
-    path.write_text(yaml.safe_dump(json.loads(json.dumps(content)), sort_keys=False), encoding="utf-8")
+    (folder / BEST).write_text(yaml.safe_dump(json.loads(json.dumps(content)), sort_keys=False), encoding="utf-8")
 
 
 def sentence(choice: Choice, winner: Finalist | None, *, trials: int, metric: str) -> str:

@@ -4,7 +4,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
@@ -17,10 +17,8 @@ from neocog.data import prepared
 from neocog.errors import NeocogError
 from neocog.training import checkpoint
 from neocog.training.fit import Fitted, fit
-from neocog.training.recipe import Recipe
+from neocog.training.recipe import KEYS, Recipe
 from neocog.tuning.trials import Place, Trial
-
-RECIPE_KEYS = frozenset(field.name for field in fields(Recipe))
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,7 @@ class Job:
 
     def settings(self, values: Mapping[str, Any]) -> tuple[Recipe, dict[str, Any]]:
         """The recipe and the sizes with a trial's values in them. Raises UserError where these do not go together."""
-        own = {key: value for key, value in values.items() if key in RECIPE_KEYS}
+        own = {key: value for key, value in values.items() if key in KEYS}
         threads = self.recipe.threads or max(1, int(self.cpus))
         sizes = dict(self.sizes) | {key: value for key, value in values.items() if key not in own}
         return replace(self.recipe, threads=threads, **own), sizes

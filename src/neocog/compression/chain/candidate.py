@@ -1,22 +1,17 @@
 """A model on its way through a recipe."""
 
 import copy
-import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import onnx
 from torch import nn
 
-from neocog.bundle import onnx as graphs
-from neocog.bundle import parity
+from neocog.bundle.proof import Proof, prove
 from neocog.bundle.read import GRAPH, Bundle
 from neocog.bundle.rebuild import rebuild
 from neocog.data.prepared import Prepared
-
-PARITY_IMAGES = 1024
 
 
 @dataclass(frozen=True)
@@ -33,32 +28,41 @@ class Candidate:
     network: nn.Module
     graph: onnx.ModelProto | None = None
     sparse: bool = False
+    proofs: list[Proof] = field(
+        default_factory=list, repr=False, compare=False
+    )  # of this network, once it was exported
 
     def changed(self, network: nn.Module, **other: Any) -> "Candidate":
         """This candidate with another network."""
         assert self.graph is None, "nothing changes a network whose graph has gone its own way"
-        return replace(self, network=network.eval(), **other)
+        return replace(self, network=network.eval(), proofs=[], **other)
 
     def copied(self) -> nn.Module:
         """A network of its own, to be changed in place."""
         return copy.deepcopy(self.network)
 
+    def proof(self, data: Prepared) -> Proof:
+        """The network's own graph, exported and held against it on real images, once. Raises ParityError."""
+        if not self.proofs:
+            self.proofs.append(prove(self.network, data))
+        return self.proofs[0]
+
     def exported(self, data: Prepared) -> onnx.ModelProto:
-        """The graph of the network, held against it on real images. Raises ParityError."""
-        images = data.split("val").images[:PARITY_IMAGES]
-        deployed = graphs.Deployed(self.network, mean=data.mean, std=data.std).eval()
-        with tempfile.TemporaryDirectory(prefix="neocog-") as folder:
-            path = Path(folder) / GRAPH
-            graphs.export(deployed, path, images=images)
-            parity.check(deployed, path, images)
-            return onnx.load(path)
+        """The network's own graph; not to be changed in place."""
+        return self.proof(data).graph
+
+    def shipped(self, data: Prepared) -> onnx.ModelProto:
+        """The graph that would be shipped now: what a step has made of it, or the network's own."""
+        return self.exported(data) if self.graph is None else self.graph
 
 
 def begin(parent: Bundle) -> Candidate:
-    """The candidate that a recipe for `parent` begins with."""
+    """The candidate that a recipe for `parent` begins with. The parent's graph stands for the network as it did when it was written."""
+    own = "integer" not in parent.card["parity"]  # and not one that another recipe rounded
     return Candidate(
         parent=parent,
         architecture=parent.architecture,
         sizes=parent.card["build"]["sizes"],
         network=rebuild(parent),
+        proofs=[Proof(onnx.load(parent.folder / GRAPH), parent.card["parity"])] if own else [],
     )

@@ -1,8 +1,9 @@
 """Training inside a recipe: the same `fit()` as everywhere, from the weights that are there."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -26,6 +27,20 @@ class Train(Protocol):
     """Trains a candidate again, as the step's `train` block says."""
 
     def __call__(self, candidate: Candidate, *, guide: Guide | None = None) -> Candidate: ...
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a training tells `run` when it is one of several there: every name after `name`/."""
+
+    run: Log
+    name: str
+
+    def params(self, values: Mapping[str, object]) -> None:
+        self.run.params({f"{self.name}/{key}": value for key, value in values.items()})
+
+    def metrics(self, values: Mapping[str, float], *, step: int = 0) -> None:
+        self.run.metrics({f"{self.name}/{key}": value for key, value in values.items()}, step=step)
 
 
 def trainer(

@@ -1,7 +1,6 @@
 """The candidate as a bundle: proven before it is there."""
 
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,13 +10,16 @@ import onnx
 import onnxruntime
 
 from neocog import architectures
-from neocog.bundle import write
+from neocog.bundle import sparse, write
 from neocog.bundle.parity import ParityError
-from neocog.bundle.read import CARD, GRAPH, Bundle, read
+from neocog.bundle.proof import IMAGES, Proof
+from neocog.bundle.read import WEIGHTS, Bundle, read
 from neocog.bundle.widths import widths
-from neocog.compression.chain.candidate import PARITY_IMAGES, Candidate
+from neocog.compression.chain.candidate import Candidate
 from neocog.data.prepared import Prepared
+from neocog.data.staging import staged
 
+VERDICT = "verdict.json"
 MIN_AGREEMENT = (
     0.99  # of an integer graph in the runtime's fast kernels with the same graph calculated as it is written
 )
@@ -31,34 +33,37 @@ def ship(
     name: str,
     steps: Sequence[Mapping[str, Any]],
     provenance: Mapping[str, Any],
+    verdict: Mapping[str, Any],
 ) -> Bundle:
-    """Make the bundle `compressed/<name>` in `folder`: graph, float weights, and a card that tells parent, `steps` and widths.
+    """Make the bundle `compressed/<name>` in `folder`: graph, float weights, a card with parent, `steps` and widths; and verdict.json.
+
+    Weights that pruning made sparse are packed.
 
     Raises ParityError, and leaves `folder` as it was, when the graph is not what the network is, or an integer graph not what it simulates.
     """
-    staging = folder.with_name(f".{folder.name}.whole")
-    try:
-        write.write(
-            staging,
+    proof, graph = candidate.proof(data), candidate.shipped(data)
+    if candidate.graph is not None:
+        integer = simulated(graph, data.split("val").images[:IMAGES])
+        proof = Proof(graph, {**proof.parity, "integer": integer})
+    with staged(folder) as stage:
+        write.fill(
+            stage,
             candidate.network,
             data,
+            proof=proof,
             kind="compressed",
             name=name,
             architecture=candidate.architecture,
             sizes=candidate.sizes,
+            widths=widths(candidate.network, built=_built(candidate, data)),
             provenance=provenance,
+            compression={"parent": candidate.parent.model, "steps": [dict(step) for step in steps]},
         )
-        card = json.loads((staging / CARD).read_text())
-        card["build"]["widths"] = widths(candidate.network, built=_built(candidate, data))
-        card["compression"] = {"parent": candidate.parent.model, "steps": [dict(step) for step in steps]}
-        if candidate.graph is not None:
-            onnx.save(candidate.graph, staging / GRAPH)
-            card["parity"]["integer"] = simulated(candidate.graph, data.split("val").images[:PARITY_IMAGES])
-        (staging / CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        shutil.rmtree(folder, ignore_errors=True)
-        staging.rename(folder)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        if candidate.sparse:
+            sparse.save(
+                {key: value.numpy() for key, value in write.tensors(candidate.network).items()}, stage / WEIGHTS
+            )
+        (stage / VERDICT).write_text(json.dumps(verdict, indent=2) + "\n", encoding="utf-8")
     return read(folder)
 
 
@@ -78,14 +83,20 @@ def simulated(graph: onnx.ModelProto, images: np.ndarray) -> dict[str, Any]:
 
 
 def logits(graph: onnx.ModelProto, images: np.ndarray, *, plainly: bool = False) -> np.ndarray:
-    """Logits [N, K] of images uint8 [N, H, W, C]; `plainly`: node by node as the graph is written, without the runtime's fused kernels."""
+    """Logits [N, K] of images uint8 [N, H, W, C]; `plainly` as in `session`."""
+    running = session(graph, plainly=plainly)
+    parts = (np.ascontiguousarray(images[start : start + 256]) for start in range(0, len(images), 256))
+    return np.concatenate([running.run(["logits"], {"images": part})[0] for part in parts])
+
+
+def session(graph: onnx.ModelProto, *, plainly: bool = False, threads: int = 0) -> onnxruntime.InferenceSession:
+    """The graph in ONNX Runtime; `plainly`: node by node as the graph is written, without the runtime's fused kernels."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    options.intra_op_num_threads = threads
     if plainly:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = onnxruntime.InferenceSession(graph.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    parts = (np.ascontiguousarray(images[start : start + 256]) for start in range(0, len(images), 256))
-    return np.concatenate([session.run(["logits"], {"images": part})[0] for part in parts])
+    return onnxruntime.InferenceSession(graph.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
 def _built(candidate: Candidate, data: Prepared) -> Any:

@@ -1,0 +1,192 @@
+"""What is wrong with params.yaml beyond its types: names of nothing, sweeps and recipes that cannot be carried out."""
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from neocog import architectures, compression
+from neocog.errors import UserError, nearest
+from neocog.training.recipe import KEYS, Recipe
+from neocog.tuning.space import grid
+from pipelines.sections import SECTIONS
+from pipelines.typed import keywords, typed
+
+if TYPE_CHECKING:
+    from pipelines.params import Params
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+MACHINE = (
+    "seed",
+    "accelerator",
+    "devices",
+    "num_nodes",
+    "strategy",
+    "threads",
+    "on_oom",
+)  # of a recipe: where, not how
+HANDED_ON = (
+    "lr",
+    "momentum",
+    "weight_decay",
+    "clip_norm",
+    "label_smoothing",
+    "flip",
+    "crop",
+    "cutout",
+    "mixup",
+    "cutmix",
+)
+
+
+def sections(raw: dict[str, Any]) -> None:
+    """Sections that are known, each of its type; a missing one is filled in with {}."""
+    known = [*SECTIONS, "architectures", "compress"]
+    for section in raw:
+        if section not in known:
+            raise UserError(f"params.yaml: {section}: unknown section; {nearest(str(section), known)}")
+    for section in known:
+        if not isinstance(raw.setdefault(section, {}), dict):
+            raise UserError(f"params.yaml: {section} (={raw[section]!r}) must be a block of keys")
+    for section, adapter in SECTIONS.items():
+        typed(adapter, section, raw[section])
+    for block in ("architectures", "compress"):  # an empty one holds the defaults
+        raw[block] = {name: {} if values is None else values for name, values in raw[block].items()}
+    if not raw["architectures"]:
+        raise UserError(f"params.yaml: architectures is empty; name at least one of {', '.join(architectures.names())}")
+
+
+def check(params: "Params") -> None:
+    """Raise UserError (exit 2) for the first thing that is wrong with the whole file, whose `sections` are right."""
+    _check_architectures(params)
+    _check_tune(params)
+    _check_compress(params)
+
+
+def _check_architectures(params: "Params") -> None:
+    for name, block in params.raw["architectures"].items():
+        sizes = architectures.card(str(name)).sizes
+        if not isinstance(block, dict):
+            raise UserError(
+                f"params.yaml: architectures.{name} (={block!r}) must be a block of keys; write {{}} for the defaults"
+            )
+        for key in block:
+            if key not in sizes and key not in KEYS:
+                raise UserError(
+                    f"params.yaml: architectures.{name}.{key} (={block[key]!r}): unknown key; {nearest(str(key), [*sizes, *KEYS])}"
+                )
+        _check_rule(name, params.recipe(name))
+        _check_form(name, block)
+        keywords(sizes, f"architectures.{name}", params.sizes(name))
+        lists = {key: block.get(key, sizes[key][1]) for key in ("widths", "depths") if key in sizes}
+        if any(not values for values in lists.values()) and len(lists) > 1:
+            raise UserError(f"params.yaml: architectures.{name}: {lists} must name at least one stage of the network")
+        if len({len(values) for values in lists.values()}) > 1:
+            raise UserError(
+                f"params.yaml: architectures.{name}: {lists} must be equally long, one entry a stage of the network"
+            )
+
+
+def _check_tune(params: "Params") -> None:
+    """The sweeps: of known blocks, over keys that these have, with values that each of them takes."""
+    tune = params.tune
+    if len(set(tune.architectures)) < len(tune.architectures):
+        raise UserError(f"params.yaml: tune.architectures (={tune.architectures}) names one twice; remove it")
+    for name in [*tune.architectures, *tune.space]:
+        if name not in params.architectures:
+            where = "tune.architectures" if name in tune.architectures else "tune.space"
+            raise UserError(
+                f"params.yaml: {where}: {name!r} has no block under architectures; {nearest(name, params.architectures)}"
+            )
+    for name in tune.architectures:
+        if not tune.space.get(name):
+            raise UserError(
+                f"params.yaml: tune.space.{name} is empty; name what to search, such as {{lr: {{log_uniform: [0.001, 0.1]}}}}"
+            )
+        points = 1 + (len(grid(params.space(name))) if tune.searcher == "grid" else 0)
+        if points > tune.trials:
+            raise UserError(
+                f"params.yaml: tune.trials (={tune.trials}) is less than the grid of {name} and today's settings; set trials: {points}"
+            )
+    if tune.scheduler == "pbt" and tune.searcher.startswith("optuna"):
+        raise UserError(
+            f"params.yaml: tune.scheduler (=pbt) changes the values itself; set tune.searcher (={tune.searcher}) to random or grid"
+        )
+    for name in tune.space:
+        _check_space(params, name)
+
+
+def _check_space(params: "Params", name: str) -> None:
+    sizes, scheduler = architectures.card(name).sizes, params.tune.scheduler
+    known = [*sizes, *(key for key in KEYS if key not in MACHINE)]
+    for key, dimension in params.space(name).items():
+        where = f"tune.space.{name}.{key}"
+        if key not in known:
+            raise UserError(f"params.yaml: {where}: unknown key; {nearest(key, known)}")
+        if scheduler == "pbt" and key not in HANDED_ON:
+            raise UserError(
+                f"params.yaml: {where}: tune.scheduler (=pbt) hands the weights of one trial to another, which must fit; "
+                f"search {key} with another scheduler, or only {', '.join(HANDED_ON)}"
+            )
+        for value in dimension.values:
+            if key in sizes:
+                keywords(sizes, f"tune.space.{name}", params.sizes(name) | {key: value})
+            else:
+                merged = params.recipe(name).asdict() | {key: value}
+                typed(SECTIONS["train"], f"tune.space.{name}", merged, shown={key: value})
+
+
+def _check_rule(name: str, recipe: Recipe) -> None:
+    if architectures.card(name).own_rule:
+        for key in ("mixup", "cutmix", "label_smoothing"):
+            if getattr(recipe, key):
+                raise UserError(
+                    f"params.yaml: architectures.{name}.{key} (={getattr(recipe, key)}): {name} learns by its own learning rule, "
+                    f"which knows no soft labels; set {key}: 0.0 in its block"
+                )
+
+
+def _check_form(name: str, block: Mapping[str, Any]) -> None:
+    card, form = architectures.card(name), block.get("form", architectures.SMALL)
+    if form in card.forms and form != architectures.SMALL:
+        for key in block:
+            if key in card.sizes and key not in ("form", *card.blocks):
+                raise UserError(
+                    f"params.yaml: architectures.{name}.{key} (={block[key]!r}) shapes the small form, but form is {form}; "
+                    f"remove {key}, or set form: {architectures.SMALL}"
+                )
+
+
+def _check_compress(params: "Params") -> None:
+    """The recipes: of models that are there or made above, with steps that can be carried out."""
+    made: dict[str, str] = {}  # recipes above, and the architecture each ends with
+    for name in params.raw["compress"]:
+        where = f"compress.{name}"
+        if not NAME.fullmatch(str(name)):
+            raise UserError(
+                f"params.yaml: {where}: the name of a recipe becomes a folder; write it in letters, digits, - and _"
+            )
+        how = params.compression(name)
+        kind, _, model = how.model.partition("/")
+        known = {"trained": params.architectures, "tuned": params.tune.architectures, "compressed": made}
+        if model not in known.get(kind, ()):
+            there = [f"{kind}/{name}" for kind, names in known.items() for name in names]
+            raise UserError(
+                f"params.yaml: {where}.model (={how.model!r}) is no model of this file, or a recipe further down; "
+                f"{nearest(how.model, there)}"
+            )
+        if not how.steps:
+            raise UserError(
+                f"params.yaml: {where}.steps is empty; write at least one, such as {{method: quantize_static}}"
+            )
+        compression.check(how.steps, where=f"params.yaml: {where}")
+        architecture = made[model] if kind == "compressed" else model
+        for number, step in enumerate(how.steps):
+            here = f"{where}.steps[{number}]"
+            settings = {key: value for key, value in step.items() if key not in compression.STEP_KEYS}
+            keywords(compression.card(step["method"]).settings, here, settings)
+            params.recovery(step, {}, where=here)
+            if student := step.get("student"):
+                architecture = student
+                keywords(architectures.card(student).sizes, f"{here}.sizes", step.get("sizes", {}))
+            compression.check_architecture(step["method"], architecture, where=f"params.yaml: {here}")
+        made[str(name)] = architecture

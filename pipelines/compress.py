@@ -1,0 +1,72 @@
+"""Stage `compress@<recipe>`: a bundle made smaller and faster, step by step, and the verdict on its goals."""
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from neocog import tracking
+from neocog.bundle import read
+from neocog.data import prepared
+from neocog.errors import run
+from neocog.evaluation import predictions
+from pipelines import params
+
+
+def compress(recipe: str) -> None:
+    """Carry out the steps of `recipe`; writes models/compressed/<recipe> with verdict.json. No test image is looked at."""
+    settings = params.for_stage(f"compress@{recipe}")
+    how = settings.compression(recipe)
+    data = prepared.read("data/prepared")
+    parent = read.read(Path("models") / how.model)
+    predictions.match(parent, data)
+
+    from neocog.bundle import provenance  # torch from here on
+    from neocog.compression.chain import recover, ship, walk
+    from neocog.training.fit import claim, discard, key
+
+    trained = parent.card["provenance"]["params"]["train"]  # what a step trains with, unless it says otherwise
+    resolved = {"train": trained, "compress": {"parent": read.digest(parent.folder), **how.model_dump()}}
+    code = provenance.code_digest(parent.architecture, "compression")
+    work = Path(".neocog/compression") / f"{recipe}-{key(data=data.digest, code=code, **resolved)}"
+    with (
+        claim(work, f"compress@{recipe}"),
+        tracking.start(
+            f"compress@{recipe}",
+            experiment=settings.tracking.experiment,
+            tags={"architecture": parent.architecture, "data.digest": data.digest, "parent": parent.model},
+            config=resolved,
+            resume=work / "run.json",
+        ) as log,
+    ):
+        log.params({"model": how.model, "steps": json.dumps(how.steps)} | asdict(how.goals))
+        log.dataset(name=data.name, digest=data.digest, source="data/prepared", context="train")
+        trains = [
+            recover.trainer(
+                data,
+                settings.recovery(step, trained, where=f"compress.{recipe}.steps[{number}]"),
+                name=f"{recipe}/{step['method']}",
+                work=work / str(number),
+                run=recover.Part(log, f"{number}.{step['method']}"),
+            )
+            for number, step in enumerate(how.steps)
+        ]
+        kept, verdict = walk.walk(parent, how.steps, how.goals, data, recipe=recipe, trains=trains)
+        bundle = ship.ship(
+            Path("models/compressed") / recipe,
+            kept,
+            data,
+            name=recipe,
+            steps=how.steps,
+            provenance=provenance.determined(data_digest=data.digest, params=resolved, code_digest=code),
+            verdict=verdict,
+        )
+        log.metrics(walk.metrics(verdict))
+        log.tags({"bundle.sha256": read.digest(bundle.folder), "goals": "met" if verdict["met"] else "missed"})
+        log.artifact(bundle.folder, folder="bundle")
+    discard(work)
+    print(f"compress@{recipe}: {walk.sentence(verdict)}")
+
+
+if __name__ == "__main__":
+    run(compress, sys.argv[1:])

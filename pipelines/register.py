@@ -1,0 +1,38 @@
+"""Stage `register`: the best model that meets the goals becomes models:/<name>@champion in MLflow's registry."""
+
+import json
+import sys
+from pathlib import Path
+
+from neocog import tracking
+from neocog.bundle import read
+from neocog.errors import run
+from neocog.registry import choose
+from neocog.registry import register as registration
+from pipelines import params
+
+REGISTERED = Path("reports/registered.json")
+
+
+def register() -> None:
+    """Promote a model by the rule; writes reports/registered.json, which says which (no version and no run: those differ by store)."""
+    settings = params.for_stage("register")
+    how = settings.register
+    bundle, row = choose.best(prefer=how.prefer, goals=choose.Goals(**how.goals.model_dump()))
+    digest = read.digest(bundle.folder)
+    with tracking.start(
+        "register",
+        experiment=settings.tracking.experiment,
+        tags={"architecture": bundle.architecture, "model": bundle.model, "bundle.sha256": digest},
+        config=settings.resolved(),
+    ) as log:
+        promoted = registration.register(bundle, name=how.name, experiment=settings.tracking.experiment)
+        log.metrics({"test/top1": row.top1})
+        chosen = {"name": how.name, "model": bundle.model, "bundle_sha256": digest}
+        REGISTERED.write_text(json.dumps(chosen, indent=2) + "\n")
+        log.artifact(REGISTERED)
+    print(f"register: {registration.sentence(bundle, promoted, name=how.name)}")
+
+
+if __name__ == "__main__":
+    run(register, sys.argv[1:])

@@ -1,0 +1,62 @@
+"""Stage `robustness`: every bundle on the same test images, spoilt in 15 ways of growing severity."""
+
+import json
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress
+
+from neocog import tracking
+from neocog.bundle import read
+from neocog.data import prepared
+from neocog.errors import run
+from neocog.evaluation import mce, predictions
+from neocog.evaluation import robustness as spoilt
+from pipelines import params
+
+REPORTS = Path("reports")
+
+
+def robustness() -> None:
+    """Judge every bundle under every corruption; writes reports/robustness.csv and reports/robustness.json."""
+    settings = params.for_stage("robustness")
+    how = settings.robustness
+    data = prepared.read("data/prepared")
+    bundles = [read.read(folder) for folder in settings.models]
+    for bundle in bundles:
+        predictions.match(bundle, data)
+    baseline = mce.choose_baseline(how.baseline, [bundle.model for bundle in bundles])
+    with tracking.start(
+        "robustness",
+        experiment=settings.tracking.experiment,
+        tags={"data.digest": data.digest},
+        config=settings.resolved(),
+    ) as log:
+        log.dataset(name=data.name, digest=data.digest, source="data/prepared", context="test")
+        test = data.split("test", limit=how.images)
+        console = Console(stderr=True)
+        with Progress(console=console, disable=not console.is_terminal) as progress:
+            task = progress.add_task("robustness", total=1)
+            rows = spoilt.measure(
+                bundles,
+                test.images,
+                test.labels,
+                severities=how.severities,
+                seed=how.seed,
+                on_part=lambda part: progress.advance(task, part),
+            )
+        REPORTS.mkdir(exist_ok=True)
+        found = mce.summary(rows, baseline=baseline)
+        spoilt.write(REPORTS / "robustness.csv", rows)
+        told = {"baseline": baseline, "images": len(test.labels), "models": found}
+        (REPORTS / "robustness.json").write_text(json.dumps(told, indent=2) + "\n")
+        for model, scores in found.items():
+            log.metrics({f"robustness/{model.replace('/', '.')}/{name}": value for name, value in scores.items()})
+            print(f"{model}: {mce.sentence(scores, baseline=baseline)}")
+        for name in ("robustness.csv", "robustness.json"):
+            log.artifact(REPORTS / name)
+
+
+if __name__ == "__main__":
+    run(robustness, sys.argv[1:])

@@ -1,0 +1,60 @@
+"""Plain values as a type, or one sentence that names the key, its value and the nearest valid choice."""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError, create_model
+
+from neocog.errors import UserError, nearest
+from pipelines.sections import STRICT
+
+UNION_MEMBER = re.compile(r"[\[\]-]|^(int|float|str)$")  # steps of pydantic's path that are types, not keys
+
+
+def typed(adapter: TypeAdapter[Any], section: str, values: Any, *, shown: Mapping[str, Any] | None = None) -> Any:
+    """`values` as the adapter's type; through JSON, where a list may stand for a tuple though types are strict."""
+    try:
+        return adapter.validate_json(json.dumps(values))
+    except TypeError as error:
+        raise UserError(
+            f"params.yaml: {section}: {error}; only numbers, text, true/false, null and lists may stand there"
+        ) from error
+    except ValidationError as error:
+        schema = adapter.json_schema()
+        known = [key for part in (schema, *schema.get("$defs", {}).values()) for key in part.get("properties", {})]
+        raise UserError("; ".join(_sentences(error, section, known))) from error
+
+
+def _sentences(error: ValidationError, section: str, known: Iterable[str]) -> Iterator[str]:
+    seen = set()
+    for item in error.errors():
+        steps = [str(step) for step in item["loc"] if not UNION_MEMBER.search(str(step))]
+        key = ".".join(["params.yaml: " + section, *steps])
+        if key in seen:
+            continue  # a union reports each of its members
+        seen.add(key)
+        value = item["input"]
+        if item["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+            yield f"{key} (={value!r}): unknown key; {nearest(steps[-1], known)}"
+        elif item["type"] == "literal_error":
+            choices = item["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", ")
+            yield f"{key} (={value!r}) is not one of the choices; {nearest(str(value), choices)}"
+        elif item["type"] == "value_error":
+            yield f"{key}: {item['ctx']['error']}"
+        else:
+            yield f"{key} (={value!r}): {item['msg'][0].lower()}{item['msg'][1:]}{_number_in_quotes(value)}"
+
+
+def _number_in_quotes(value: object) -> str:
+    try:
+        return f"; {value!r} is text to YAML, write {float(value)!r}" if isinstance(value, str) else ""
+    except ValueError:
+        return ""
+
+
+def keywords(settings: Mapping[str, tuple[Any, Any]], section: str, values: Any) -> None:
+    """Check `values` against the keywords of an architecture or a method, as its card tells them."""
+    model = create_model(section.rpartition(".")[2], __config__=STRICT, **dict[str, Any](settings))
+    typed(TypeAdapter(model), section, values)

@@ -1,0 +1,147 @@
+"""A recipe, step by step: apply, judge on the validation images, go on while the accuracy that was asked for is kept."""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from rich.console import Console
+
+from neocog import compression
+from neocog.bundle.read import GRAPH, Bundle
+from neocog.compression.chain import ship
+from neocog.compression.chain.candidate import Candidate, begin
+from neocog.compression.chain.goals import Goals, judge
+from neocog.compression.chain.recover import Train
+from neocog.data.prepared import Prepared
+from neocog.evaluation import complexity, latency, paired
+
+ROUNDS, BATCH = 15, 64  # of the race against the parent
+
+
+@dataclass(frozen=True)
+class Point:
+    """Where a model stands: accuracy on the validation images and what it weighs."""
+
+    top1: float
+    params: int
+    macs: int
+    size_bytes: int
+
+    def __str__(self) -> str:
+        return f"val/top1 {self.top1:.4f}, {self.params:,} parameters, {self.macs:,} MACs, {self.size_bytes / 1000:,.0f} kB"
+
+
+def walk(
+    parent: Bundle,
+    steps: Sequence[Mapping[str, Any]],
+    goals: Goals,
+    data: Prepared,
+    *,
+    recipe: str,
+    trains: Sequence[Train],
+) -> tuple[Candidate, dict[str, Any]]:
+    """Apply `steps` to `parent` one after the other; `trains` has for each what it trains with, if it has a `train` block.
+
+    Returns the model kept and its verdict, as in verdict.json. The first step after which top-1 has dropped too far ends the recipe, and
+    the model before it is kept; a step that trains answers for those just before it that do not.
+    """
+    console = Console(stderr=True)
+    kept = candidate = begin(parent)
+    right = before = _right(kept, data)
+    start = point = _point(kept, data, right)
+    told: list[dict[str, Any]] = []
+    ended, drop = None, 0.0
+    waiting: list[dict[str, Any]] = []  # steps of which it is not known yet whether they are kept
+    for number, (step, train) in enumerate(zip(steps, trains, strict=True), 1):
+        began, method = perf_counter(), step["method"]
+        with console.status(f"{recipe}: {method} ({number}/{len(steps)})"):
+            candidate = compression.apply(step, candidate, data, train=train if "train" in step else None)
+            now = _right(candidate, data)
+        reached = _point(candidate, data, now)
+        settings = {key: value for key, value in step.items() if key != "method"}
+        seconds = round(perf_counter() - began, 1)
+        waiting.append({"method": method, "settings": settings, "kept": False, **asdict(reached), "seconds": seconds})
+        print(f"{recipe} {number}/{len(steps)}  {method}: {reached}")
+        told.append(waiting[-1])
+        if "train" not in step and number < len(steps) and "train" in steps[number]:
+            continue
+        drop = start.top1 - reached.top1
+        if goals.max_top1_drop is not None and drop > goals.max_top1_drop:
+            ended = (
+                f"step {number} ({method}): top-1 is {100 * drop:.2f} points below {parent.model}, "
+                f"more than max_top1_drop (={goals.max_top1_drop}); the model before is kept"
+            )
+            break
+        for each in waiting:
+            each["kept"] = True
+        kept, point, right, waiting = candidate, reached, now, []
+    changed = any(step["kept"] for step in told)
+    speedup = _speedup(parent, kept, data) if changed else 1.0
+    judged = judge(goals, top1_drop=drop, speedup=speedup, size_bytes=point.size_bytes)
+    return (
+        kept,
+        {
+            "recipe": recipe,
+            "parent": parent.model,
+            "met": all(goal.met for goal in judged),
+            "ended": ended,
+            "goals": [goal.entry() for goal in judged],
+            "before": asdict(start),
+            "steps": told,
+            "paired": asdict(paired.compare(right, before)),
+            "speedup": round(speedup, 3),
+        },
+    )
+
+
+def sentence(verdict: Mapping[str, Any]) -> str:
+    """The verdict in one line."""
+    sides = [
+        f"{g['goal']} {g['value']:g} ({'met' if g['met'] else 'missed'}: {g['limit']:g})" for g in verdict["goals"]
+    ]
+    told = f"{'met' if verdict['met'] else 'MISSED'}; {verdict['speedup']:.2f}x as fast as {verdict['parent']}"
+    return "; ".join([told, *sides, *([verdict["ended"]] if verdict["ended"] else [])])
+
+
+def metrics(verdict: Mapping[str, Any]) -> dict[str, float]:
+    """The outcome as numbers for tracking."""
+    last = next((step for step in reversed(verdict["steps"]) if step["kept"]), verdict["before"])
+    told = {f"compress/{key}": float(last[key]) for key in ("top1", "params", "macs", "size_bytes")}
+    drop = verdict["before"]["top1"] - last["top1"]
+    return told | {
+        "compress/top1_drop": drop,
+        "compress/speedup": verdict["speedup"],
+        "compress/met": float(verdict["met"]),
+    }
+
+
+def _right(candidate: Candidate, data: Prepared) -> NDArray[np.bool_]:
+    """Which validation images [N] the graph that would be shipped gets right."""
+    val = data.split("val")
+    return ship.logits(candidate.shipped(data), val.images).argmax(1) == val.labels
+
+
+def _point(candidate: Candidate, data: Prepared, right: NDArray[np.bool_]) -> Point:
+    with tempfile.TemporaryDirectory(prefix="neocog-") as folder:
+        path = Path(folder) / GRAPH
+        onnx.save(candidate.shipped(data), path)
+        macs, size = complexity.macs(path), path.stat().st_size
+    params = sum(each.numel() for each in candidate.network.parameters())
+    return Point(top1=round(float(right.mean()), 6), params=params, macs=macs, size_bytes=size)
+
+
+def _speedup(parent: Bundle, kept: Candidate, data: Prepared) -> float:
+    """Images a second of the model kept over its parent's, taking turns."""
+    session = ship.session(kept.shipped(data), threads=1)
+    models = {
+        "parent": latency.predictor(parent),
+        "kept": lambda images: session.run(["logits"], {"images": images}),
+    }
+    found = latency.measure(models, data.split("val").images, rounds=ROUNDS, batch_size=BATCH, seed=0)
+    return found["kept"].throughput_ips / found["parent"].throughput_ips

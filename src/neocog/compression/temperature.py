@@ -1,0 +1,38 @@
+"""Temperature scaling: the logits are divided by one number, so that the model is as sure as it is right.
+
+Guo, C., Pleiss, G., Sun, Y. & Weinberger, K. Q. (2017). On calibration of modern neural networks. ICML. arXiv:1706.04599.
+
+Compression changes confidence too: a pruned, distilled or rounded model is surer or less sure than it should be. The number is fitted
+on the validation images and becomes part of the graph, behind everything else; no answer changes, only the probabilities.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+from neocog.compression.chain import ship
+from neocog.compression.chain.candidate import Candidate
+from neocog.data.prepared import Prepared
+from neocog.evaluation import temperature
+
+IDEA = "Makes probabilities honest: divides the logits by one number"
+COST = "Nothing: one division an image, and no answer changes"
+PAPER = "Guo et al. 2017, arXiv:1706.04599"
+ON = "logits"
+TRAINS = "never"
+
+
+def apply(candidate: Candidate, data: Prepared) -> Candidate:
+    """Divide the logits of the graph by the temperature that the validation images ask for."""
+    val, graph = data.split("val"), onnx.ModelProto()
+    graph.CopyFrom(candidate.shipped(data))
+    found = temperature.fit(ship.logits(graph, val.images), val.labels)
+    for node in graph.graph.node:
+        for place, name in enumerate(node.output):
+            if name == "logits":
+                node.output[place] = "logits.undivided"
+    graph.graph.initializer.append(numpy_helper.from_array(np.array(found, np.float32), "temperature"))
+    graph.graph.node.append(helper.make_node("Div", ["logits.undivided", "temperature"], ["logits"]))
+    return replace(candidate, graph=graph)

@@ -1,0 +1,106 @@
+"""A bundle for another runtime: written, held against the bundle on real images, timed beside it."""
+
+import json
+import tempfile
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from neocog.bundle.parity import MAX_ERROR, MIN_AGREEMENT, ParityError
+from neocog.bundle.read import GRAPH, Bundle, digest
+from neocog.data.prepared import Prepared
+from neocog.edge import EXTRAS, require
+from neocog.edge.quiet import quiet
+from neocog.errors import UserError
+from neocog.evaluation import latency, predictions
+from neocog.evaluation.latency import Images, Predict
+
+CALIBRATION = 300  # training images behind the ranges of integers
+CHECKED = 1024  # val images on which file and bundle are compared
+MIN_ROUNDED = 0.97  # of answers that rounding must leave as they are; a mistake in preprocessing leaves about half
+ROUNDS = 30
+
+
+def export(bundle: Bundle, data: Prepared, *, to: str, int8: bool, out: Path | None = None) -> dict[str, Any]:
+    """Write `bundle` for the runtime `to` into `out` (or a file named after it), and beside it `<out>.json`, which is returned.
+
+    Raises UserError when the extra is not installed, the data are not the bundle's or `out` cannot be; ParityError, and nothing is
+    written, when the file's answers are not the bundle's.
+    """
+    runtime = load(to)
+    predictions.match(bundle, data)
+    path = out or Path(f"{bundle.name}{'-int8' if int8 else ''}{runtime.SUFFIX}")
+    if path.suffix != runtime.SUFFIX or not path.parent.is_dir():
+        raise UserError(f"--out {path}: {to} writes a {runtime.SUFFIX} into a folder that is there")
+    rounded = int8 or "integer" in bundle.card["parity"]
+    val = data.split("val", limit=CHECKED)
+    expected = predictions.logits(bundle, val.images, batch_size=256)
+    with tempfile.TemporaryDirectory(prefix=".neocog-", dir=path.parent) as temporary:
+        file = Path(temporary) / path.name
+        with quiet():
+            runtime.write(bundle, file, calibration=data.split("train", limit=CALIBRATION).images if int8 else None)
+            predict = runtime.predictor(file)
+        answered = one_by_one(predict, val.images)
+        agreement = compare(expected, answered, rounded=rounded)
+        models = {"file": predict, "bundle graph": latency.predictor(bundle)}
+        speeds = latency.measure(models, val.images, rounds=ROUNDS, batch_size=1, seed=0)
+        written = sorted(Path(temporary).iterdir())
+        record = {
+            "bundle": bundle.model,
+            "bundle.sha256": digest(bundle.folder),
+            "to": to,
+            "precision": "int8" if int8 else "as the bundle" if rounded else "fp32",
+            "files": [each.name for each in written],
+            "input": f"uint8 [{runtime.BATCH}, {bundle.size}, {bundle.size}, {bundle.channels}]",
+            "parity": agreement,
+            "file": figures(written, speeds["file"], answered, val.labels),
+            "bundle graph": figures([bundle.folder / GRAPH], speeds["bundle graph"], expected, val.labels),
+            "libraries": {package: version(package) for package in EXTRAS[to]},
+        }
+        for each in written:
+            each.replace(path.with_name(each.name))
+    path.with_name(f"{path.name}.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    return record
+
+
+def figures(files: Sequence[Path], speed: latency.Speed, logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """Bytes, milliseconds of one image on one thread, and top-1 of logits [N, K]."""
+    return {
+        "size_bytes": sum(file.stat().st_size for file in files),
+        "latency_ms_p50": float(f"{speed.latency_ms_p50:.4g}"),
+        "latency_ms_p95": float(f"{speed.latency_ms_p95:.4g}"),
+        "val/top1": round(float((logits.argmax(1) == labels).mean()), 6),
+    }
+
+
+def load(to: str) -> ModuleType:
+    """The file of one runtime. Raises UserError when its extra is not installed."""
+    require(to)
+    with quiet():
+        return import_module(f"neocog.edge.{to}")
+
+
+def one_by_one(predict: Predict, images: Images) -> np.ndarray:
+    """Logits [N, K] of images uint8 [N, H, W, C], asked one image at a time."""
+    return np.concatenate([np.asarray(predict(image[None].copy())) for image in images])
+
+
+def compare(expected: np.ndarray, answered: np.ndarray, *, rounded: bool) -> dict[str, Any]:
+    """Hold the file's logits [N, K] against the bundle's: `images`, `top1_agreement`, `relative_error` as in a bundle's card.
+
+    Raises ParityError when they differ, in floats by what the gate of bundles allows, in integers by more answers than rounding changes.
+    """
+    agreement = float((expected.argmax(1) == answered.argmax(1)).mean())
+    error = float(np.abs(expected - answered).max() / max(float(expected.std()), 1e-12))
+    least, most = (MIN_ROUNDED, float("inf")) if rounded else (MIN_AGREEMENT, MAX_ERROR)
+    if not (agreement >= least and error <= most):  # NaN fails too
+        raise ParityError(
+            f"the file and the bundle differ on {len(expected)} real images: top-1 agreement {agreement:.4f} (at least {least}), "
+            f"relative logit error {error:.2e}{'' if rounded else f' (at most {most:.0e})'}; nothing was written"
+        )
+    return {"images": len(expected), "top1_agreement": agreement, "relative_error": float(f"{error:.2e}")}

@@ -1,0 +1,45 @@
+"""OpenVINO: a bundle's graph as `.xml` and `.bin`, for processors and graphics of Intel; it runs on other x86 and ARM processors too.
+
+https://docs.openvino.ai. Integers come from NNCF's post-training quantization (Kozlov et al. 2020, arXiv:2002.08679): ranges measured on
+real images, then a correction of biases.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import openvino
+
+from neocog.bundle.read import GRAPH, Bundle
+from neocog.errors import UserError
+from neocog.evaluation.latency import Images, Predict
+
+SUFFIX = ".xml"  # beside it .bin, the weights
+BATCH = "N"  # images at a time: any number
+
+
+def write(bundle: Bundle, path: Path, *, calibration: Images | None) -> None:
+    """Write the graph of `bundle` to `path`; in integers with ranges from `calibration`, uint8 [N, H, W, C], if given.
+
+    Raises UserError for integers of a graph that is rounded already.
+    """
+    model = openvino.convert_model(bundle.folder / GRAPH)
+    if calibration is not None:
+        if "integer" in bundle.card["parity"]:
+            raise UserError(f"{bundle.folder}: its graph is rounded already and is taken as it is; leave --int8 out")
+        import nncf
+
+        images = nncf.Dataset([np.ascontiguousarray(seen[None]) for seen in calibration], lambda seen: {"images": seen})
+        model = nncf.quantize(model, images, subset_size=len(calibration))
+    openvino.save_model(model, path, compress_to_fp16=False)
+
+
+def predictor(path: Path) -> Predict:
+    """The file at work on one thread, as a function of images uint8 [N, H, W, C] -> logits [N, K]."""
+    settings = {"INFERENCE_NUM_THREADS": 1, "PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+    request = openvino.compile_model(path, "CPU", settings).create_infer_request()
+
+    def predict(images: Images) -> np.ndarray:
+        logits: np.ndarray = request.infer({"images": images})["logits"]
+        return logits
+
+    return predict

@@ -1,0 +1,50 @@
+"""For whom is it worse? Accuracy of each group of images, the worst group, and the gap to the best.
+
+A group is a value of a column that came with the images (`data.groups`), or a class. Intervals are Wilson's (1927), which hold for few
+images and for shares near 0 and 1.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from neocog.evaluation.accuracy import Bools
+
+Z = 1.959964  # of a 95 % interval
+FEW = 10  # images below which a group is not called the worst
+
+
+@dataclass(frozen=True)
+class Slice:
+    """The images whose `column` has a `value`: how many, and which share of them is right, with its 95 % interval."""
+
+    column: str
+    value: str
+    images: int
+    top1: float
+    low: float
+    high: float
+
+
+def slices(correct: Bools, columns: Mapping[str, Sequence[str | None]]) -> list[Slice]:
+    """Every group of every column, by column and value; images [N] that have none belong to no group."""
+    found = []
+    for column, values in columns.items():
+        given = np.array([value if value is not None else "" for value in values])
+        for value in sorted(set(given[given != ""])):
+            hits = correct[given == value]
+            found.append(Slice(column, str(value), len(hits), float(hits.mean()), *wilson(int(hits.sum()), len(hits))))
+    return found
+
+
+def wilson(hits: int, n: int) -> tuple[float, float]:
+    """The ends of the 95 % interval of a share of which `hits` of `n` were seen."""
+    middle, width = (hits + Z**2 / 2) / (n + Z**2), Z / (n + Z**2) * np.sqrt(hits * (n - hits) / n + Z**2 / 4)
+    return max(0.0, float(middle - width)), min(1.0, float(middle + width))
+
+
+def extremes(found: Sequence[Slice], column: str) -> tuple[Slice, Slice] | None:
+    """The worst and the best group of a column among those with enough images; None with fewer than two of them."""
+    enough = sorted((each for each in found if each.column == column and each.images >= FEW), key=lambda s: s.top1)
+    return (enough[0], enough[-1]) if len(enough) > 1 else None

@@ -1,0 +1,1 @@
+"""Which model is the champion, and how it gets into MLflow's model registry."""

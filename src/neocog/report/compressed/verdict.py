@@ -1,0 +1,89 @@
+"""What a recipe left in its bundle's folder, read back: each step, each goal, and what became of them."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from neocog.errors import UserError
+
+VERDICT = "verdict.json"
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What was asked for, and the value measured; `by` is how far that lies on the right side, below 0 on the wrong one."""
+
+    goal: str
+    limit: float
+    value: float
+    met: bool
+    by: float
+
+
+@dataclass(frozen=True)
+class Point:
+    """Where a model stands: `top1` on the validation images, a fraction, and what its graph weighs."""
+
+    top1: float
+    params: int
+    macs: int
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step, and where it led. It is not `kept` where it cost more accuracy than the goals allow."""
+
+    method: str
+    settings: Mapping[str, Any]
+    kept: bool
+    reached: Point
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The whole: `parent` is the `<kind>/<name>` that the recipe began with, at `before`.
+
+    `ended` is a sentence where a step broke a goal, else None; `speedup` compares the ONNX graphs, images a second in batches.
+    """
+
+    recipe: str
+    parent: str
+    met: bool
+    ended: str | None
+    goals: tuple[Goal, ...]
+    before: Point
+    steps: tuple[Step, ...]
+    speedup: float
+
+
+def read(folder: Path) -> Verdict:
+    """The verdict in a compressed bundle's folder. Raises UserError, naming the stage to run, when it is missing or damaged."""
+    path, make = folder / VERDICT, f"compress@{folder.name}"
+    if not path.is_file():
+        raise UserError(f"{path} is missing; `dvc repro {make}` makes it")
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+        return Verdict(
+            recipe=told["recipe"],
+            parent=told["parent"],
+            met=told["met"],
+            ended=told["ended"],
+            goals=tuple(Goal(**{key: goal[key] for key in Goal.__annotations__}) for goal in told["goals"]),
+            before=_point(told["before"]),
+            steps=tuple(
+                Step(each["method"], each["settings"], each["kept"], _point(each), each["seconds"])
+                for each in told["steps"]
+            ),
+            speedup=float(told["speedup"]),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        said = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        raise UserError(f"{path} is damaged ({said}); `dvc repro --force {make}` makes it again") from None
+
+
+def _point(told: Mapping[str, Any]) -> Point:
+    return Point(float(told["top1"]), int(told["params"]), int(told["macs"]), int(told["size_bytes"]))

@@ -1,0 +1,84 @@
+"""The page's chapter about spoilt images: one image under every corruption, and what each model makes of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+import numpy as np
+
+from neocog.data.prepared import Prepared
+from neocog.evaluation.corruptions.suite import CORRUPTIONS, corrupt
+from neocog.report import pictures, svg
+from neocog.report.drawings import STYLE
+from neocog.report.pictures import Pixels
+from neocog.report.robustness import figures, story
+from neocog.report.robustness.read import Robustness, read
+from neocog.report.svg import tag
+
+INTRODUCTION = (
+    "A camera shakes, fog comes up, a file is squeezed. The same test images were spoilt in 15 ways, from mildly to badly, and every model "
+    "was asked again; none was trained on such images (Hendrycks & Dietterich 2019)."
+)
+SEVERITY = 3  # of the pictures
+LOOKED_AT = 100  # test images among which to choose
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What was found, its heat map as SVG text, and (what was done to it, picture) of one test image of the class `label`."""
+
+    found: Robustness
+    heatmap: str
+    pictures: tuple[tuple[str, str], ...]
+    label: str
+
+    def write(self, folder: Path) -> None:
+        """The heat map as a file of its own in a plain light style: robustness.svg."""
+        style = svg.resolved(STYLE.read_text(encoding="utf-8"))
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "robustness.svg").write_text(svg.standalone(self.heatmap, style=style), encoding="utf-8")
+
+
+def draw(prepared: Prepared, *, reports: Path, called: Mapping[str, str]) -> Drawn | None:
+    """The chapter's figures about the models in `called`; None if there is no robustness.csv in `reports`."""
+    found = read(reports, called=called)
+    if found is None:
+        return None
+    test = prepared.split("test", limit=LOOKED_AT)
+    order = np.argsort([_detail(image) for image in test.images], kind="stable")
+    chosen = int(order[3 * (len(order) - 1) // 4])  # rich in detail, but not the richest: that is an odd one
+    image = np.asarray(test.images[chosen : chosen + 1])
+    spoilt = {story.words(name): corrupt(image, name, severity=SEVERITY)[0] for name in CORRUPTIONS}
+    shown = {"as it is": image[0]} | spoilt
+    told = tuple((words, pictures.png(pictures.shrunk(each, side=112))) for words, each in shown.items())
+    return Drawn(found, figures.heatmap(found), told, prepared.classes[test.labels[chosen]])
+
+
+def chapter(drawn: Drawn | None) -> str:
+    """The chapter as markup, with the id `robustness`; empty if nothing was drawn."""
+    if drawn is None:
+        return ""
+    faces = [
+        tag("li", tag("img", src=picture, alt=f"a test image of the class {drawn.label}, {words}"), escape(words))
+        for words, picture in drawn.pictures
+    ]
+    caption = f"A test image of the class {drawn.label}, and the same at severity {SEVERITY} of 5."
+    return tag(
+        "section",
+        tag("h2", "Snow, blur and noise"),
+        tag("p", escape(INTRODUCTION)),
+        tag("p", escape(story.verdict(drawn.found)), class_="verdict"),
+        tag("p", escape(caption), class_="note"),
+        tag("ul", *faces, class_="faces", style="--n:8"),
+        tag("h3", "What is left of top-1"),
+        tag("p", escape(story.how(drawn.found)), class_="note"),
+        tag("div", tag("figure", drawn.heatmap), class_="wide"),
+        id="robustness",
+    )
+
+
+def _detail(image: Pixels) -> float:
+    """Mean difference between pixels beside and below each other."""
+    pixels = image.astype(np.float32)
+    return float(np.abs(np.diff(pixels, axis=0)).mean() + np.abs(np.diff(pixels, axis=1)).mean())

@@ -1,0 +1,70 @@
+"""A bundle as MLflow's `python_function`: what `mlflow models serve` and `mlflow.pyfunc.load_model` load and ask.
+
+This file and the few it imports travel with a registered model: where they answer, neocog need not be installed.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from neocog.bundle import read
+from neocog.serving import classifier, pixels
+from neocog.serving.protocol import COLUMN
+
+# The files of this package that travel: this one and whatever it imports.
+FILES = (
+    "__init__.py",
+    "bundle/__init__.py",
+    "bundle/read.py",
+    "data/__init__.py",
+    "data/sources/__init__.py",
+    "data/sources/decode.py",
+    "data/splits.py",
+    "errors.py",
+    "evaluation/__init__.py",
+    "evaluation/accuracy.py",
+    "evaluation/calibration.py",
+    "serving/__init__.py",
+    "serving/classifier.py",
+    "serving/pixels.py",
+    "serving/protocol.py",
+    "serving/pyfunc.py",
+)
+
+
+class Model:
+    """What MLflow asks."""
+
+    def __init__(self, folder: Path) -> None:
+        bundle = read.read(folder)
+        self._classifier = classifier.load(bundle)
+        self._how = pixels.preparation(bundle)
+
+    def predict(self, model_input: Any, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        """`class`, `probability` and `probabilities` of each image in a data frame's column `image`, or in an array or list.
+
+        Raises UserError naming the first image that cannot be used; MLflow answers it as a bad request.
+        """
+        images = pixels.images(list(_items(model_input)), self._how)
+        return self._classifier.told(self._classifier.probabilities(images))
+
+
+def _items(given: Any) -> Iterable[Any]:
+    """The images one by one; MLflow makes one cell of a list of texts."""
+    if hasattr(given, "columns"):
+        given = given[COLUMN] if COLUMN in given.columns else given.iloc[:, 0]
+    elif isinstance(given, dict):
+        given = given[COLUMN]
+    if isinstance(given, str):
+        given = [given]
+    for item in given:
+        if isinstance(item, list | np.ndarray) and len(item) and all(isinstance(part, str) for part in item):
+            yield from item
+        else:
+            yield item
+
+
+def _load_pyfunc(folder: str) -> Model:
+    return Model(Path(folder))

@@ -1,0 +1,80 @@
+"""`neocog serve`: listens, answers until Ctrl-C or SIGTERM, and lets what was begun come to its end."""
+
+import errno
+import ipaddress
+import logging
+import signal
+import socket
+import sys
+
+import uvicorn
+
+from neocog.errors import UserError
+from neocog.serving import app
+from neocog.serving.classifier import Classifier
+
+GRACE = 10  # s for requests under way, once it is told to stop
+
+
+class _Server(uvicorn.Server):
+    """Says where it listens as soon as it does."""
+
+    greeting = ""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        print(self.greeting, flush=True)
+
+
+def serve(
+    classifier: Classifier, *, host: str = "127.0.0.1", port: int = 8000, limits: app.Limits | None = None
+) -> None:
+    """Answer until told to stop; `port` 0 takes any free one. Raises UserError when the address cannot be had."""
+    service = app.Service(classifier, limits or app.Limits())
+    listening = _listen(host, port)
+    shown = f"[{host}]" if ":" in host else host
+    where = f"http://{shown}:{listening.getsockname()[1]}"
+    if not _is_loopback(host):
+        print(f"neocog: {where} can be reached from other machines, and asks nobody who they are", file=sys.stderr)
+    for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn raises again what it was stopped by
+        signal.signal(number, lambda *_: None)
+    logging.getLogger("uvicorn.error").setLevel(
+        logging.CRITICAL
+    )  # failures are told by the application, in one line each
+    server = _Server(
+        uvicorn.Config(
+            app.build(service),
+            lifespan="off",
+            ws="none",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            timeout_graceful_shutdown=GRACE,
+        )
+    )
+    server.greeting = (
+        f"{classifier.bundle.model} ({str(service.about['bundle_sha256'])[:12]}) answers on {where}: "
+        "POST /invocations, GET /health, /version; Ctrl-C ends it"
+    )
+    server.run(sockets=[listening])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=1024)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise UserError(f"--port {port}: taken on {host}; name another, or 0 for any free one") from None
+        raise UserError(
+            f"--host {host} --port {port}: {error.strerror or error}; name an address of this machine"
+        ) from None
+    except OverflowError:
+        raise UserError(f"--port {port}: ports go from 0 to 65535") from None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

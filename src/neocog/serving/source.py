@@ -1,0 +1,28 @@
+"""Where a bundle may be named: a folder, or `models:/name@alias` in MLflow's registry."""
+
+import re
+
+from neocog.bundle import read
+from neocog.bundle.read import Bundle
+from neocog.errors import UserError
+
+REGISTERED = "models:/"
+BUNDLE = "bundle"  # folder of it in a registered model
+_NAMED = re.compile(r"models:/(?P<name>[^/@:]+)(?P<which>@[^/@:]+|/\d+)")
+
+
+def find(where: str) -> Bundle:
+    """The bundle in the folder `where`, or registered under it. Raises UserError."""
+    if not where.startswith(REGISTERED):
+        return read.read(where)
+    found = _NAMED.fullmatch(where)
+    if not found:
+        raise UserError(
+            f"{where}: name an alias or a version too, such as {REGISTERED}neocog@champion or {REGISTERED}neocog/3"
+        )
+    from neocog.tracking import registry
+
+    folder = registry.fetch(found["name"], found["which"])
+    if not (folder / BUNDLE).is_dir():
+        raise UserError(f"{where} holds no bundle; it was registered by other means than `neocog register`")
+    return read.read(folder / BUNDLE)

@@ -1,0 +1,173 @@
+"""MLflow's model registry, and with store.py the only file that imports mlflow: versions found by what they hold, aliases set last.
+
+A version is the last thing that is made of a model, in one transaction with the tag `bundle.sha256`; until then there is only a logged
+model that is not READY. So whatever is killed half-way is found again by that tag, finished by the next attempt, and never doubled.
+"""
+
+import fcntl
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from mlflow import MlflowClient
+from mlflow.artifacts import download_artifacts
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+
+from neocog.errors import NeocogError, UserError
+from neocog.tracking import address
+from neocog.tracking.run import _home
+from neocog.tracking.store import Store
+
+DIGEST = "bundle.sha256"
+CHAMPION, PREVIOUS = "champion", "previous"
+MAKERS = ("train", "tune", "compress")  # stages whose run made the bundle; others only looked at it
+TIMEOUT = 60.0  # s a request
+_FOLDER = Path(".neocog") / "registry"
+_ALREADY, _GONE, _WRONG = "RESOURCE_ALREADY_EXISTS", "RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"
+
+
+class Registry(Store):
+    """The registry beside the runs of a tracking store. Used within `opened()`."""
+
+    @property
+    def client(self) -> MlflowClient:
+        return self._client
+
+    def run_of(self, digest: str) -> str | None:
+        """The id of the run that made the bundle, the first if several did."""
+        experiments = [each.experiment_id for each in self.client.search_experiments()]
+        found = self.client.search_runs(
+            experiments, f"tags.`{DIGEST}` = '{digest}'", order_by=["attributes.start_time ASC"]
+        )
+        made = [run for run in found if run.data.tags.get("stage", "").partition("@")[0] in MAKERS]
+        return made[0].info.run_id if made else None
+
+    def version(self, name: str, digest: str) -> str | None:
+        """The version of the model `name` that holds the bundle, the first if there are several."""
+        found = self._versions(name, digest)
+        return str(found[0].version) if found else None
+
+    def log_model(
+        self, experiment: str, digest: str, *, run_id: str | None, tags: Mapping[str, str], write: Callable
+    ) -> tuple[str, str]:
+        """The (id, location) of a READY logged model of the bundle; what a killed attempt left is filled again.
+
+        write: writes the model's folder, given that folder, `model_id` and `location`.
+        """
+        where = self.experiment(experiment)
+        found = self.client.search_logged_models([where], f"tags.`{DIGEST}` = '{digest}'")
+        name = tags["model"].replace("/", "-")
+        model = (
+            found[0] if found else self.client.create_logged_model(where, name, run_id, tags={**tags, DIGEST: digest})
+        )
+        with tempfile.TemporaryDirectory(prefix="neocog-") as folder:
+            write(Path(folder), model_id=model.model_id, location=model.artifact_location)
+            self.client.log_model_artifacts(model.model_id, folder)
+        self.client.finalize_logged_model(model.model_id, "READY")
+        return model.model_id, model.artifact_location
+
+    def publish(
+        self, name: str, digest: str, *, model_id: str, location: str, run_id: str | None, tags: Mapping[str, str]
+    ) -> str:
+        """A version of the registered model `name`, made where needed. Where another machine was as quick, the first one stays."""
+        try:
+            self.client.create_registered_model(name)
+        except MlflowException as error:
+            if error.error_code != _ALREADY:
+                raise
+        tags = {**tags, DIGEST: digest}
+        own = self.client.create_model_version(name, location, run_id, tags=tags, model_id=model_id)
+        first = self._versions(name, digest)[0]
+        if str(first.version) != str(own.version):
+            self.client.delete_model_version(name, str(own.version))
+        return str(first.version)
+
+    def crown(self, name: str, version: str) -> str | None:
+        """Let @champion be `version`, and @previous what it was. Returns the version that was champion before, None without one."""
+        aliases = {alias: str(each) for alias, each in self.client.get_registered_model(name).aliases.items()}
+        before = aliases.get(CHAMPION)
+        if before != version:
+            if before is not None:
+                self.client.set_registered_model_alias(name, PREVIOUS, before)
+            self.client.set_registered_model_alias(name, CHAMPION, version)
+        return before
+
+    def named(self, name: str, which: str) -> ModelVersion:
+        """The version `which` (3, or @champion) of the model `name`."""
+        if which.startswith("@"):
+            return self.client.get_model_version_by_alias(name, which[1:])
+        return self.client.get_model_version(name, which)
+
+    def download(self, version: ModelVersion) -> Path:
+        """The folder of a version's model: where it is, if that is a folder of this machine, else a copy of it."""
+        source = self.client.get_model_version_download_uri(version.name, version.version)
+        if source.startswith("file://") or "://" not in source:
+            return Path(download_artifacts(artifact_uri=source, tracking_uri=self._uri))
+        kept = self._root / _FOLDER / f"{version.name}-{version.version}"
+        shutil.rmtree(kept, ignore_errors=True)
+        kept.mkdir(parents=True)
+        return Path(download_artifacts(artifact_uri=source, dst_path=str(kept), tracking_uri=self._uri))
+
+    def _versions(self, name: str, digest: str) -> list[ModelVersion]:
+        found = self.client.search_model_versions(f"name = '{name}' and tags.`{DIGEST}` = '{digest}'")
+        return sorted(found, key=lambda each: int(each.version))
+
+
+@contextmanager
+def opened(*, alone: bool = False) -> Iterator[Registry]:
+    """The registry of this project; `alone`: one process of this project at a time. Raises NeocogError when it does not answer."""
+    logging.getLogger("mlflow").setLevel(logging.WARNING)  # it tells of every table that it makes
+    root = _home()
+    uri = address.place(address.configured())
+    path = uri.removeprefix("sqlite:///")
+    if path != uri and not path.startswith("/"):  # a database beside the project, wherever this process is
+        uri = f"sqlite:///{root / path}"
+    try:
+        address.knock(uri, seconds=10.0)
+        registry = Registry(uri, root)
+        with _lock(root) if alone else _nothing(), _global(registry._uri), registry.open(TIMEOUT):
+            yield registry
+    except (OSError, MlflowException) as error:
+        if isinstance(error, MlflowException) and error.error_code in (_WRONG, _GONE):
+            raise UserError(f"MLflow at {uri}: {address.one_line(error)}") from error
+        raise NeocogError(
+            f"the model registry at {uri} fails ({address.one_line(error)}); run the same again when it answers"
+        ) from error
+
+
+def fetch(name: str, which: str) -> Path:
+    """The folder of the model `name` that `which` stands for: `@alias`, or `/version`. Raises UserError when there is none."""
+    with opened() as registry:
+        return registry.download(registry.named(name, which.removeprefix("/")))
+
+
+@contextmanager
+def _lock(root: Path) -> Iterator[None]:
+    path = root / ".neocog" / "register.lock"
+    path.parent.mkdir(exist_ok=True)
+    with path.open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def _nothing() -> Iterator[None]:
+    yield
+
+
+@contextmanager
+def _global(uri: str) -> Iterator[None]:
+    """MLflow's SQL registry looks up the logged model of a new version wherever this process's environment points."""
+    before = os.environ.get("MLFLOW_TRACKING_URI")
+    os.environ["MLFLOW_TRACKING_URI"] = uri
+    try:
+        yield
+    finally:
+        os.environ.pop("MLFLOW_TRACKING_URI") if before is None else os.environ.__setitem__(
+            "MLFLOW_TRACKING_URI", before
+        )

@@ -1,0 +1,48 @@
+"""Stages run as `dvc repro` runs them, in a project of their own on digits, and what MLflow holds of them."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+from imports import ROOT
+from mlflow import MlflowClient
+
+
+def set_up(folder: Path, **sections: Any) -> Path:
+    """A project whose params.yaml has these `sections` in place of its own."""
+    folder.mkdir()
+    shutil.copytree(ROOT / "pipelines", folder / "pipelines", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "dvc.yaml", folder)
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params["data"]["source"] = "digits"
+    (folder / "params.yaml").write_text(yaml.safe_dump(params | sections, sort_keys=False))
+    return folder
+
+
+def stage(folder: Path, *arguments: str, wait: bool = True):
+    """What `python -m <arguments>` says in `folder`; the process itself without `wait`."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
+    started = subprocess.Popen(
+        [sys.executable, "-m", *arguments],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    if not wait:
+        return started
+    said, _ = started.communicate(timeout=400)
+    assert started.returncode == 0, said
+    return said
+
+
+def runs(folder: Path, *, of: str) -> list:
+    """The runs whose name begins with `of`."""
+    client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("neocog").experiment_id
+    return [run for run in client.search_runs([experiment], max_results=1000) if run.info.run_name.startswith(of)]

@@ -1,0 +1,380 @@
+"""The champion: chosen by the rule, registered once, and never half, in a real MLflow store on real bundles."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+import yaml
+from imports import ROOT, closure
+from mlflow import MlflowClient
+from mlflow.models import Model
+from test_serve import base64_of
+
+from neocog import tracking
+from neocog.bundle.read import Bundle, digest, read
+from neocog.errors import UserError
+from neocog.registry import choose, register
+from neocog.serving import classifier, pyfunc, source
+
+ROWS = {  # model: top-1, ms, bytes
+    "trained/perceptron": (0.85, 0.03, 30_000),
+    "trained/mlp": (0.93, 0.20, 900_000),
+    "compressed/small": (0.92, 0.05, 90_000),
+}
+VERDICT = {"recipe": "small", "parent": "trained/mlp", "ended": None, "steps": [], "speedup": 2.0}
+VERDICT["before"] = {"top1": 0.9, "params": 1, "macs": 1, "size_bytes": 1}
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with three bundles and their leaderboard."""
+    root = tmp_path_factory.mktemp("models")
+    data = tiny.digits(root / "data" / "prepared")
+    tiny.train(root, data, "perceptron", epochs=1)
+    tiny.train(root, data, "mlp", architecture="mlp", hidden=32, epochs=1)
+    tiny.train(root, data, "small", kind="compressed", architecture="mlp", hidden=8, epochs=1)
+    for model in ROWS:
+        card = read(root / "models" / model).card | {"parity": {"images": 1, "top1_agreement": 1.0}}
+        (root / "models" / model / "bundle.json").write_text(json.dumps(card))
+    verdict(root / "models/compressed/small", met=True)
+    with (root / "reports" / "leaderboard.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["model", "top1", "latency_ms_p50", "size_bytes"])
+        table.writerows([model, *values] for model, values in ROWS.items())
+    return root
+
+
+@pytest.fixture(scope="session")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty store: making its schema takes seconds."""
+    folder = tmp_path_factory.mktemp("store")
+    MlflowClient(f"sqlite:///{folder}/mlflow.db").search_experiments()
+    return folder / "mlflow.db"
+
+
+@pytest.fixture
+def project(models: Path, empty: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the project, with an empty store, as the working directory."""
+    subprocess.run(["cp", "-r", f"{models}/.", tmp_path / "project"], check=True)
+    subprocess.run(["cp", empty, tmp_path / "project" / "mlflow.db"], check=True)
+    monkeypatch.chdir(tmp_path / "project")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return tmp_path / "project"
+
+
+@pytest.fixture
+def store(project: Path) -> MlflowClient:
+    return MlflowClient(f"sqlite:///{project}/mlflow.db")
+
+
+def verdict(folder: Path, *, met: bool) -> None:
+    goal = {"goal": "max_top1_drop", "limit": 0.01, "value": 0.0 if met else 0.2, "met": met, "by": 0.0}
+    (folder / "verdict.json").write_text(json.dumps({**VERDICT, "met": met, "goals": [goal]}))
+
+
+def bundle(model: str) -> Bundle:
+    return read(Path("models") / model)
+
+
+def promote(model: str) -> register.Promoted:
+    return register.register(bundle(model), name="neocog", experiment="test")
+
+
+def aliases(store: MlflowClient) -> dict[str, str]:
+    """Alias -> the model that it stands for."""
+    named = store.get_registered_model("neocog").aliases
+    return {alias: store.get_model_version("neocog", str(version)).tags["model"] for alias, version in named.items()}
+
+
+def versions(store: MlflowClient) -> list[str]:
+    """The model of each version, the first first."""
+    found = store.search_model_versions("name = 'neocog'")
+    return [each.tags["model"] for each in sorted(found, key=lambda each: int(each.version))]
+
+
+@pytest.mark.parametrize(
+    ("prefer", "goals", "chosen"),
+    [
+        ("top1", {}, "trained/mlp"),
+        ("latency", {}, "trained/perceptron"),
+        ("size", {"min_top1": 0.9}, "compressed/small"),
+        ("top1", {"max_latency_ms": 0.1}, "compressed/small"),
+        ("top1", {"max_bytes": 50_000}, "trained/perceptron"),
+    ],
+)
+def test_the_best_of_those_that_meet_the_goals_is_chosen(project: Path, prefer: str, goals: dict, chosen: str) -> None:
+    assert choose.best(prefer=prefer, goals=choose.goals(goals))[0].model == chosen
+
+
+def test_what_missed_its_verdict_or_was_never_compared_is_not_chosen(project: Path) -> None:
+    verdict(project / "models/compressed/small", met=False)
+    assert choose.best(prefer="size", goals=choose.goals({"min_top1": 0.9}))[0].model == "trained/mlp"
+    card = bundle("trained/mlp").card
+    (project / "models/trained/mlp/bundle.json").write_text(json.dumps({**card, "parity": {}}))
+    assert choose.best(prefer="top1", goals=choose.Goals())[0].model == "trained/perceptron"
+    with pytest.raises(UserError, match="held against PyTorch"):
+        promote("trained/mlp")
+
+
+def test_when_none_is_good_enough_it_says_what_each_lacks(project: Path) -> None:
+    verdict(project / "models/compressed/small", met=False)
+    with pytest.raises(UserError) as error:
+        choose.best(prefer="top1", goals=choose.goals({"min_top1": 0.9, "max_latency_ms": 0.1}))
+    for told in ("0.2 misses max_latency_ms 0.1", "0.85 misses min_top1 0.9", "missed max_top1_drop", "register.goals"):
+        assert told in str(error.value)
+    with pytest.raises(UserError, match="did you mean 'min_top1'"):
+        choose.goals({"min_top": 0.9})
+    Path("reports/leaderboard.csv").unlink()
+    with pytest.raises(UserError, match="dvc repro report"):
+        choose.best(prefer="top1", goals=choose.Goals())
+
+
+def test_a_champion_is_replaced_and_may_return_and_no_bundle_becomes_two_versions(
+    project: Path, store: MlflowClient
+) -> None:
+    promote("trained/perceptron")
+    assert aliases(store) == {"champion": "trained/perceptron"}
+    promote("trained/perceptron")
+    promote("trained/mlp")
+    assert aliases(store) == {"champion": "trained/mlp", "previous": "trained/perceptron"}
+    promote("trained/mlp")
+    assert aliases(store) == {"champion": "trained/mlp", "previous": "trained/perceptron"}
+    promote("trained/perceptron")
+    assert aliases(store) == {"champion": "trained/perceptron", "previous": "trained/mlp"}
+    assert versions(store) == ["trained/perceptron", "trained/mlp"]
+
+
+def test_a_version_leads_to_the_run_that_made_its_bundle(project: Path, store: MlflowClient) -> None:
+    made = bundle("trained/mlp")
+    for stage in ("evaluate@mlp", "train@mlp", "register"):
+        with tracking.start(stage, experiment="test", tags={"bundle.sha256": digest(made.folder)}):
+            pass
+    promoted = promote("trained/mlp")
+    version = store.get_model_version_by_alias("neocog", "champion")
+    assert version.run_id == promoted.run_id
+    assert store.get_run(version.run_id).data.tags["stage"] == "train@mlp"
+    assert version.tags["bundle.sha256"] == digest(made.folder)
+    assert store.get_logged_model(version.model_id).source_run_id == version.run_id
+    assert promote("compressed/small").run_id is None
+
+
+def test_what_is_registered_is_the_bundle_and_mlflow_reads_the_rest(project: Path, store: MlflowClient) -> None:
+    promote("trained/mlp")
+    found = source.find("models:/neocog@champion")
+    assert digest(found.folder) == digest(project / "models/trained/mlp")
+    assert digest(source.find("models:/neocog/1").folder) == digest(found.folder)
+    model = Model.load(found.folder.parent)
+    assert model.signature.inputs.input_names() == ["image"]
+    assert model.signature.outputs.input_names() == ["class", "probability", "probabilities"]
+    assert model.load_input_example(str(found.folder.parent)).columns.tolist() == ["image"]
+    assert model.metadata["bundle.sha256"] == digest(found.folder)
+    for where in ("models:/neocog@nobody", "models:/neocog/9", "models:/other@champion"):
+        with pytest.raises(UserError):
+            source.find(where)
+
+
+def test_the_code_that_travels_is_all_that_the_model_needs() -> None:
+    needed = closure(ROOT / "src/neocog/serving/pyfunc.py")
+    assert sorted(path.relative_to(ROOT / "src/neocog").as_posix() for path in needed) == sorted(pyfunc.FILES)
+
+
+def test_mlflow_loads_it_and_gets_the_bundles_own_answers_from_the_code_it_brought(project: Path) -> None:
+    promote("trained/mlp")
+    images = np.ascontiguousarray(tiny.digits(project / "again").split("test").images[:4])
+    code = """
+import json, sys
+import mlflow.pyfunc, numpy as np, pandas as pd
+model = mlflow.pyfunc.load_model("models:/neocog@champion")
+import neocog
+assert "mlartifacts" in neocog.__file__, neocog.__file__
+texts, arrays = json.load(sys.stdin)
+for given in (pd.DataFrame({"image": texts}), pd.DataFrame({"image": arrays}), {"image": texts}, model.input_example):
+    answers = model.predict(given)
+    print(json.dumps([list(answer["probabilities"].values()) + [answer["class"]] for answer in answers]))
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        input=json.dumps([[base64_of(each) for each in images], images.tolist()]),
+        env=os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{project}/mlflow.db"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    *asked, _ = [json.loads(line) for line in ended.stdout.splitlines()]
+    own = classifier.load(bundle("trained/mlp"))
+    expected = own.told(own.probabilities(images))
+    for answers in asked:
+        for answer, told in zip(answers, expected, strict=True):
+            assert answer[-1] == told["class"]
+            np.testing.assert_allclose(answer[:-1], list(told["probabilities"].values()), atol=1e-6)
+
+
+KILLED = """
+import os, signal, sys
+from mlflow import MlflowClient
+from neocog.bundle import read
+from neocog.registry import register
+
+def die(self, *arguments, **more):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def die_after(call):
+    def instead(self, *arguments, **more):
+        call(self, *arguments, **more)
+        die(self)
+    return instead
+
+name, after = sys.argv[1].split(":")
+setattr(MlflowClient, name, die_after(getattr(MlflowClient, name)) if after else die)
+register.register(read.read("models/trained/mlp"), name="neocog", experiment="test")
+"""
+MOMENTS = [
+    "create_logged_model:after",
+    "log_model_artifacts:",
+    "log_model_artifacts:after",
+    "finalize_logged_model:after",
+    "create_registered_model:after",
+    "create_model_version:",
+    "create_model_version:after",
+    "set_registered_model_alias:",
+    "set_registered_model_alias:after",
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_killed_at_any_moment_it_leaves_nothing_half_and_the_next_one_finishes(
+    project: Path, store: MlflowClient, moment: str
+) -> None:
+    promote("trained/perceptron")
+    ended = subprocess.run([sys.executable, "-c", KILLED, moment], check=False)
+    assert ended.returncode == -9
+    assert aliases(store)["champion"] == "trained/perceptron", "the alias comes last"
+    for version in store.search_model_versions("name = 'neocog'"):
+        assert (Path(version.source.removeprefix("file://")) / "MLmodel").is_file(), "a version is whole"
+    promote("trained/mlp")
+    assert versions(store) == ["trained/perceptron", "trained/mlp"]
+    assert aliases(store) == {"champion": "trained/mlp", "previous": "trained/perceptron"}
+    where = store.get_experiment_by_name("test").experiment_id
+    logged = store.search_logged_models([where])
+    assert len(logged) == 2 and all(each.status == "READY" for each in logged)
+    assert digest(source.find("models:/neocog@champion").folder) == digest(project / "models/trained/mlp")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("locked", [True, False])
+def test_twice_at_once_makes_one_version(project: Path, store: MlflowClient, locked: bool) -> None:
+    """Without the lock, as from two machines, too."""
+    code = """
+import sys
+from contextlib import nullcontext
+from neocog.bundle import read
+from neocog.registry import register
+from neocog.tracking import registry
+if sys.argv[1] == "False":
+    registry._lock = lambda root: nullcontext()
+print("ready", flush=True)
+sys.stdin.readline()
+register.register(read.read("models/trained/mlp"), name="neocog", experiment="test")
+"""
+    command = [sys.executable, "-c", code, str(locked)]
+    both = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    for each in both:
+        assert each.stdout is not None and each.stdout.readline()
+    for each in both:
+        each.communicate("go\n", timeout=120)
+        assert each.returncode == 0
+    assert versions(store) == ["trained/mlp"]
+    assert aliases(store) == {"champion": "trained/mlp"}
+
+
+def neocog(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "neocog.cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | environment)
+
+
+def test_the_verb_follows_params_yaml_and_says_what_it_did(project: Path, store: MlflowClient) -> None:
+    how = {"name": "neocog", "prefer": "size", "goals": {"min_top1": 0.9}}
+    Path("params.yaml").write_text(yaml.safe_dump({"register": how}))
+    said = neocog("register")
+    assert (said.returncode, said.stderr) == (0, "")
+    assert "compressed/small is now models:/neocog@champion, version 1" in said.stdout
+    assert aliases(store) == {"champion": "compressed/small"}
+    said = neocog("register", "models/trained/mlp", "--name", "other")
+    assert "trained/mlp is now models:/other@champion" in said.stdout
+
+
+def test_a_registry_that_is_not_there_is_said_at_once(project: Path) -> None:
+    began = time.monotonic()
+    ended = neocog("register", "models/trained/mlp", MLFLOW_TRACKING_URI="http://joe:s3cret@127.0.0.1:9")
+    assert time.monotonic() - began < 60
+    assert ended.returncode == 1
+    assert "http://127.0.0.1:9" in ended.stderr and "run the same again" in ended.stderr
+    assert "Traceback" not in ended.stderr and "s3cret" not in ended.stderr
+
+
+def test_a_name_that_mlflow_does_not_take_is_refused(project: Path) -> None:
+    assert "register.name (='a/b')" in neocog("register", "models/trained/mlp", "--name", "a/b").stderr
+
+
+@pytest.fixture
+def served(project: Path) -> Iterator[int]:
+    """The port of `mlflow models serve` with the champion."""
+    promote("trained/mlp")
+    port = 8600 + os.getpid() % 400
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", "models:/neocog@champion"]
+    environment = os.environ | {
+        "MLFLOW_TRACKING_URI": f"sqlite:///{project}/mlflow.db",
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
+    server = subprocess.Popen(
+        [*command, "--env-manager", "local", "-p", str(port)],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    yield port
+    os.killpg(server.pid, 15)
+    server.wait(timeout=30)
+
+
+@pytest.mark.slow
+def test_mlflow_models_serve_answers_what_the_bundle_answers(project: Path, served: int) -> None:
+    images = np.ascontiguousarray(tiny.digits(project / "again").split("test").images[:3])
+    own = classifier.load(bundle("trained/mlp"))
+    expected = own.told(own.probabilities(images))
+    texts, arrays = [base64_of(each) for each in images], images.tolist()
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{served}/ping")
+            break
+        except OSError:
+            time.sleep(0.5)
+    asked = [
+        {"dataframe_split": {"columns": ["image"], "data": [[each] for each in texts]}},
+        {"dataframe_split": {"columns": ["image"], "data": [[each] for each in arrays]}},
+        {"inputs": texts},
+        {"inputs": arrays},
+    ]
+    for body in asked:
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{served}/invocations",
+            data=json.dumps(body).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        answers = json.load(urllib.request.urlopen(request))["predictions"]
+        for answer, told in zip(answers, expected, strict=True):
+            assert answer["class"] == told["class"]
+            assert answer["probabilities"] == pytest.approx(told["probabilities"], abs=1e-6)
