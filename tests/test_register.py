@@ -163,7 +163,7 @@ def test_a_version_leads_to_the_run_that_made_its_bundle(project: Path, store: M
     assert version.run_id == promoted.run_id
     assert store.get_run(version.run_id).data.tags["stage"] == "train@mlp"
     assert version.tags["bundle.sha256"] == digest(made.folder)
-    assert store.get_logged_model(version.model_id).source_run_id == version.run_id
+    assert store.get_logged_model(version.source.removeprefix("models:/")).source_run_id == version.run_id
     assert promote("compressed/small").run_id is None
 
 
@@ -261,7 +261,8 @@ def test_killed_at_any_moment_it_leaves_nothing_half_and_the_next_one_finishes(
     assert ended.returncode == -9
     assert aliases(store)["champion"] == "trained/perceptron", "the alias comes last"
     for version in store.search_model_versions("name = 'neocog'"):
-        assert (Path(version.source.removeprefix("file://")) / "MLmodel").is_file(), "a version is whole"
+        where = store.get_model_version_download_uri("neocog", version.version)
+        assert (Path(where.removeprefix("file://")) / "MLmodel").is_file(), "a version is whole"
     promote("trained/mlp")
     assert versions(store) == ["trained/perceptron", "trained/mlp"]
     assert aliases(store) == {"champion": "trained/mlp", "previous": "trained/perceptron"}

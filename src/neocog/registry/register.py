@@ -40,8 +40,8 @@ def register(bundle: Bundle, *, name: str, experiment: str) -> Promoted:
         version = mlflow.version(name, digest)
         if version is None:
             write = partial(pack.write, bundle=bundle, digest=digest, run_id=run_id)
-            model_id, location = mlflow.log_model(experiment, digest, run_id=run_id, tags=tags, write=write)
-            version = mlflow.publish(name, digest, model_id=model_id, location=location, run_id=run_id, tags=tags)
+            model_id = mlflow.log_model(experiment, digest, run_id=run_id, tags=tags, write=write)
+            version = mlflow.publish(name, digest, model_id=model_id, run_id=run_id, tags=tags)
         return Promoted(version, mlflow.crown(name, version), run_id)
 
 

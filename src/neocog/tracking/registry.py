@@ -54,8 +54,8 @@ class Registry(Store):
 
     def log_model(
         self, experiment: str, digest: str, *, run_id: str | None, tags: Mapping[str, str], write: Callable
-    ) -> tuple[str, str]:
-        """The (id, location) of a READY logged model of the bundle; what a killed attempt left is filled again.
+    ) -> str:
+        """The id of a READY logged model of the bundle; what a killed attempt left is filled again.
 
         write: writes the model's folder, given that folder, `model_id` and `location`.
         """
@@ -69,11 +69,9 @@ class Registry(Store):
             write(Path(folder), model_id=model.model_id, location=model.artifact_location)
             self.client.log_model_artifacts(model.model_id, folder)
         self.client.finalize_logged_model(model.model_id, "READY")
-        return model.model_id, model.artifact_location
+        return model.model_id
 
-    def publish(
-        self, name: str, digest: str, *, model_id: str, location: str, run_id: str | None, tags: Mapping[str, str]
-    ) -> str:
+    def publish(self, name: str, digest: str, *, model_id: str, run_id: str | None, tags: Mapping[str, str]) -> str:
         """A version of the registered model `name`, made where needed. Where another machine was as quick, the first one stays."""
         try:
             self.client.create_registered_model(name)
@@ -81,7 +79,7 @@ class Registry(Store):
             if error.error_code != _ALREADY:
                 raise
         tags = {**tags, DIGEST: digest}
-        own = self.client.create_model_version(name, location, run_id, tags=tags, model_id=model_id)
+        own = self.client.create_model_version(name, f"models:/{model_id}", run_id, tags=tags, model_id=model_id)
         first = self._versions(name, digest)[0]
         if str(first.version) != str(own.version):
             self.client.delete_model_version(name, str(own.version))
