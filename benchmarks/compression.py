@@ -2,11 +2,12 @@
 
     make edge && python -m benchmarks.compression [bundle ...]
 
-Of each bundle (a compressed one is held against its parent), from the same float graph with the same calibration images: (a) neocog's
-step as a recipe runs it; (b) ONNX Runtime's `quant_pre_process` and `quantize_static` with their defaults; (c) `nncf.quantize` of the ONNX
-graph with its defaults, run in ONNX Runtime, and of OpenVINO's form of it, run in OpenVINO. Top-1 of the test images, bytes of the graph,
-images/s at batch 64 and milliseconds of a single image, all on one thread, taking turns in one process. Wide networks follow, with the
-weights they begin with, since only their speed is asked for. Without the extra `openvino` the rows of (c) are left out.
+Of each bundle (a compressed one is held against what it was made from), from the same float graph with the same calibration images:
+(a) neocog's step as a recipe runs it; (b) ONNX Runtime's `quant_pre_process` and `quantize_static` with their defaults; (c)
+`nncf.quantize` of the ONNX graph with its defaults, run in ONNX Runtime, and of OpenVINO's form of it, run in OpenVINO. Top-1 of the
+test images, bytes of the graph, images/s at batch 64 and milliseconds of a single image, all on one thread, taking turns in one process.
+Wide networks follow, with the weights they begin with, since only their speed is asked for. Without the extra `openvino` the rows of (c)
+are left out.
 """
 
 import sys
@@ -95,11 +96,11 @@ def table(bundle: Bundle, data: Prepared, *, rounds: int = 30, judged: bool = Tr
 
 
 def all_ways(bundle: Bundle, data: Prepared, folder: Path) -> Iterator[tuple[str, Way]]:
-    """Everything that is compared for `bundle`; files go to `folder`. Ratios are to the float graph of the bundle or, if compressed, of its
-    parent."""
-    whole = (
-        bundle if bundle.kind != "compressed" else read(bundle.folder.parents[1] / bundle.card["compression"]["parent"])
-    )
+    """Everything that is compared for `bundle`; files go to `folder`. Ratios are to the float graph of the bundle or, if compressed, of
+    what it was made from."""
+    whole = bundle
+    while whole.kind == "compressed":
+        whole = read(bundle.folder.parents[1] / whole.card["compression"]["parent"])
     deployed = Deployed(rebuild(whole), mean=data.mean, std=data.std).eval()
     yield EAGER, Way(eagerly(deployed), (whole.folder / "weights.safetensors").stat().st_size)
     yield FLOAT, graph_way(whole.folder / GRAPH)

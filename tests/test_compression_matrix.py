@@ -10,12 +10,13 @@ import torch
 
 from neocog import architectures, compression
 from neocog.bundle import read, widths, write
-from neocog.compression.chain import channels, hints, ship
+from neocog.compression.chain import channels, hints, recover, ship
 from neocog.compression.chain.candidate import Candidate, begin
 from neocog.compression.chain.normalized import normalized
 from neocog.compression.chain.rounded import Rounded
 from neocog.compression.distill import SoftTargets
 from neocog.errors import NeocogError, UserError
+from neocog.training.recipe import Recipe
 
 NAMES = architectures.names()
 GRAPHS = [
@@ -202,3 +203,18 @@ def test_every_network_of_maps_can_take_hints_and_teach(candidates, digits):
             assert "no maps" in str(error), name
             refused.append(name)
     assert sorted(refused) == ["adaline", "dbn", "madaline", "mlp", "perceptron", "svm", "timm"]
+
+
+@pytest.mark.slow
+def test_every_student_learns_from_a_teacher(candidates, digits, tmp_path):
+    brief = Recipe(epochs=1, images=256, batch_size=64, optimizer="adamw", lr=0.002, label_smoothing=0.0, threads=1)
+    teacher = str(candidates["resnet"].parent.folder)
+
+    def check(before, after):
+        pairs = zip(before.network.parameters(), after.network.parameters(), strict=True)
+        assert any(not torch.equal(*pair) for pair in pairs), before.architecture
+        assert all(parameter.isfinite().all() for parameter in after.network.parameters()), before.architecture
+
+    train = recover.trainer(digits, brief, name="walk", work=tmp_path)
+    _, refused = walk("distill", {"teachers": [teacher]}, candidates, digits, check, train=train)
+    assert set(refused) == set(compression.card("distill").refuses)

@@ -158,7 +158,7 @@ def test_a_bundle_in_integers_goes_the_way_that_its_runtime_knows(to, trained, d
     with pytest.raises(UserError, match=why):
         export.export(bundle, digits, to=to, int8=refused, out=out)
     record = export.export(bundle, digits, to=to, int8=not refused, out=out)
-    assert record["parity"]["top1_agreement"] > 0.97
+    assert record["parity"]["top1_agreement"] > 0.95
 
 
 @pytest.mark.slow

@@ -19,11 +19,12 @@ from mlflow import MlflowClient
 from mlflow.models import Model
 from test_serve import base64_of
 
-from neocog import tracking
+from neocog import cli, tracking
 from neocog.bundle.read import Bundle, digest, read
 from neocog.errors import UserError
 from neocog.registry import choose, register
 from neocog.serving import classifier, pyfunc, source
+from pipelines import register as stage
 
 ROWS = {  # model: top-1, ms, bytes
     "trained/perceptron": (0.85, 0.03, 30_000),
@@ -155,8 +156,8 @@ def test_a_champion_is_replaced_and_may_return_and_no_bundle_becomes_two_version
 
 def test_a_version_leads_to_the_run_that_made_its_bundle(project: Path, store: MlflowClient) -> None:
     made = bundle("trained/mlp")
-    for stage in ("evaluate@mlp", "train@mlp", "register"):
-        with tracking.start(stage, experiment="test", tags={"bundle.sha256": digest(made.folder)}):
+    for name in ("evaluate@mlp", "train@mlp", "register"):
+        with tracking.start(name, experiment="test", tags={"bundle.sha256": digest(made.folder)}):
             pass
     promoted = promote("trained/mlp")
     version = store.get_model_version_by_alias("neocog", "champion")
@@ -177,9 +178,12 @@ def test_what_is_registered_is_the_bundle_and_mlflow_reads_the_rest(project: Pat
     assert model.signature.outputs.input_names() == ["class", "probability", "probabilities"]
     assert model.load_input_example(str(found.folder.parent)).columns.tolist() == ["image"]
     assert model.metadata["bundle.sha256"] == digest(found.folder)
-    for where in ("models:/neocog@nobody", "models:/neocog/9", "models:/other@champion"):
+    for where in ("models:/neocog@nobody", "models:/neocog/9", "models:/other@champion", "models:/neocog"):
         with pytest.raises(UserError):
             source.find(where)
+    (found.folder / "bundle.json").write_text(json.dumps(found.card | {"temperature": 9.0}))
+    with pytest.raises(UserError, match="changed after it was registered"):
+        source.find("models:/neocog@champion")
 
 
 def test_the_code_that_travels_is_all_that_the_model_needs() -> None:
@@ -243,7 +247,7 @@ MOMENTS = [
     "log_model_artifacts:",
     "log_model_artifacts:after",
     "finalize_logged_model:after",
-    "create_registered_model:after",
+    "create_registered_model:",
     "create_model_version:",
     "create_model_version:after",
     "set_registered_model_alias:",
@@ -299,33 +303,57 @@ register.register(read.read("models/trained/mlp"), name="neocog", experiment="te
     assert aliases(store) == {"champion": "trained/mlp"}
 
 
-def neocog(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "neocog.cli", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | environment)
-
-
-def test_the_verb_follows_params_yaml_and_says_what_it_did(project: Path, store: MlflowClient) -> None:
+def test_the_verb_follows_params_yaml_and_says_what_it_did(
+    project: Path, store: MlflowClient, capsys: pytest.CaptureFixture[str]
+) -> None:
     how = {"name": "neocog", "prefer": "size", "goals": {"min_top1": 0.9}}
     Path("params.yaml").write_text(yaml.safe_dump({"register": how}))
-    said = neocog("register")
-    assert (said.returncode, said.stderr) == (0, "")
-    assert "compressed/small is now models:/neocog@champion, version 1" in said.stdout
+    cli.main(["register"])
+    assert "compressed/small is now models:/neocog@champion, version 1" in capsys.readouterr().out
     assert aliases(store) == {"champion": "compressed/small"}
-    said = neocog("register", "models/trained/mlp", "--name", "other")
-    assert "trained/mlp is now models:/other@champion" in said.stdout
+    cli.main(["register", "models/trained/mlp", "--name", "other"])
+    assert "trained/mlp is now models:/other@champion" in capsys.readouterr().out
+    assert aliases(store) == {"champion": "compressed/small"}
 
 
-def test_a_registry_that_is_not_there_is_said_at_once(project: Path) -> None:
+def test_the_stage_writes_what_equal_runs_share(project: Path, store: MlflowClient) -> None:
+    Path("dvc.yaml").write_text(yaml.safe_dump({"stages": {"register": {"params": ["register"]}}}))
+    Path("params.yaml").write_text(yaml.safe_dump({"architectures": {"mlp": {}}, "register": {"prefer": "latency"}}))
+    written = []
+    for _ in range(2):
+        stage.register()
+        written.append(stage.REGISTERED.read_bytes())
+    assert written[0] == written[1]
+    told = json.loads(written[0])
+    assert told == {
+        "name": "neocog",
+        "model": "trained/perceptron",
+        "bundle_sha256": digest(Path("models/trained/perceptron")),
+    }
+    assert aliases(store) == {"champion": "trained/perceptron"}
+    where = store.get_experiment_by_name("neocog").experiment_id
+    runs = store.search_runs([where])
+    assert [run.info.run_name for run in runs] == ["register", "register"]
+    assert all(run.data.tags["bundle.sha256"] == told["bundle_sha256"] for run in runs)
+
+
+def test_a_registry_that_is_not_there_is_said_at_once(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://joe:s3cret@127.0.0.1:9")
     began = time.monotonic()
-    ended = neocog("register", "models/trained/mlp", MLFLOW_TRACKING_URI="http://joe:s3cret@127.0.0.1:9")
-    assert time.monotonic() - began < 60
-    assert ended.returncode == 1
-    assert "http://127.0.0.1:9" in ended.stderr and "run the same again" in ended.stderr
-    assert "Traceback" not in ended.stderr and "s3cret" not in ended.stderr
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["register", "models/trained/mlp"])
+    assert time.monotonic() - began < 10
+    assert ended.value.code == 1
+    said = capsys.readouterr().err
+    assert "http://127.0.0.1:9" in said and "run the same again" in said
+    assert "s3cret" not in said
 
 
 def test_a_name_that_mlflow_does_not_take_is_refused(project: Path) -> None:
-    assert "register.name (='a/b')" in neocog("register", "models/trained/mlp", "--name", "a/b").stderr
+    with pytest.raises(UserError, match=r"register\.name"):
+        register.register(bundle("trained/mlp"), name="a/b", experiment="test")
 
 
 @pytest.fixture

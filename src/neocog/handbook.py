@@ -55,8 +55,8 @@ compress:
 - **Where to begin.** `neocog sensitivity models/trained/resnet` takes channels from one layer at a time, or rounds it, and shows which
   layers bear it. On a CPU `quantize_static` is what makes convolutions fast, and `prune_structured` before it multiplies with that.
   `half`, `weight_only` and `prune_unstructured` gain no time.
-- **Order.** What works on the network comes before what works on the graph, and only one step may do the latter. A mistake is named
-  before anything is computed.
+- **Order.** What works on the network comes before what works on the graph, and only one step may do the latter; a `temperature` comes
+  last. A mistake is named before anything is computed.
 - **Training.** A step's `train` block trains the network again as its parent was trained, but for the keys it names (any of `train`):
   few epochs, and a learning rate below the first one. Without it half of the channels take nearly all that was learned along: the
   default ResNet falls from 93 % to 11 % of 2,000 validation images. A killed recipe goes on where it was.
@@ -97,7 +97,7 @@ def _matrix(cards: Sequence[Card]) -> Iterator[str]:
     """Architecture by method, and the reasons for every no."""
     reasons = list(dict.fromkeys(reason for card in cards for reason in card.refuses.values()))
     yield "## What works on what\n"
-    yield "Each no has its reason below. `tests/test_compression_matrix.py` walks methods over all architectures.\n"
+    yield "Each no has its reason below. `tests/test_compression_matrix.py` walks every method over all architectures.\n"
     yield f"| | {' | '.join(f'[{card.name}](#{card.name})' for card in cards)} |"
     yield f"|---|{':-:|' * len(cards)}"
     for name in architectures.names():

@@ -1,7 +1,8 @@
 """OpenVINO: a bundle's graph as `.xml` and `.bin`, for processors and graphics of Intel; it runs on other x86 and ARM processors too.
 
 https://docs.openvino.ai. Integers come from NNCF's post-training quantization (Kozlov et al. 2020, arXiv:2002.08679): ranges measured on
-real images, then a correction of biases.
+real images, then a correction of biases. Weights have 7 bits, as in `quantize_static`: processors without VNNI add products of 8 bits in
+too few (on one, MobileNet agreed with its floats on 96.9 % of the images with 8 bits and on 99.0 % with 7).
 """
 
 from pathlib import Path
@@ -29,7 +30,8 @@ def write(bundle: Bundle, path: Path, *, calibration: Images | None) -> None:
         import nncf
 
         images = nncf.Dataset([np.ascontiguousarray(seen[None]) for seen in calibration], lambda seen: {"images": seen})
-        model = nncf.quantize(model, images, subset_size=len(calibration))
+        settings = nncf.AdvancedQuantizationParameters(overflow_fix=nncf.OverflowFix.ENABLE)
+        model = nncf.quantize(model, images, subset_size=len(calibration), advanced_parameters=settings)
     openvino.save_model(model, path, compress_to_fp16=False)
 
 

@@ -25,7 +25,9 @@ import numpy as np
 import yaml
 from PIL import Image
 
+from neocog.bundle import read
 from neocog.bundle.read import CARD, GRAPH, WEIGHTS, Bundle
+from neocog.errors import NeocogError
 from neocog.serving import pyfunc
 from neocog.serving.protocol import COLUMN
 from neocog.serving.source import BUNDLE
@@ -40,6 +42,8 @@ def write(folder: Path, bundle: Bundle, *, digest: str, model_id: str, location:
     (folder / BUNDLE).mkdir(parents=True)
     for name in (GRAPH, WEIGHTS, CARD):
         shutil.copyfile(bundle.folder / name, folder / BUNDLE / name)
+    if read.digest(folder / BUNDLE) != digest:
+        raise NeocogError(f"{bundle.folder}: changed while it was registered; run the same again")
     for name in pyfunc.FILES:
         path = folder / "code" / "neocog" / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -22,7 +22,13 @@ def find(where: str) -> Bundle:
         )
     from neocog.tracking import registry
 
-    folder = registry.fetch(found["name"], found["which"])
-    if not (folder / BUNDLE).is_dir():
+    model, digest = registry.fetch(found["name"], found["which"])
+    folder = model / BUNDLE
+    if not folder.is_dir():
         raise UserError(f"{where} holds no bundle; it was registered by other means than `neocog register`")
-    return read.read(folder / BUNDLE)
+    bundle = read.read(folder)
+    if read.digest(folder) != digest:
+        raise UserError(
+            f"{where}: {folder} was changed after it was registered; register the bundle again under another name"
+        )
+    return bundle

@@ -1,6 +1,7 @@
 """`neocog predict` and `neocog serve`: nothing heavy is imported before they run."""
 
 import argparse
+import os
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,9 @@ def add(verbs: Any) -> None:
     serve.add_argument("bundle", metavar="BUNDLE", help=BUNDLE)
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     serve.add_argument("--port", type=int, default=8000, help="0 takes any free one (default: %(default)s)")
-    serve.add_argument("--threads", metavar="N", type=int, default=0, help="of the model (default: one for each core)")
+    serve.add_argument(
+        "--threads", metavar="N", type=int, default=0, help="of the model (default: one for each core but one)"
+    )
     serve.add_argument("--max-images", metavar="N", type=int, default=1024, help="in a request (default: %(default)s)")
     serve.add_argument(
         "--max-bytes", metavar="N", type=int, default=32 << 20, help="of a request (default: %(default)s)"
@@ -73,7 +76,8 @@ def _serve(options: argparse.Namespace) -> None:
     from neocog.serving import app, classifier, serve, source
 
     limits = app.Limits(max_bytes=options.max_bytes, max_images=options.max_images)
-    model = classifier.load(source.find(options.bundle), threads=options.threads)
+    threads = options.threads or max(1, (os.cpu_count() or 1) - 1)  # that one reads requests and writes answers
+    model = classifier.load(source.find(options.bundle), threads=threads)
     serve.serve(model, host=options.host, port=options.port, limits=limits)
 
 

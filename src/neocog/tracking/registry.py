@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from mlflow import MlflowClient
@@ -36,6 +36,7 @@ class Registry(Store):
 
     @property
     def client(self) -> MlflowClient:
+        """The store's own."""
         return self._client
 
     def run_of(self, digest: str) -> str | None:
@@ -55,16 +56,18 @@ class Registry(Store):
     def log_model(
         self, experiment: str, digest: str, *, run_id: str | None, tags: Mapping[str, str], write: Callable
     ) -> str:
-        """The id of a READY logged model of the bundle; what a killed attempt left is filled again.
+        """The id of a READY logged model of the bundle: one that is there, or what a killed attempt left, filled again, or a new one.
 
         write: writes the model's folder, given that folder, `model_id` and `location`.
         """
         where = self.experiment(experiment)
         found = self.client.search_logged_models([where], f"tags.`{DIGEST}` = '{digest}'")
+        for each in found:
+            if each.status == "READY":
+                return each.model_id
         name = tags["model"].replace("/", "-")
-        model = (
-            found[0] if found else self.client.create_logged_model(where, name, run_id, tags={**tags, DIGEST: digest})
-        )
+        tags = {**tags, DIGEST: digest}
+        model = found[0] if found else self.client.create_logged_model(where, name, run_id, tags=tags)
         with tempfile.TemporaryDirectory(prefix="neocog-") as folder:
             write(Path(folder), model_id=model.model_id, location=model.artifact_location)
             self.client.log_model_artifacts(model.model_id, folder)
@@ -128,7 +131,7 @@ def opened(*, alone: bool = False) -> Iterator[Registry]:
     try:
         address.knock(uri, seconds=10.0)
         registry = Registry(uri, root)
-        with _lock(root) if alone else _nothing(), _global(registry._uri), registry.open(TIMEOUT):
+        with _lock(root) if alone else nullcontext(), _global(registry._uri), registry.open(TIMEOUT):
             yield registry
     except (OSError, MlflowException) as error:
         if isinstance(error, MlflowException) and error.error_code in (_WRONG, _GONE):
@@ -138,10 +141,14 @@ def opened(*, alone: bool = False) -> Iterator[Registry]:
         ) from error
 
 
-def fetch(name: str, which: str) -> Path:
-    """The folder of the model `name` that `which` stands for: `@alias`, or `/version`. Raises UserError when there is none."""
+def fetch(name: str, which: str) -> tuple[Path, str]:
+    """The folder of the model `name` that `which` stands for (`@alias`, or `/version`), and the digest that its bundle should have.
+
+    Raises UserError when there is none.
+    """
     with opened() as registry:
-        return registry.download(registry.named(name, which.removeprefix("/")))
+        version = registry.named(name, which.removeprefix("/"))
+        return registry.download(version), version.tags.get(DIGEST, "")
 
 
 @contextmanager
@@ -154,11 +161,6 @@ def _lock(root: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _nothing() -> Iterator[None]:
-    yield
-
-
-@contextmanager
 def _global(uri: str) -> Iterator[None]:
     """MLflow's SQL registry looks up the logged model of a new version wherever this process's environment points."""
     before = os.environ.get("MLFLOW_TRACKING_URI")
@@ -166,6 +168,6 @@ def _global(uri: str) -> Iterator[None]:
     try:
         yield
     finally:
-        os.environ.pop("MLFLOW_TRACKING_URI") if before is None else os.environ.__setitem__(
-            "MLFLOW_TRACKING_URI", before
-        )
+        os.environ.pop("MLFLOW_TRACKING_URI")
+        if before is not None:
+            os.environ["MLFLOW_TRACKING_URI"] = before
