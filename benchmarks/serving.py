@@ -63,9 +63,10 @@ class Load:
         return near and told["class"] == own["class"]
 
 
-def measure(load: Load, form: str, *, port: int, clients: int, requests: int) -> tuple[list[float], float, int]:
-    """(ms of each request, s in all, wrong answers) of `clients` that send `requests` between them."""
+def measure(load: Load, form: str, *, port: int, clients: int, requests: int) -> tuple[list[float], float, int, int]:
+    """(ms of each request, s in all, wrong answers, connections lost) of `clients` that send `requests` between them."""
     took: list[float] = []
+    lost: list[int] = []
     answers: list[tuple[int, int, bytes]] = []
 
     def client(first: int) -> None:
@@ -73,11 +74,14 @@ def measure(load: Load, form: str, *, port: int, clients: int, requests: int) ->
         for i in range(first, requests, clients):
             number = i % IMAGES
             start = time.perf_counter()
-            connection.request("POST", "/invocations", load.bodies[form][number], {"Content-Type": "application/json"})
-            response = connection.getresponse()
-            content = response.read()
+            try:
+                status, content = _ask(connection, load.bodies[form][number])
+            except (ConnectionError, http.client.HTTPException):  # closed meanwhile: once more, as every client does
+                connection.close()
+                lost.append(i)
+                status, content = _ask(connection, load.bodies[form][number])
             took.append(1000 * (time.perf_counter() - start))
-            answers.append((number, response.status, content))
+            answers.append((number, status, content))
         connection.close()
 
     threads = [threading.Thread(target=client, args=[i]) for i in range(clients)]
@@ -88,7 +92,7 @@ def measure(load: Load, form: str, *, port: int, clients: int, requests: int) ->
         thread.join()
     seconds = time.perf_counter() - start
     assert len(answers) == requests, f"{requests - len(answers)} requests got no answer"
-    return took, seconds, sum(not load.is_right(*answer) for answer in answers)
+    return took, seconds, sum(not load.is_right(*answer) for answer in answers), len(lost)
 
 
 @contextlib.contextmanager
@@ -136,24 +140,30 @@ def main(folder: str = "models/trained/resnet", requests: int = 600) -> None:
         for name in COMMANDS:
             ports[name], seconds = stack.enter_context(served(name, store))
             print(f"{name}: answers {seconds:.1f} s after its start", flush=True)
-        print("\n| a request | clients | server | p50, ms | p95, ms | p99, ms | images/s | wrong |")
-        print("|---|--:|---|--:|--:|--:|--:|--:|")
+        print("\n| a request | clients | server | p50, ms | p95, ms | p99, ms | images/s | wrong | lost connections |")
+        print("|---|--:|---|--:|--:|--:|--:|--:|--:|")
         for form in load.bodies:
             for clients in CLIENTS:
-                found: dict[str, list[tuple[list[float], float, int]]] = {name: [] for name in COMMANDS}
+                found: dict[str, list[tuple[list[float], float, int, int]]] = {name: [] for name in COMMANDS}
                 for name in [*COMMANDS] * (ROUNDS + 1):
                     found[name].append(measure(load, form, port=ports[name], clients=clients, requests=requests))
                 for name, rounds in found.items():
-                    took = np.concatenate([each for each, _, _ in rounds[1:]])  # the first warms up
+                    took = np.concatenate([each for each, *_ in rounds[1:]])  # the first warms up
                     p50, p95, p99 = np.percentile(took, [50, 95, 99])
-                    rate = requests * ROUNDS / sum(seconds for _, seconds, _ in rounds[1:])
-                    bad = sum(each for _, _, each in rounds)
+                    rate = requests * ROUNDS / sum(seconds for _, seconds, *_ in rounds[1:])
+                    bad, lost = sum(each for *_, each, _ in rounds), sum(each for *_, each in rounds)
                     wrong += bad
                     print(
-                        f"| {form} | {clients} | {name} | {p50:.1f} | {p95:.1f} | {p99:.1f} | {rate:,.0f} | {bad} |",
+                        f"| {form} | {clients} | {name} | {p50:.1f} | {p95:.1f} | {p99:.1f} | {rate:,.0f} | {bad} | {lost} |",
                         flush=True,
                     )
     sys.exit(bool(wrong))
+
+
+def _ask(connection: http.client.HTTPConnection, body: bytes) -> tuple[int, bytes]:
+    connection.request("POST", "/invocations", body, {"Content-Type": "application/json"})
+    response = connection.getresponse()
+    return response.status, response.read()
 
 
 def _base64(image: np.ndarray) -> str:

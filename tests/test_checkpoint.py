@@ -51,7 +51,7 @@ def test_kills_while_checkpoints_are_written_leave_one_that_loads(tmp_path):
         now = int(checkpoint.NAME.search(last.name)[1])
         assert now >= epoch and bool((checkpoint.load(last)["x"] == now).all())
         epoch = now
-    assert len(list(tmp_path.iterdir())) <= 2
+    assert len(list(tmp_path.iterdir())) <= 3, "two are kept, and the last kill may have come before the oldest went"
 
 
 def test_a_full_disk_is_said_and_the_last_good_checkpoint_stays(tmp_path, monkeypatch):

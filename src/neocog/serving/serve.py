@@ -14,6 +14,7 @@ from neocog.serving import app
 from neocog.serving.classifier import Classifier
 
 GRACE = 10  # s for requests under way, once it is told to stop
+KEPT = 75  # s that a silent connection stays: uvicorn's 5 close it under clients that pause
 
 
 class _Server(uvicorn.Server):
@@ -49,6 +50,7 @@ def serve(
             access_log=False,
             log_config=None,
             server_header=False,
+            timeout_keep_alive=KEPT,
             timeout_graceful_shutdown=GRACE,
         )
     )
