@@ -32,6 +32,7 @@ def heavy(ended):
         ["fastest", "--help"],
         ["inspect", "--help"],
         ["shapes", "--help"],
+        *([verb, "--help"] for verb in ("sensitivity", "export", "predict", "serve", "register")),
         ["nonsense"],
         ["--version"],
     ],
