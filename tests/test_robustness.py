@@ -90,7 +90,8 @@ def test_it_spoils_images_alike_for_the_same_seed_and_leaves_what_it_was_given(n
 
 
 @pytest.mark.parametrize(
-    "name", set(CORRUPTIONS) - {"contrast", "brightness", "defocus_blur", "zoom_blur", "pixelate", "jpeg_compression"}
+    "name",
+    sorted(set(CORRUPTIONS) - {"contrast", "brightness", "defocus_blur", "zoom_blur", "pixelate", "jpeg_compression"}),
 )
 def test_what_is_drawn_at_random_is_drawn_for_every_image_and_seed_anew(name, photo):
     twins = photo[[0, 0]]
