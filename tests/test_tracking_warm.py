@@ -75,10 +75,10 @@ class Dvc:
         """What the copy has forked, as soon as it is `number`: asking for the copy makes one too, for a moment."""
         copy, deadline = self.copy(), time.monotonic() + 10
         assert copy is not None
-        while len(copy.children()) != number:
+        while len(found := copy.children()) != number:
             assert time.monotonic() < deadline
             time.sleep(0.02)
-        return copy.children()
+        return found
 
     def _line(self) -> str:
         assert self.process.stdout is not None
@@ -121,9 +121,6 @@ def test_the_first_stage_leaves_what_serves_the_others_and_ends_with_dvc(dvc: Dv
     assert [dvc.run(f"evaluate@{number}") for number in range(3)] == ["own", "lent", "lent"]
     copy = dvc.copy()
     assert copy is not None
-    deadline = time.monotonic() + 10
-    while dvc.forks(0) and time.monotonic() < deadline:  # the last one has answered and is leaving
-        time.sleep(0.05)
     assert dvc.forks(0) == []
     found = runs(dvc.folder)
     assert [run.info.run_name for run in found] == ["evaluate@0", "evaluate@1", "evaluate@2"]
