@@ -24,7 +24,7 @@ from neocog.limits import AtLeast1, Below1
 YEAR = 2021
 IDEA = "Convolutions first, attention after"
 FORMS = {
-    "small": (157_668, 3_668_736),
+    "small": (79_582, 1_977_056),
     "coatnet_0_224": (25_036_820, 4_546_507_776),
 }
 
@@ -34,8 +34,8 @@ def build(
     channels: int,
     size: int,
     classes: int,
-    widths: Sequence[AtLeast1] = (24, 48, 96),
-    depths: Sequence[AtLeast1] = (1, 1, 2),
+    widths: Sequence[AtLeast1] = (16, 48, 96),
+    depths: Sequence[AtLeast1] = (1, 1, 1),
     expansion: AtLeast1 = 2,
     heads: AtLeast1 = 4,
     drop_path: Below1 = 0.0,
