@@ -8,7 +8,7 @@ from neocog import architectures, compression
 from neocog.errors import UserError, nearest
 from neocog.training.recipe import KEYS, Recipe
 from neocog.tuning.space import grid
-from pipelines.sections import SECTIONS
+from pipelines.sections import SECTIONS, TIMES
 from pipelines.typed import keywords, typed
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ def check(params: "Params") -> None:
     _check_architectures(params)
     _check_tune(params)
     _check_compress(params)
+    _check_audit(params)
 
 
 def _check_architectures(params: "Params") -> None:
@@ -70,13 +71,14 @@ def _check_architectures(params: "Params") -> None:
                 f"params.yaml: architectures.{name} (={block!r}) must be a block of keys; write {{}} for the defaults"
             )
         for key in block:
-            if key not in sizes and key not in KEYS:
+            if key not in sizes and key not in KEYS and key not in TIMES:
                 raise UserError(
-                    f"params.yaml: architectures.{name}.{key} (={block[key]!r}): unknown key; {nearest(str(key), [*sizes, *KEYS])}"
+                    f"params.yaml: architectures.{name}.{key} (={block[key]!r}): unknown key; {nearest(str(key), [*sizes, *KEYS, *TIMES])}"
                 )
         _check_rule(name, params.recipe(name))
         _check_form(name, block)
         keywords(sizes, f"architectures.{name}", params.sizes(name))
+        keywords(TIMES, f"architectures.{name}", {key: block[key] for key in TIMES if key in block})
         lists = {key: block.get(key, sizes[key][1]) for key in ("widths", "depths") if key in sizes}
         if any(not values for values in lists.values()) and len(lists) > 1:
             raise UserError(f"params.yaml: architectures.{name}: {lists} must name at least one stage of the network")
@@ -143,6 +145,11 @@ def _check_rule(name: str, recipe: Recipe) -> None:
                     f"params.yaml: architectures.{name}.{key} (={getattr(recipe, key)}): {name} learns by its own learning rule, "
                     f"which knows no soft labels; set {key}: 0.0 in its block"
                 )
+        if recipe.objective != "mean":
+            raise UserError(
+                f"params.yaml: architectures.{name}.objective (={recipe.objective}): {name} learns by its own learning rule, "
+                "which has no losses of images to weigh; set objective: mean in its block"
+            )
 
 
 def _check_form(name: str, block: Mapping[str, Any]) -> None:
@@ -190,3 +197,12 @@ def _check_compress(params: "Params") -> None:
                 keywords(architectures.card(student).sizes, f"{here}.sizes", step.get("sizes", {}))
             compression.check_architecture(step["method"], architecture, where=f"params.yaml: {here}")
         made[str(name)] = architecture
+
+
+def _check_audit(params: "Params") -> None:
+    """The model that looks the labels over is one of this file."""
+    there = ["best", *(f"{folder.parent.name}/{folder.name}" for folder in params.models)]
+    if params.audit.model not in there:
+        raise UserError(
+            f"params.yaml: audit.model (={params.audit.model!r}) is no model of this file; {nearest(params.audit.model, there)}"
+        )

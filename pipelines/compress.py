@@ -8,8 +8,8 @@ from pathlib import Path
 from neocog import tracking
 from neocog.bundle import read
 from neocog.data import prepared
-from neocog.errors import run
 from neocog.evaluation import predictions
+from neocog.warm.stage import run
 from pipelines import params
 
 

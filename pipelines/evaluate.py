@@ -8,7 +8,7 @@ from neocog import tracking
 from neocog.bundle import read
 from neocog.data import prepared
 from neocog.errors import run
-from neocog.evaluation import predictions, tables, temperature
+from neocog.evaluation import predictions, seeds, slices, tables
 from neocog.evaluation.headlines import headlines, sentence
 from neocog.evaluation.trust import trust
 from pipelines import params
@@ -37,11 +37,15 @@ def evaluate(model: str) -> None:
         config=settings.resolved(),
     ) as log:
         log.dataset(name=data.name, digest=data.digest, source="data/prepared", context="test")
-        test, val = data.split("test"), data.split("val")
-        logits, other = (predictions.logits(bundle, part.images, batch_size=how.batch_size) for part in (test, val))
+        test = data.split("test")
+        logits = predictions.logits(bundle, test.images, batch_size=how.batch_size)
         scores = headlines(logits, test.labels, bins=how.bins, resamples=how.bootstrap, seed=how.seed)
-        scores |= trust(logits, test.labels, bins=how.bins, temperature=temperature.fit(other, val.labels))
+        scores |= trust(logits, test.labels, bins=how.bins, temperature=bundle.card["temperature"])
         judged = predictions.of(logits, ids=test.ids, labels=test.labels)
+        names, columns = [data.classes[label] for label in test.labels], data.groups("test")
+        scores |= slices.gaps(judged.predicted == judged.labels, names, columns)
+        by_seed = seeds.judge(bundle, logits, test, bins=how.bins, batch_size=how.batch_size)
+        scores |= seeds.summary(by_seed)
 
         reports.mkdir(parents=True, exist_ok=True)
         metrics = {f"test/{name}": round(score, 6) for name, score in scores.items()}
@@ -50,7 +54,10 @@ def evaluate(model: str) -> None:
         tables.per_class(reports / "per_class.csv", judged, data.classes)
         tables.confusion(reports / "confusion.csv", judged, data.classes)
         tables.reliability(reports / "reliability.csv", judged, bins=how.bins)
-        tables.groups(reports / "groups.csv", judged, data.groups("test"))
+        tables.groups(reports / "groups.csv", judged, columns | slices.crossed(names, columns))
+        if bundle.kind == "trained":
+            seeds.write(reports / "seeds.csv", by_seed)
+            log.artifact(reports / "seeds.csv")
         log.metrics(metrics)
         for name in WRITTEN:
             log.artifact(reports / name)

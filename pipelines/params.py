@@ -20,10 +20,12 @@ from pipelines import checks
 from pipelines.sections import (
     COMPRESSION,
     SECTIONS,
+    Audit,
     Benchmark,
     Compression,
     Data,
     Evaluate,
+    Explain,
     Ray,
     Register,
     Report,
@@ -44,6 +46,8 @@ class Params:
     evaluate: Evaluate
     benchmark: Benchmark
     robustness: Robustness
+    audit: Audit
+    explain: Explain
     register: Register
     report: Report
     tune: Tune
@@ -76,6 +80,11 @@ class Params:
         own = {key: value for key, value in self.raw["architectures"][name].items() if key in KEYS}
         merged = {**self.raw["train"], **own}
         return cast(Recipe, typed(SECTIONS["train"], f"architectures.{name}", merged, shown=own))
+
+    def seeds(self, name: str) -> list[int]:
+        """The seeds with which an architecture is trained; the first makes the bundle that everything downstream reads."""
+        first = self.recipe(name).seed
+        return list(range(first, first + self.raw["architectures"][name].get("seeds", 1)))
 
     def compression(self, recipe: str) -> Compression:
         """The block of a recipe."""

@@ -27,8 +27,10 @@ def register() -> None:
         config=settings.resolved(),
     ) as log:
         promoted = registration.register(bundle, name=how.name, experiment=settings.tracking.experiment)
+        registration.score()
         log.metrics({"test/top1": row.top1})
-        chosen = {"name": how.name, "model": bundle.model, "bundle_sha256": digest}
+        shown = {"top1": row.top1, "latency_ms": row.latency_ms, "size_bytes": row.size_bytes}
+        chosen = {"name": how.name, "model": bundle.model, "bundle_sha256": digest, **shown}
         REGISTERED.write_text(json.dumps(chosen, indent=2) + "\n")
         log.artifact(REGISTERED)
     print(f"register: {registration.sentence(bundle, promoted, name=how.name)}")

@@ -8,18 +8,24 @@ from neocog import tracking
 from neocog.bundle import read
 from neocog.data import prepared
 from neocog.errors import run
-from neocog.report import drawings, leaderboard, models, page, story
+from neocog.report import drawings, leaderboard, made, models, page, scores, story
+from neocog.report.audit import chapter as audit
+from neocog.report.chapters import Chapter
+from neocog.report.compare import chapter as compare
+from neocog.report.compare import pairs
 from neocog.report.compressed import chapter, recipe
+from neocog.report.explained import chapter as explained
 from neocog.report.robustness import chapter as robustness
 from neocog.report.sweeps import read as sweep
 from neocog.report.sweeps import section
+from neocog.report.trust import chapter as trust
 from pipelines import params
 
 REPORTS = Path("reports")
 
 
 def report() -> None:
-    """Write reports/leaderboard.csv and .md, reports/report.html and reports/figures/*.svg."""
+    """Write reports/leaderboard.csv and .md, significance.csv, reports/report.html and reports/figures/*.svg."""
     settings = params.for_stage("report")
     data = prepared.read("data/prepared")
     bundles = [read.read(folder) for folder in settings.models]
@@ -32,30 +38,37 @@ def report() -> None:
         drawn = drawings.draw(found, called=called)
         sweeps = [section.draw(sweep.read(Path("models/tuned") / name)) for name in settings.tune.architectures]
         compressed = chapter.draw(found, recipe.gather(found), called=called)
+        duels = compare.draw(found, data, scores.scores(classes=len(data.classes)), called=called)
+        trusted = trust.draw(found, called=called)
         spoilt = robustness.draw(data, reports=REPORTS, called=called)
-        html = page.html(
-            found,
-            data,
-            drawn,
-            called=called,
-            mistakes=settings.report.mistakes,
-            sweeps=sweeps,
-            compressed=compressed,
-            robustness=spoilt,
-        )
+        looked = audit.draw(data, reports=REPORTS, called=called)
+        looks = explained.draw(data, found, reports=REPORTS, called=called)
+        how, tried = made.chapters(found, data, reports=REPORTS), made.sweeps(found, data=data.digest)
+        chapters = [
+            Chapter("tuning", "Turning the knobs", section.section(sweeps, made=tried)),
+            Chapter("compression", "Compression", chapter.chapter(compressed, made=how["compression"])),
+            Chapter("compare", "One against another", compare.chapter(duels, made=how["compare"])),
+            Chapter("trust", "Can it be trusted?", trust.chapter(trusted, data=data.digest)),
+            Chapter("robustness", "Snow, blur and noise", robustness.chapter(spoilt, made=how["robustness"])),
+            Chapter(
+                "explained",
+                "What it looked at",
+                explained.chapter(looks, made=how["explained"]),
+                style=explained.style(),
+            ),
+            Chapter("audit", "Are the labels right?", audit.chapter(looked, made=how["audit"]), style=audit.style()),
+        ]
+        html = page.html(found, data, drawn, called=called, mistakes=settings.report.mistakes, chapters=chapters)
         leaderboard.write_csv(REPORTS / "leaderboard.csv", rows)
         (REPORTS / "leaderboard.md").write_text(leaderboard.markdown(rows), encoding="utf-8")
+        pairs.write_csv(REPORTS / "significance.csv", [row.model for row in rows], duels.pairs if duels else None)
         (REPORTS / "report.html").unlink(missing_ok=True)  # an earlier run may still hold it for MLflow
         (REPORTS / "report.html").write_text(html, encoding="utf-8")
         shutil.rmtree(REPORTS / "figures", ignore_errors=True)
-        drawn.write(REPORTS / "figures")
-        for each in sweeps:
-            each.write(REPORTS / "figures")
-        if compressed:
-            compressed.write(REPORTS / "figures")
-        if spoilt:
-            spoilt.write(REPORTS / "figures")
-        for name in ("report.html", "leaderboard.csv", "leaderboard.md", "figures"):
+        for each in (drawn, *sweeps, compressed, duels, spoilt):
+            if each:
+                each.write(REPORTS / "figures")
+        for name in ("report.html", "leaderboard.csv", "leaderboard.md", "significance.csv", "figures"):
             log.artifact(REPORTS / name)
     print(f"{story.headline(rows, data=data.name, called=called)}; the page: {REPORTS / 'report.html'}")
 

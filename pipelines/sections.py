@@ -75,6 +75,24 @@ class Robustness(BaseModel):
     seed: Count = 0
 
 
+class Audit(BaseModel):
+    """How labels and splits are looked over, and how many of each finding the page shows as pictures."""
+
+    model_config = STRICT
+    model: Annotated[str, Field(min_length=1)] = "best"
+    train: bool = False
+    within: NonNegative = 10.0
+    images: Annotated[int, Field(ge=0, le=64)] = 24
+    duplicates: Annotated[int, Field(ge=0, le=64)] = 24
+
+
+class Explain(BaseModel):
+    """How many images of each kind are explained."""
+
+    model_config = STRICT
+    images: Annotated[int, Field(ge=1, le=16)] = 4
+
+
 class Benchmark(BaseModel):
     """How bundles are timed."""
 
@@ -171,6 +189,8 @@ SECTIONS: dict[str, TypeAdapter[Any]] = {
     "evaluate": TypeAdapter(Evaluate),
     "benchmark": TypeAdapter(Benchmark),
     "robustness": TypeAdapter(Robustness),
+    "audit": TypeAdapter(Audit),
+    "explain": TypeAdapter(Explain),
     "register": TypeAdapter(Register),
     "report": TypeAdapter(Report),
     "tune": TypeAdapter(Tune),
@@ -178,3 +198,4 @@ SECTIONS: dict[str, TypeAdapter[Any]] = {
     "tracking": TypeAdapter(Tracking),
 }
 COMPRESSION = TypeAdapter(Compression)  # of each block under `compress`
+TIMES: dict[str, tuple[Any, Any]] = {"seeds": (AtLeast1, 1)}  # of a block under `architectures`: how often to train it

@@ -1,13 +1,27 @@
-"""Stage `train@<architecture>`: one architecture on the prepared data, from params to bundle."""
+"""Stage `train@<architecture>`: one architecture on the prepared data, from params to bundle; several times with `seeds: k`."""
 
+import shutil
 import sys
-from functools import partial
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from neocog import architectures, tracking
+from neocog.bundle import read
+from neocog.bundle.read import Bundle
 from neocog.data import prepared
-from neocog.errors import run
+from neocog.data.prepared import Prepared
+from neocog.training.recipe import Recipe
+from neocog.warm.stage import run
 from pipelines import params
+
+if TYPE_CHECKING:
+    from neocog.training.fit import Fitted
+
+FINISHED = "finished"  # beside the bundle of a further seed: a training that is taken up again does not train it again
 
 
 def train(architecture: str) -> None:
@@ -16,49 +30,125 @@ def train(architecture: str) -> None:
     recipe, sizes = settings.recipe(architecture), settings.sizes(architecture)
     data = prepared.read("data/prepared")
     recipe.check_images(data.num_images("train"))
-
-    from neocog.bundle import provenance, read, write  # torch from here on, after all that can be wrong cheaply
-    from neocog.training import history
-    from neocog.training.fit import claim, discard, fit, key
-
-    resolved = {"train": recipe.asdict(), "architecture": {"name": architecture, **sizes}}
-    code = provenance.code_digest(architecture)
-    work = Path(".neocog/training") / f"{architecture}-{key(data=data.digest, code=code, **resolved)}"
-    build = partial(
-        architectures.build, architecture, channels=data.channels, size=data.size, classes=len(data.classes)
+    first, *further = (
+        Training(architecture, replace(recipe, seed=seed), sizes, data, settings.tracking.experiment)
+        for seed in settings.seeds(architecture)
     )
-    with (
-        claim(work, architecture),
-        tracking.start(
-            f"train@{architecture}",
-            experiment=settings.tracking.experiment,
-            tags={"architecture": architecture, "data.digest": data.digest},
-            config=resolved,
-            resume=work / "run.json",
-        ) as log,
-    ):
-        log.params(recipe.asdict() | {f"{architecture}.{name}": value for name, value in sizes.items()})
-        log.dataset(name=data.name, digest=data.digest, source="data/prepared", context="train")
-        fitted = fit(partial(build, sizes=sizes), data, recipe, name=architecture, work=work, run=log)
+    with first.logged(f"train@{architecture}") as log:
+        fitted = first.fit(log, name=architecture)
+        for each in further:
+            if not (each.work / FINISHED).exists():
+                each.aside(log)
         if not fitted.is_writer:
             return
+        bundle = first.keep(Path("models/trained") / architecture, fitted, log)
+        for each in further:
+            shutil.copytree(each.work / "bundle", bundle.folder / read.SEEDS / str(each.recipe.seed))
+        first.report(Path("reports/trained") / architecture, fitted, log)
+    for each in (first, *further):
+        each.discard()
+
+
+@dataclass(frozen=True)
+class Training:
+    """An architecture with one recipe, and so with one seed. Its methods import torch, after all that can be wrong cheaply."""
+
+    architecture: str
+    recipe: Recipe
+    sizes: dict[str, Any]
+    data: Prepared
+    experiment: str
+
+    @property
+    def resolved(self) -> dict[str, Any]:
+        return {"train": self.recipe.asdict(), "architecture": {"name": self.architecture, **self.sizes}}
+
+    @cached_property
+    def code(self) -> str:
+        from neocog.bundle import provenance
+
+        return provenance.code_digest(self.architecture)
+
+    @cached_property
+    def work(self) -> Path:
+        """Where it leaves what it needs to be continued."""
+        from neocog.training.fit import key
+
+        named = key(data=self.data.digest, code=self.code, **self.resolved)
+        return Path(".neocog/training") / f"{self.architecture}-{named}"
+
+    @contextmanager
+    def logged(self, name: str, *, parent: str | None = None) -> Iterator[tracking.Run]:
+        """The run of this training, a new one or the one in which it was cut off; raises Busy while another process is at it."""
+        from neocog.training.fit import claim
+
+        with (
+            claim(self.work, self.architecture),
+            tracking.start(
+                name,
+                experiment=self.experiment,
+                tags={"architecture": self.architecture, "data.digest": self.data.digest},
+                config=self.resolved,
+                resume=self.work / "run.json",
+                parent=parent,
+            ) as log,
+        ):
+            sizes = {f"{self.architecture}.{name}": value for name, value in self.sizes.items()}
+            log.params(self.recipe.asdict() | sizes)
+            log.dataset(name=self.data.name, digest=self.data.digest, source="data/prepared", context="train")
+            yield log
+
+    def fit(self, log: tracking.Run, *, name: str) -> "Fitted":
+        """Train, or go on where it was cut off; `name` is how its lines begin."""
+        from neocog.training.fit import fit
+
+        about = {"channels": self.data.channels, "size": self.data.size, "classes": len(self.data.classes)}
+        build = partial(architectures.build, self.architecture, **about, sizes=self.sizes)
+        return fit(build, self.data, self.recipe, name=name, work=self.work, run=log)
+
+    def keep(self, folder: Path, fitted: "Fitted", log: tracking.Run) -> Bundle:
+        """Make the bundle in `folder`."""
+        from neocog.bundle import provenance, write
+
         bundle = write.write(
-            Path("models/trained") / architecture,
+            folder,
             fitted.model,
-            data,
+            self.data,
             kind="trained",
-            name=architecture,
-            architecture=architecture,
-            sizes=sizes,
-            provenance=provenance.provenance(fitted, data_digest=data.digest, params=resolved, code_digest=code),
+            name=self.architecture,
+            architecture=self.architecture,
+            sizes=self.sizes,
+            provenance=provenance.provenance(
+                fitted, data_digest=self.data.digest, params=self.resolved, code_digest=self.code
+            ),
         )
-        reports = Path("reports/trained") / architecture
-        history.write(reports, fitted)
-        log.metrics(history.summary(fitted), step=len(fitted.history))
         log.tags({"bundle.sha256": read.digest(bundle.folder)})
         log.artifact(bundle.folder, folder="bundle")
-        log.artifact(reports / "history.csv")
-    discard(work)
+        return bundle
+
+    def report(self, folder: Path, fitted: "Fitted", log: tracking.Run) -> None:
+        """Write its history in `folder`."""
+        from neocog.training import history
+
+        history.write(folder, fitted)
+        log.metrics(history.summary(fitted), step=len(fitted.history))
+        log.artifact(folder / "history.csv")
+
+    def aside(self, parent: tracking.Run) -> None:
+        """Train in a run below `parent`; the bundle waits where the training worked, for those of the other seeds."""
+        with self.logged(f"train@{self.architecture}/seed-{self.recipe.seed}", parent=parent.id) as log:
+            fitted = self.fit(log, name=f"{self.architecture} seed {self.recipe.seed}")
+            if fitted.is_writer:
+                self.keep(self.work / "bundle", fitted, log)
+                self.report(self.work / "reports", fitted, log)
+        if fitted.is_writer:
+            (self.work / FINISHED).touch()
+
+    def discard(self) -> None:
+        """Remove what it needed to be continued."""
+        from neocog.training.fit import discard
+
+        discard(self.work)
 
 
 if __name__ == "__main__":

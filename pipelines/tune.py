@@ -8,10 +8,10 @@ from pathlib import Path
 from neocog import tracking
 from neocog.bundle import read
 from neocog.data import prepared
-from neocog.errors import run
 from neocog.evaluation import predictions
 from neocog.report.sweeps import read as sweeps
 from neocog.report.sweeps import section
+from neocog.warm.stage import run
 from pipelines import params
 
 

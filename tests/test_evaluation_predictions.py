@@ -91,8 +91,8 @@ def test_tables_hold_every_class_and_every_image(judged, tmp_path):
     assert lines[0] == "class,precision,recall,f1,support"
     assert len(lines) == 11 and lines[1].startswith('"a,b",')
     rows = (tmp_path / "confusion.csv").read_text().splitlines()
-    assert rows[0] == "actual,predicted"
-    assert len(rows) == 1 + len(judged.labels)
+    assert rows[0] == "actual,predicted,images"
+    assert sum(int(row.rpartition(",")[2]) for row in rows[1:]) == len(judged.labels)
 
 
 @pytest.mark.parametrize("stage", ["evaluate", "benchmark", "report"])

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 from sklearn.metrics import brier_score_loss
 
-from neocog.evaluation import selective, slices, temperature
+from neocog.bundle import temperature
+from neocog.evaluation import selective, slices
 from neocog.evaluation.calibration import (
     adaptive_calibration_error,
     brier,

@@ -21,7 +21,7 @@ WRONG = [  # (what stands there, what is put there, what the message must say)
     ("optimizer: sgd", "optimizer: agd", ["train.optimizer (='agd')", "did you mean 'sgd'?"]),
     ("epochs: 6", "epochs: 2.5", ["train.epochs (=2.5)", "integer"]),
     ("epochs: 6", "epochs: true", ["train.epochs (=True)"]),
-    ("epochs: 6", "epochs: 6\n  epochs: 7", ["'epochs' stands twice"]),
+    ("  momentum: 0.9", "  momentum: 0.9\n  momentum: 0.8", ["'momentum' stands twice"]),
     ("betas: [0.9, 0.999]", "betas: [0.9]", ["train.betas"]),
     ("devices: 1", "devices: many", ["train.devices (='many')"]),
     ("strategy: auto", "strategy: ddp", ["strategy (=ddp)", "devices (=1)"]),

@@ -337,12 +337,34 @@ def test_the_stage_writes_what_equal_runs_share(project: Path, store: MlflowClie
         "name": "neocog",
         "model": "trained/perceptron",
         "bundle_sha256": digest(Path("models/trained/perceptron")),
+        "top1": 0.85,
+        "latency_ms": 0.03,
+        "size_bytes": 30_000,
     }
     assert aliases(store) == {"champion": "trained/perceptron"}
     where = store.get_experiment_by_name("neocog").experiment_id
     runs = store.search_runs([where])
     assert [run.info.run_name for run in runs] == ["register", "register"]
     assert all(run.data.tags["bundle.sha256"] == told["bundle_sha256"] for run in runs)
+
+
+def test_who_made_a_model_and_the_model_show_what_the_leaderboard_says(project: Path, store: MlflowClient) -> None:
+    made = digest(Path("models/trained/mlp"))
+    with tracking.start("train@mlp", experiment="test", tags={"bundle.sha256": made}) as log:
+        log.dataset(name="digits", digest="d", source="data/prepared", context="train")
+    promote("trained/mlp")
+    for _ in range(2):
+        assert register.score() == 1, "no run made the other two"
+    where = store.get_experiment_by_name("test").experiment_id
+    [run] = store.search_runs([where], order_by=["metrics.`test/top1` DESC"])
+    shown = {"test/top1": 0.93, "benchmark/latency_ms_p50": 0.20, "benchmark/size_bytes": 900_000}
+    assert shown.items() <= run.data.metrics.items()
+    assert [len(store.get_metric_history(run.info.run_id, name)) for name in shown] == [1, 1, 1], "twice is once"
+    [model] = store.search_logged_models([where])
+    assert [each.model_id for each in run.outputs.model_outputs] == [model.model_id]
+    assert {(each.key, each.value, each.dataset_name) for each in model.metrics} == {
+        (name, value, "digits") for name, value in shown.items()
+    }
 
 
 def test_a_registry_that_is_not_there_is_said_at_once(

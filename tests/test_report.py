@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -20,6 +19,7 @@ from neocog.bundle import read
 from neocog.data.prepared import Prepared
 from neocog.errors import UserError
 from neocog.report import drawings, leaderboard, models, page, parts, story
+from neocog.report.chapters import Chapter
 from neocog.report.models import Model
 
 ODD = ("<script>alert(1)</script>", "\"quotes\" & 'more'", "a,b|c", "né 日本", "e", "f", "g")
@@ -60,7 +60,7 @@ def html(site, found) -> str:
 class Reader(HTMLParser):
     """Tags that were opened, tags left open, addresses, and the text."""
 
-    VOID = ("meta", "img", "br", "wbr", "circle", "line", "path", "polygon", "rect", "image")
+    VOID = ("meta", "img", "input", "br", "wbr", "circle", "line", "path", "polygon", "rect", "image")
 
     def __init__(self) -> None:
         super().__init__()
@@ -109,6 +109,15 @@ def test_the_csv_has_the_promised_columns(found, tmp_path):
         rows = list(csv.DictReader(file))
     assert [row["model"] for row in rows] == [model.row.model for model in found]
     assert float(rows[0]["top1"]) == pytest.approx(found[0].row.top1, abs=1e-6)
+
+
+def test_several_seeds_add_their_mean_and_spread_as_columns(found, tmp_path):
+    rows = [replace(found[0].row, top1_mean=0.93, top1_std=0.002), *(model.row for model in found[1:])]
+    leaderboard.write_csv(tmp_path / "leaderboard.csv", rows)
+    head, first, second, *_ = (tmp_path / "leaderboard.csv").read_text().splitlines()
+    assert head == f"{COLUMNS},top1_mean,top1_std"
+    assert first.endswith(",0.93,0.002") and second.endswith(",,")
+    assert leaderboard.markdown(rows).splitlines()[0].endswith("| top1_mean | top1_std |")
 
 
 def test_the_markdown_is_aligned_and_has_the_same_columns(found):
@@ -190,6 +199,23 @@ def test_the_same_input_gives_the_same_page(site, found, html):
     assert page.html(found, site[1], drawings.draw(found, called=called), called=called, mistakes=6) == html
 
 
+def test_ready_chapters_stand_in_their_order_with_name_style_and_provenance(site, found):
+    called = story.names([model.row for model in found])
+    chapters = [
+        Chapter("second", "Not <first>", '<section id="second">2</section>', made="<i>how</i>", style=".second{}"),
+        Chapter("nothing", "Nothing", "", made="<i>why</i>", style=".nothing{}"),
+        Chapter("third", "Third", '<section id="third">3</section>'),
+    ]
+    drawn = drawings.draw(found, called=called)
+    whole = page.html(found, site[1], drawn, called=called, mistakes=1, chapters=chapters)
+    names = re.findall(r'<a href="#(\w+)">([^<]*)</a>', whole.partition("</nav>")[0])
+    assert ("second", "Not &lt;first&gt;") in names and ("third", "Third") in names and "nothing" not in dict(names)
+    ids = re.findall(r'<section id="(\w+)">', whole)
+    assert ids[ids.index("learning") : ids.index("inside") + 1] == ["learning", "second", "third", "inside"]
+    assert ".second{}" in whole.partition("</style>")[0] and ".nothing{}" not in whole
+    assert "<i>how</i>" in whole and "<i>why</i>" not in whole
+
+
 def test_mistakes_are_wrong_and_the_most_confident_come_first(found):
     for model in found:
         rows = model.mistakes(5)
@@ -250,45 +276,6 @@ def test_predictions_of_other_images_are_refused(site, tmp_path):
         models.gather(bundles, data, reports=reports)
 
 
-@pytest.fixture(scope="module")
-def browser() -> str:
-    found = [path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))]
-    if not found and not os.environ.get("CI"):
-        pytest.skip("no browser: install chromium")
-    assert found, "this test opens the page in a browser: install chromium (apt-get install chromium)"
-    return found[0]
-
-
-def dom(browser: str, path: Path, home: Path) -> str:
-    """The page at `path` after its script ran."""
-    switches = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={home}", "--virtual-time-budget=2000"]
-    command = [browser, *switches, "--dump-dom", path.as_uri()]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
-
-
-@pytest.mark.slow
-def test_in_a_browser_the_script_sorts_and_shows_one_model_at_a_time(browser, html, found, tmp_path):
-    def board(shown: str) -> list[str]:
-        return re.findall(r'<tr data-model="([^"]*)">', shown)
-
-    (tmp_path / "report.html").write_text(html)
-    shown = dom(browser, tmp_path / "report.html", tmp_path / "home")
-    assert 'data-ready="yes"' in shown
-    for panel in ("look", "inside"):
-        assert [len(re.findall(rf'class="{panel}"[^>]*{state}', shown)) for state in ("", 'hidden=""')] == [4, 3]
-    escaped = {model.row.model: model.row.model.replace("&", "&amp;") for model in found}
-    assert [name.replace("&lt;", "<").replace("&gt;", ">") for name in board(shown)] == list(escaped.values())
-
-    clicks = """<script>[...document.querySelectorAll(".leaders th button")].find((b) => b.textContent === "size").click();
-      picker.value = "look-2"; picker.dispatchEvent(new Event("change"));</script>"""
-    (tmp_path / "clicked.html").write_text(html + clicks)
-    shown = dom(browser, tmp_path / "clicked.html", tmp_path / "home")
-    by_size = [escaped[m.row.model] for m in sorted(found, key=lambda m: m.row.size_bytes)]
-    assert [name.replace("&lt;", "<").replace("&gt;", ">") for name in board(shown)] == by_size
-    assert 'aria-sort="ascending"><button title="of the ONNX file"' in shown
-    assert re.findall(r'id="look-(\d)" [^>]*aria-label="[^"]*">', shown) == ["2"]
-
-
 @pytest.mark.slow
 def test_the_stages_make_the_report_from_bundles_without_torch(tmp_path):
     tiny.project(tmp_path)
@@ -304,11 +291,20 @@ def test_the_stages_make_the_report_from_bundles_without_torch(tmp_path):
     assert told.stdout.splitlines()[-1] == "[]"
     assert "trained/mlp: top-1 " in told.stdout and "On digits, " in told.stdout
     made = {path.relative_to(tmp_path).as_posix() for path in (tmp_path / "reports").rglob("*") if path.is_file()}
-    tables = ("per_class.csv", "confusion.csv", "reliability.csv", "groups.csv")
+    tables = ("per_class.csv", "confusion.csv", "reliability.csv", "groups.csv", "seeds.csv")
     judged = ("metrics.json", "predictions.parquet", *tables, "history.csv", "training.json")
-    figures = ("ladder", "latency", "size", "learning", "confusion.trained.mlp", "confusion.trained.perceptron")
+    figures = (
+        "ladder",
+        "latency",
+        "size",
+        "learning",
+        "significance",
+        "confusion.trained.mlp",
+        "confusion.trained.perceptron",
+    )
     assert made == {
         *(f"reports/trained/{name}/{file}" for name in ("perceptron", "mlp") for file in judged),
         *(f"reports/figures/{name}.svg" for name in figures),
-        *(f"reports/{file}" for file in ("benchmark.csv", "leaderboard.csv", "leaderboard.md", "report.html")),
+        *(f"reports/{file}.csv" for file in ("benchmark", "leaderboard", "significance")),
+        *(f"reports/{file}" for file in ("leaderboard.md", "report.html")),
     }

@@ -14,6 +14,7 @@ from neocog.bundle import read
 from neocog.errors import UserError
 from neocog.evaluation.paired import compare
 from neocog.report import drawings, figures, leaderboard, models, page, story
+from neocog.report.chapters import Chapter
 from neocog.report.compressed import chapter, recipe, verdict
 from neocog.report.compressed import figures as charts
 from neocog.report.compressed import story as said
@@ -247,8 +248,9 @@ def test_nothing_is_drawn_where_nothing_was_compressed(site, drawn):
     for compressed in (None, drawn):
         whole = found if compressed else kept
         names = story.names([model.row for model in whole])
+        told = [Chapter("compression", "Compression", chapter.chapter(compressed))]
         pages[bool(compressed)] = page.html(
-            whole, data, drawings.draw(whole, called=names), called=names, mistakes=1, compressed=compressed
+            whole, data, drawings.draw(whole, called=names), called=names, mistakes=1, chapters=told
         )
     assert 'id="compression"' not in pages[False] and '"#compression"' not in pages[False]
     assert pages[True].count('id="compression"') == pages[True].count('"#compression"') == 1

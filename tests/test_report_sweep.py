@@ -345,7 +345,8 @@ def browser() -> str:
 def test_in_a_browser_trials_are_sorted_and_one_sweep_is_shown_at_a_time(browser, found, tmp_path):
     other = read.read(wrote(tmp_path / "lenet", lines(8, seed=2)))
     html = section.section([section.draw(found), section.draw(other)])
-    script = (Path(report.__file__).with_name("page.js")).read_text()
+    scripts = Path(report.__file__).parent
+    script = (scripts / "sort.js").read_text() + (scripts / "pick.js").read_text()
     click = '[...document.querySelectorAll("#sweep-0 th button")].find((b) => b.textContent === "weight_decay").click()'
     page = tmp_path / "page.html"
     page.write_text(f"<!doctype html><meta charset=utf-8><body>{html}<script>{script}</script><script>{click}</script>")

@@ -13,6 +13,7 @@ DYNAMIC = {  # code that a script reaches by a name at run time, which no import
     "train": {"src/neocog/architectures/${key}.py", "src/neocog/blocks", "src/neocog/tasks"},
     "tune": {"src/neocog/architectures/${item}.py", "src/neocog/blocks", "src/neocog/tasks"},
     "compress": {"src/neocog/compression", "src/neocog/blocks", "src/neocog/tasks"},
+    "explain": {"src/neocog/architectures", "src/neocog/blocks", "src/neocog/explain"},
 }
 ONLY_REFUSES = ROOT / "pipelines/checks.py"  # it changes no output: it lets a stage run or not
 ONLY_DRAWS = {"tune": ROOT / "src/neocog/report"}  # pictures for tracking, which are in no out
@@ -87,7 +88,9 @@ def test_every_script_is_a_stage_of_the_same_name_and_exposes_it_as_a_function()
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_reads_the_sections_it_declares_and_no_other(stage):
     text = script(stage).read_text()
-    read = set(re.findall(r"settings\.(data|train|tune|evaluate|benchmark|robustness|register|report)\b", text))
+    read = set(
+        re.findall(r"settings\.(data|train|tune|evaluate|audit|benchmark|explain|robustness|register|report)\b", text)
+    )
     if "settings.recipe(" in text:
         read |= {"train", "architectures"}
     if "settings.models" in text:

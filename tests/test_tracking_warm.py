@@ -15,8 +15,8 @@ import psutil
 import pytest
 from test_tracking_faults import client, runs, steps
 
-from neocog.tracking import warm
-from neocog.tracking.journal import FOLDER, journals
+from neocog.tracking.journal import COPY, FOLDER, journals
+from neocog.warm import copy as warm
 
 pytestmark = pytest.mark.slow
 
@@ -67,7 +67,7 @@ class Dvc:
     def copy(self) -> psutil.Process | None:
         """The process that waits to be forked."""
         with socket.socket(socket.AF_UNIX) as connection, suppress(OSError):
-            connection.connect(warm.name(psutil.Process(self.process.pid)))
+            connection.connect(warm.name(psutil.Process(self.process.pid), COPY))
             return psutil.Process(warm.peer(connection)[0])
         return None
 

@@ -9,7 +9,9 @@ from typing import Any
 
 from neocog import architectures, errors
 from neocog.edge import verb as export
+from neocog.explain import verb as explain
 from neocog.registry import verb as registry
+from neocog.reproduce import verb as reproduce
 from neocog.serving import verbs as serving
 
 GUIDE = """
@@ -83,6 +85,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     serving.add(verbs)
     registry.add(verbs)
     export.add(verbs)
+    explain.add(verbs)
+    reproduce.add(verbs)
 
     sensitivity = verbs.add_parser(
         "sensitivity",
@@ -259,15 +263,7 @@ def _shapes(options: argparse.Namespace) -> None:
 
 def _params(architecture: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """The architecture's block and the `train` section of params.yaml, where there is one."""
-    path = Path("params.yaml")
-    if not path.is_file():
-        return {}, {}
-    import yaml
-
-    try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError as error:
-        raise errors.UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    raw = registry.params_file()
     return (raw.get("architectures") or {}).get(architecture) or {}, raw.get("train") or {}
 
 

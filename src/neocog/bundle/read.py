@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 GRAPH, WEIGHTS, CARD = "model.onnx", "weights.safetensors", "bundle.json"
+SEEDS = "seeds"  # the folder in a bundle of what was trained with further seeds: for each a bundle of its own, named by the seed
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from neocog import architectures
+from neocog.bundle import temperature
 from neocog.bundle.proof import Proof, prove
 from neocog.bundle.read import CARD, FORMAT, GRAPH, WEIGHTS, Bundle, read
 from neocog.bundle.widths import Widths
@@ -43,7 +44,7 @@ def fill(
     **more: Any,
 ) -> None:
     """Write the three files of the bundle into `folder`. `sizes` are the keywords with which `architecture` is built again, `widths`
-    what pruning changed of it; `more` are further entries of the card."""
+    what pruning changed of it; `more` are further entries of the card. What the model is divided by to be calibrated is fitted on val."""
     onnx.save(proof.graph, folder / GRAPH)
     save_file(tensors(model), folder / WEIGHTS)
     (folder / WEIGHTS).chmod(0o644)  # safetensors writes for the owner alone
@@ -61,7 +62,9 @@ def fill(
             "mean": list(data.mean),
             "std": list(data.std),
             "layout": "uint8 [N, H, W, C]",
+            **data.preparation,
         },
+        "temperature": temperature.of(proof.graph, data.split("val")),
         "build": {
             "sizes": dict(sizes),
             "buffers": [key for key, _ in model.named_buffers()],

@@ -12,10 +12,10 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
+from neocog.bundle import temperature
 from neocog.compression.chain import ship
 from neocog.compression.chain.candidate import Candidate
 from neocog.data.prepared import Prepared
-from neocog.evaluation import temperature
 
 IDEA = "Makes probabilities honest: divides the logits by one number"
 COST = "Nothing: one division an image, and no answer changes"

@@ -2,7 +2,7 @@
 
 The order of a training epoch is drawn from (seed, epoch) when iteration begins, so a resumed training sees the same
 images in the same order; the global batch is fixed and each rank takes its part of it, so the order does not depend on
-the number of devices either.
+the number of devices either. An epoch can be drawn in equal parts from groups of unequal size.
 """
 
 import math
@@ -21,6 +21,7 @@ class Batches:
 
     `batch_size` counts the images of all ranks together. With `shuffle` an epoch is cut to whole windows of `window` batches, which is what
     one optimizer step accumulates (unless there is not even one).
+    `alike` [n], int64: as many images of each of these numbers are drawn, to one, in a shuffled epoch; it is as long as ever.
     `waited` adds up the seconds that the training loop spent in here.
     """
 
@@ -35,10 +36,11 @@ class Batches:
         rank: int = 0,
         ranks: int = 1,
         places: bool = False,
+        alike: np.ndarray | None = None,
     ) -> None:
         self.images, self.labels = split.images, np.ascontiguousarray(split.labels)
         self.batch_size, self.shuffle, self.seed, self.rank, self.ranks = batch_size, shuffle, seed, rank, ranks
-        self.window, self.places = window, places
+        self.window, self.places, self.alike = window, places, alike
         self.epoch = 0
         self.waited = 0.0
 
@@ -49,8 +51,7 @@ class Batches:
         return batches // self.window * self.window or max(1, batches)
 
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
-        count = len(self.labels)
-        order = np.random.default_rng((self.seed, self.epoch)).permutation(count) if self.shuffle else np.arange(count)
+        order = self._order()
         for start in range(0, len(self) * self.batch_size, self.batch_size):
             begin = time.perf_counter()
             rows = order[start : start + self.batch_size]
@@ -64,3 +65,26 @@ class Batches:
                 batch = *batch, torch.from_numpy(rows)
             self.waited += time.perf_counter() - begin
             yield batch
+
+    def _order(self) -> np.ndarray:
+        count = len(self.labels)
+        if not self.shuffle:
+            return np.arange(count)
+        chance = np.random.default_rng((self.seed, self.epoch))
+        if self.alike is None:
+            return chance.permutation(count)
+        return drawn_alike(self.alike, min(count, len(self) * self.batch_size), chance)
+
+
+def drawn_alike(groups: np.ndarray, count: int, chance: np.random.Generator) -> np.ndarray:
+    """`count` places in `groups` [n] in random order, as many of each group, to one; which get one more, chance decides.
+
+    The images of a group are seen equally often, to one: no image is drawn again before all of its group were.
+    """
+    kinds = chance.permutation(np.unique(groups))
+    share, more = divmod(count, len(kinds))
+    drawn = []
+    for turn, kind in enumerate(kinds):
+        members = chance.permutation(np.flatnonzero(groups == kind))
+        drawn.append(np.resize(members, share + (turn < more)))
+    return chance.permutation(np.concatenate(drawn))

@@ -61,7 +61,15 @@ def prepare(
                 max_pixels=max_pixels,
                 workers=workers,
             )
-        return _pass_gate(target, found, table, on_bad=on_bad, val_fraction=val_fraction, test_fraction=test_fraction)
+        return _pass_gate(
+            target,
+            found,
+            table,
+            on_bad=on_bad,
+            val_fraction=val_fraction,
+            test_fraction=test_fraction,
+            preparation={"resize": resize, "max_pixels": max_pixels} if source == "folder" else {},
+        )
     except OSError as error:
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise UserError(f"{error.filename}: {error.strerror}; make it writable") from None
@@ -71,7 +79,14 @@ def prepare(
 
 
 def _pass_gate(
-    target: Path, found: Source, table: Groups | None, *, on_bad: str, val_fraction: float, test_fraction: float
+    target: Path,
+    found: Source,
+    table: Groups | None,
+    *,
+    on_bad: str,
+    val_fraction: float,
+    test_fraction: float,
+    preparation: dict[str, str | int],
 ) -> Prepared:
     twins = gate.duplicates(found.labels, found.given, found.sha256, found.paths)
     refused = sorted([*found.refused, *((found.paths[i], reason) for i, reason in twins.items())])
@@ -105,6 +120,7 @@ def _pass_gate(
         else hashlib.sha256(f"{found.digest}{table.sha256}".encode()).hexdigest(),
         quarantine=refused,
         notes=notes,
+        preparation=preparation,
     )
 
 

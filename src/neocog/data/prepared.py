@@ -70,6 +70,7 @@ class Prepared:
     notes: tuple[str, ...]
     source_digest: str
     digest: str
+    preparation: Mapping[str, str | int] = field(default_factory=dict)  # how files became pixels: resize, max_pixels
 
     def split(self, name: str, *, limit: int | None = None) -> Split:
         """The images, labels and ids of `train`, `val` or `test`, the first `limit` of them: a random choice, since they stand by hash.
@@ -107,6 +108,23 @@ class Prepared:
         table = self.samples(name)
         return {column: table.column(column).to_pylist() for column in table.column_names if column not in OWN_COLUMNS}
 
+    def cells(self, name: str, column: str, *, limit: int | None = None) -> tuple[np.ndarray, tuple[str, ...]]:
+        """The groups of a split that a class and a value of `column` make: which one each image [n] is of, int64, and their names.
+
+        Only those that hold images count. Images without a value are a group of their class too. Raises UserError for another column.
+        """
+        columns = self.groups(name)
+        if column not in columns:
+            there = (
+                f"there are: {', '.join(columns)}" if columns else "there is none; name a CSV of them in data.groups"
+            )
+            raise UserError(f"groups (={column!r}) is no group column of {self.folder}; {there}")
+        labels = self.samples(name, columns=["label"]).column("label").to_pylist()
+        pairs = [(label, value or "") for label, value in zip(labels, columns[column], strict=True)][:limit]
+        cells = {pair: number for number, pair in enumerate(sorted(set(pairs)))}
+        names = tuple(f"{self.classes[label]}, {column} {value or 'unknown'}" for label, value in cells)
+        return np.array([cells[pair] for pair in pairs], np.int64), names
+
     def quarantined(self) -> list[tuple[str, str]]:
         """(path, reason) of every image that was refused."""
         with (self.folder / "quarantine.csv").open(newline="", encoding="utf-8") as file:
@@ -142,6 +160,7 @@ def read(folder: Path | str = "data/prepared") -> Prepared:
             notes=tuple(card["notes"]),
             source_digest=card["source_digest"],
             digest=card["digest"],
+            preparation=card.get("preparation", {}),
         )
     except FileNotFoundError:
         raise UserError(f"{folder}: no prepared data set is there (no dataset.json); run `dvc repro prepare`") from None
@@ -162,8 +181,12 @@ def write(
     quarantine: Sequence[tuple[str, str]] = (),
     notes: Sequence[str] = (),
     task: str = "classification",
+    preparation: Mapping[str, str | int] | None = None,
 ) -> Prepared:
-    """Write `images[samples.rows]` (of uint8 [N, H, W, C], which may be a memmap), whole or not at all."""
+    """Write `images[samples.rows]` (of uint8 [N, H, W, C], which may be a memmap), whole or not at all.
+
+    `preparation` is how files became these pixels, for whoever asks a model about more files.
+    """
     order = sorted(
         range(len(samples.rows)),
         key=lambda i: (SPLITS.index(samples.splits[i]), samples.sha256[i], samples.sources[i]),
@@ -206,6 +229,7 @@ def write(
             "counts": _counts(labels, splits, classes),
             "notes": list(notes),
             "source_digest": source_digest,
+            **({"preparation": dict(preparation)} if preparation else {}),
         }
         for told in ([task, list(classes), shape], *columns.items()):
             content.update(json.dumps(told).encode())

@@ -1,10 +1,13 @@
 """The few numbers a model is known by, each with its interval, from the logits of one split."""
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from neocog.errors import UserError
 from neocog.evaluation.accuracy import Floats, Ints, macro_f1, share, within
 from neocog.evaluation.calibration import expected_calibration_error, log_softmax, negative_log_likelihood
 from neocog.evaluation.intervals import bootstrap
@@ -43,3 +46,12 @@ def sentence(scores: Mapping[str, float]) -> str:
         f"{words} {100 * scores[name]:.1f} % ({100 * scores[f'{name}_low']:.1f} - {100 * scores[f'{name}_high']:.1f})"
         for name, words in told.items()
     )
+
+
+def top1(reports: Path, model: str) -> float:
+    """Top-1 of `<kind>/<name>` on the test images, as `evaluate` left it. Raises UserError when it did not."""
+    path = reports / model / "metrics.json"
+    try:
+        return float(json.loads(path.read_text())["test/top1"])
+    except (OSError, KeyError, ValueError) as error:
+        raise UserError(f"{path} is missing or damaged ({error!r}); `dvc repro` makes it") from None

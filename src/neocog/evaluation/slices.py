@@ -1,7 +1,7 @@
 """For whom is it worse? Accuracy of each group of images, the worst group, and the gap to the best.
 
-A group is a value of a column that came with the images (`data.groups`), or a class. Intervals are Wilson's (1927), which hold for few
-images and for shares near 0 and 1.
+A group is a value of a column that came with the images (`data.groups`), a class, or both: a cell. Intervals are Wilson's (1927), which
+hold for few images and for shares near 0 and 1.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,6 +35,32 @@ def slices(correct: Bools, columns: Mapping[str, Sequence[str | None]]) -> list[
         for value in sorted(set(given[given != ""])):
             hits = correct[given == value]
             found.append(Slice(column, str(value), len(hits), float(hits.mean()), *wilson(int(hits.sum()), len(hits))))
+    return found
+
+
+def crossed(names: Sequence[str], columns: Mapping[str, Sequence[str | None]]) -> dict[str, list[str | None]]:
+    """The cells of each column with the names of the classes of images [N]: columns `class x camera` of `Coat, left`."""
+    return {
+        f"class x {column}": [
+            None if value in (None, "") else f"{name}, {value}" for name, value in zip(names, values, strict=True)
+        ]
+        for column, values in columns.items()
+    }
+
+
+def gaps(correct: Bools, names: Sequence[str], columns: Mapping[str, Sequence[str | None]]) -> dict[str, float]:
+    """worst_class; with columns, worst_group, group_gap and worst_cell: top-1 of the images [N] it goes worst for, and what the best of
+    the same column is ahead, the largest of all columns. Each accuracy with _low and _high; left out where fewer than two are large enough.
+    """
+    found: dict[str, float] = {}
+    for told, of in (("class", {"class": names}), ("group", columns), ("cell", crossed(names, columns))):
+        ends = [pair for column in of if (pair := extremes(slices(correct, {column: of[column]}), column))]
+        if not ends:
+            continue
+        worst = min((low for low, _ in ends), key=lambda each: each.top1)
+        found |= {f"worst_{told}": worst.top1, f"worst_{told}_low": worst.low, f"worst_{told}_high": worst.high}
+        if told == "group":
+            found["group_gap"] = max(high.top1 - low.top1 for low, high in ends)
     return found
 
 

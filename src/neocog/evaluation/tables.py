@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, fields
 from pathlib import Path
 
-from neocog.evaluation import calibration, slices
+from neocog.evaluation import accuracy, calibration, slices
 from neocog.evaluation.accuracy import counts
 from neocog.evaluation.predictions import Predictions
 from neocog.evaluation.slices import Slice
@@ -23,9 +23,10 @@ def per_class(path: Path, judged: Predictions, classes: Sequence[str]) -> None:
 
 
 def confusion(path: Path, judged: Predictions, classes: Sequence[str]) -> None:
-    """actual, predicted: names of classes, one row an image, as DVC's template `confusion` wants it."""
-    named = ((classes[a], classes[p]) for a, p in zip(judged.labels, judged.predicted, strict=True))
-    _write(path, ("actual", "predicted"), named)
+    """actual, predicted, images: names of classes and how often they met, as the template .dvc/plots/counts.json wants it."""
+    cells = accuracy.confusion(judged.labels, judged.predicted, num_classes=len(classes)).tolist()
+    rows = ((a, p, n) for a, row in zip(classes, cells, strict=True) for p, n in zip(classes, row, strict=True))
+    _write(path, ("actual", "predicted", "images"), rows)
 
 
 def reliability(path: Path, judged: Predictions, *, bins: int) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from neocog.bundle import read
 from neocog.bundle.read import Bundle
@@ -43,6 +44,27 @@ def register(bundle: Bundle, *, name: str, experiment: str) -> Promoted:
             model_id = mlflow.log_model(experiment, digest, run_id=run_id, tags=tags, write=write)
             version = mlflow.publish(name, digest, model_id=model_id, run_id=run_id, tags=tags)
         return Promoted(version, mlflow.crown(name, version), run_id)
+
+
+def score(leaderboard: Path = choose.LEADERBOARD, *, models: Path = Path("models")) -> int:
+    """Show top-1, latency and size, as the leaderboard has them, beside the run that made each model. Returns how many runs have them.
+
+    So MLflow's table of runs can be sorted as the leaderboard is, and a registered model shows what it was chosen for.
+    """
+    from neocog.tracking import registry
+
+    with registry.opened(alone=True) as mlflow:
+        return sum(
+            mlflow.score(
+                read.digest(models / row.model),
+                {
+                    "test/top1": row.top1,
+                    "benchmark/latency_ms_p50": row.latency_ms,
+                    "benchmark/size_bytes": float(row.size_bytes),
+                },
+            )
+            for row in choose.rows_of(leaderboard)
+        )
 
 
 def sentence(bundle: Bundle, promoted: Promoted, *, name: str) -> str:

@@ -25,7 +25,7 @@ def _run(options: argparse.Namespace) -> None:
     from neocog.bundle import read
     from neocog.registry import choose, register
 
-    params = _params()
+    params = params_file()
     how = params.get("register") or {}
     name = options.name or how.get("name", "neocog")
     if options.bundle:
@@ -37,7 +37,7 @@ def _run(options: argparse.Namespace) -> None:
     print(register.sentence(bundle, promoted, name=name))
 
 
-def _params() -> dict[str, Any]:
+def params_file() -> dict[str, Any]:
     """params.yaml, where there is one."""
     import yaml
 

@@ -76,4 +76,6 @@ def _point(row: Row, called: Mapping[str, str], x: float) -> Point:
         f"[{numbers.percent(row.top1_low)} – {numbers.percent(row.top1_high)}], "
         f"{numbers.milliseconds(row.latency_ms_p50)}, {numbers.size(row.size_bytes)}"
     )
-    return Point(called[row.model], row.kind, x=x, y=row.top1, low=row.top1_low, high=row.top1_high, hover=hover)
+    return Point(
+        called[row.model], row.kind, x=x, y=row.top1, low=row.top1_low, high=row.top1_high, hover=hover, model=row.model
+    )

@@ -21,7 +21,7 @@ KINDS = ("trained", "tuned", "compressed")
 
 @dataclass(frozen=True)
 class Point:
-    """A model in a chart: `y` is top-1 with its interval, `x` what it is set against."""
+    """A model in a chart: `y` is top-1 with its interval, `x` what it is set against, `model` what the page's script knows it by."""
 
     name: str
     kind: str
@@ -30,6 +30,12 @@ class Point:
     low: float
     high: float
     hover: str
+    model: str = ""
+
+    @property
+    def marks(self) -> dict[str, str]:
+        """Attributes by which the page's script finds what belongs to the model."""
+        return {"data_model": self.model, "data_kind": self.kind} if self.model else {}
 
 
 def ladder(points: Sequence[Point]) -> str:
@@ -165,14 +171,18 @@ def _marks(
                 line(a, y(point.low), a, y(point.high), class_=f"whisker {point.kind}"),
                 marker(point.kind, a, b),
                 class_=f"model{look}",
+                **point.marks,
             )
         )
-    return drawn + [_name(label, aside=0 < bold <= i) for i, label in enumerate(labels) if label]
+    named = zip(points, labels, strict=True)
+    return drawn + [_name(label, point, aside=0 < bold <= i) for i, (point, label) in enumerate(named) if label]
 
 
-def _name(label: Label, *, aside: bool) -> str:
-    words = text(label.x, label.y, label.words, class_="name aside" if aside else "name", text_anchor=label.anchor)
-    leader = line(*label.start, *label.near, class_="leader") if label.led else ""
+def _name(label: Label, point: Point, *, aside: bool) -> str:
+    look = "name aside" if aside else "name"
+    words = text(label.x, label.y, label.words, class_=look, text_anchor=label.anchor, **point.marks)
+    (a, b), (c, d) = label.start, label.near
+    leader = line(a, b, c, d, class_="leader", **point.marks) if label.led else ""
     return leader + words
 
 

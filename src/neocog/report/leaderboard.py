@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from neocog.bundle.read import Bundle
@@ -14,7 +14,8 @@ from neocog.report.compressed import verdict
 class Row:
     """A model on the leaderboard. Scores are fractions, latencies milliseconds; None where nothing was trained.
 
-    `verdict` says of a compressed model with goals whether it has `met` or `missed` them; empty for others.
+    `verdict` says of a compressed model with goals whether it has `met` or `missed` them; empty for others. `top1_mean` and `top1_std` are
+    over several seeds, None of what was trained once.
     """
 
     model: str
@@ -36,6 +37,8 @@ class Row:
     train_seconds: float | None
     epochs: int | None
     verdict: str = ""
+    top1_mean: float | None = None
+    top1_std: float | None = None
 
     @property
     def name(self) -> str:
@@ -43,7 +46,8 @@ class Row:
         return self.model.partition("/")[2]
 
 
-COLUMNS = tuple(field.name for field in fields(Row))
+SEEDS = ("top1_mean", "top1_std")
+COLUMNS = tuple(field.name for field in fields(Row) if field.name not in SEEDS)
 SCORES = ("top1", "top1_low", "top1_high", "top5", "macro_f1", "ece")
 
 
@@ -71,7 +75,14 @@ def row(
         train_seconds=float(training["train/seconds"]) if training else None,
         epochs=int(training["train/epochs"]) if training else None,
         verdict=_verdict(bundle),
+        top1_mean=metrics.get("test/top1_mean"),
+        top1_std=metrics.get("test/top1_std"),
     )
+
+
+def columns(rows: Sequence[Row]) -> tuple[str, ...]:
+    """COLUMNS, and those of several seeds where a model has them."""
+    return COLUMNS + SEEDS if any(row.top1_mean is not None for row in rows) else COLUMNS
 
 
 def ranked(rows: Sequence[Row]) -> list[Row]:
@@ -80,22 +91,23 @@ def ranked(rows: Sequence[Row]) -> list[Row]:
 
 
 def write_csv(path: Path, rows: Sequence[Row]) -> None:
-    """One line a row under COLUMNS, fractions and seconds to six decimals."""
+    """One line a row under its columns, fractions and seconds to six decimals."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
+        writer.writerow(columns(rows))
         for row in rows:
-            values = asdict(row).values()
+            values = [getattr(row, name) for name in columns(rows)]
             writer.writerow([round(value, 6) if isinstance(value, float) else value for value in values])
 
 
 def markdown(rows: Sequence[Row]) -> str:
     """The same columns, rounded, aligned in plain text; text to the left and numbers to the right."""
-    cells = [list(COLUMNS), *(list(_told(row).values()) for row in rows)]
+    names = columns(rows)
+    cells = [list(names), *([_told(row)[name] for name in names] for row in rows)]
     cells = [[cell.replace("|", "\\|").replace(numbers.THIN, " ") for cell in line] for line in cells]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     words = {"model", "kind", "architecture", "verdict"}
-    left = [name in words for name in COLUMNS]
+    left = [name in words for name in names]
     rule = ["-" * width if is_left else "-" * (width - 1) + ":" for width, is_left in zip(widths, left, strict=True)]
     aligned = [
         [
@@ -130,4 +142,7 @@ def _told(row: Row) -> dict[str, str]:
         "train_seconds": numbers.MISSING if row.train_seconds is None else numbers.duration(row.train_seconds),
         "epochs": numbers.MISSING if row.epochs is None else str(row.epochs),
         "verdict": row.verdict,
+        **{
+            name: numbers.MISSING if (value := getattr(row, name)) is None else numbers.percent(value) for name in SEEDS
+        },
     }

@@ -29,13 +29,15 @@ MAKER = {"trained": "train", "tuned": "tune", "compressed": "compress"}  # kind 
 class Model:
     """A model with its evidence.
 
-    `history` maps a column of history.csv to its values, one an epoch; it is empty if nothing was trained.
+    `history` maps a column of history.csv to its values, one an epoch; it is empty if nothing was trained. `folder` is where the
+    stages wrote about it: reports/<model>.
     """
 
     bundle: Bundle
     row: Row
     history: dict[str, list[float]]
     predictions: Predictions
+    folder: Path
 
     @property
     def makers(self) -> tuple[str, str]:
@@ -112,7 +114,7 @@ def _gather(
         raise UserError(
             f"{folder / 'predictions.parquet'} is about other images than {prepared.folder}; `{judge}` judges these"
         )
-    return Model(bundle, row, history, judged)
+    return Model(bundle, row, history, judged, folder)
 
 
 def _there(path: Path, make: str) -> Path:

@@ -22,6 +22,7 @@ from pathlib import Path
 
 FOLDER = Path(".neocog") / "tracking"
 WRITER, SENDER = 0, 1
+COPY = "sender"  # what a sender is called among what is left warm
 _COPIED = 1 << 20  # bytes: smaller artifacts are copied, since the next run may write into the same file
 _held: dict[tuple[Path, int], int] = {}  # byte -> the process that holds it: a fork inherits this, but not the lock
 _lock_files: dict[Path, int] = {}  # one descriptor a folder, never closed: closing any would drop this process's locks

@@ -5,16 +5,19 @@ model that is not READY. So whatever is killed half-way is found again by that t
 """
 
 import fcntl
+import json
 import logging
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
+from mlflow.entities import LoggedModelOutput, Metric
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
@@ -48,6 +51,11 @@ class Registry(Store):
         made = [run for run in found if run.data.tags.get("stage", "").partition("@")[0] in MAKERS]
         return made[0].info.run_id if made else None
 
+    def commit_of(self, digest: str) -> str | None:
+        """The git commit that stood there when the bundle was made, as its run is tagged."""
+        run_id = self.run_of(digest)
+        return self.client.get_run(run_id).data.tags.get("git.commit") if run_id else None
+
     def version(self, name: str, digest: str) -> str | None:
         """The version of the model `name` that holds the bundle, the first if there are several."""
         found = self._versions(name, digest)
@@ -71,8 +79,35 @@ class Registry(Store):
         with tempfile.TemporaryDirectory(prefix="neocog-") as folder:
             write(Path(folder), model_id=model.model_id, location=model.artifact_location)
             self.client.log_model_artifacts(model.model_id, folder)
+        if run_id and model.model_id not in self._made_by(run_id):  # a killed attempt may have got as far as here
+            self.client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
         self.client.finalize_logged_model(model.model_id, "READY")
         return model.model_id
+
+    def score(self, digest: str, scores: Mapping[str, float]) -> bool:
+        """Let the run that made the bundle, and the models logged of it, show `scores`, with the run's data. Twice is once.
+
+        False where no run made it.
+        """
+        run_id = self.run_of(digest)
+        if run_id is None:
+            return False
+        run = self.client.get_run(run_id)
+        data = next((each.dataset for each in run.inputs.dataset_inputs), None) if run.inputs else None
+        about = {"dataset_name": data.name, "dataset_digest": data.digest} if data else {}
+        models = self.client.search_logged_models([run.info.experiment_id], f"tags.`{DIGEST}` = '{digest}'")
+        known: dict[str | None, dict[str, float]] = {
+            each.model_id: {metric.key: metric.value for metric in each.metrics or ()} for each in models
+        }
+        new = [
+            Metric(name, value, int(time.time() * 1000), 0, model_id=model_id, run_id=run_id, **about)
+            for model_id, shown in (known or {None: dict(run.data.metrics)}).items()
+            for name, value in scores.items()
+            if shown.get(name) != value
+        ]
+        if new:
+            self.client.log_batch(run_id, metrics=new, synchronous=True)
+        return True
 
     def publish(self, name: str, digest: str, *, model_id: str, run_id: str | None, tags: Mapping[str, str]) -> str:
         """A version of the registered model `name`, made where needed. Where another machine was as quick, the first one stays."""
@@ -86,6 +121,9 @@ class Registry(Store):
         first = self._versions(name, digest)[0]
         if str(first.version) != str(own.version):
             self.client.delete_model_version(name, str(own.version))
+        else:  # what the page of the logged model shows
+            told = json.dumps([{"name": name, "version": int(own.version)}])
+            self.client.set_logged_model_tags(model_id, {"mlflow.modelVersions": told})
         return str(first.version)
 
     def crown(self, name: str, version: str) -> str | None:
@@ -113,6 +151,10 @@ class Registry(Store):
         shutil.rmtree(kept, ignore_errors=True)
         kept.mkdir(parents=True)
         return Path(download_artifacts(artifact_uri=source, dst_path=str(kept), tracking_uri=self._uri))
+
+    def _made_by(self, run_id: str) -> list[str]:
+        outputs = self.client.get_run(run_id).outputs
+        return [each.model_id for each in outputs.model_outputs] if outputs else []
 
     def _versions(self, name: str, digest: str) -> list[ModelVersion]:
         found = self.client.search_model_versions(f"name = '{name}' and tags.`{DIGEST}` = '{digest}'")

@@ -13,9 +13,10 @@ from pathlib import Path
 from types import FrameType
 
 from neocog.errors import NeocogError
-from neocog.tracking import address, warm
+from neocog.tracking import address
 from neocog.tracking import resume as resumption
-from neocog.tracking.journal import FOLDER, WRITER, Journal, journals, waiting
+from neocog.tracking.journal import COPY, FOLDER, WRITER, Journal, journals, waiting
+from neocog.warm.copy import Lent, borrow
 
 RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
 PATIENCE = 5.0  # s, at the end of a run, for a server that does not answer
@@ -180,7 +181,7 @@ def _begin(
     }
 
 
-def _finish(sender: subprocess.Popen | warm.Lent, journal: Journal, root: Path) -> None:
+def _finish(sender: subprocess.Popen | Lent, journal: Journal, root: Path) -> None:
     """Wait while the rest is sent; leave it in the journal when the server does not answer for PATIENCE seconds."""
     if sender.poll() not in (None, LEFT) and journal.size():  # it was killed on the way
         again = _sender(root, journal.run)
@@ -202,10 +203,23 @@ def _finish(sender: subprocess.Popen | warm.Lent, journal: Journal, root: Path) 
             time.sleep(0.02)
 
 
-def _sender(root: Path, run: str) -> subprocess.Popen | warm.Lent | None:
+def _sender(root: Path, run: str) -> subprocess.Popen | Lent | None:
     """The process that sends `run`; None where no process can be started."""
     arguments = run, str(Path.cwd())
-    return warm.borrow(root, *arguments) or _start(root, *arguments)
+    return _borrowed(root, *arguments) or _start(root, *arguments)
+
+
+def _borrowed(root: Path, *arguments: str) -> Lent | None:
+    """One from the copy that an earlier stage has left."""
+    theirs, ours = os.pipe()
+    with open(os.devnull, "wb") as nowhere:  # noqa: PTH123
+        lent = borrow(COPY, *arguments, root=root, descriptors=(theirs, nowhere.fileno(), 2))
+    os.close(theirs)
+    if lent is None:
+        os.close(ours)
+    else:
+        lent.stdin = os.fdopen(ours, "wb")
+    return lent
 
 
 def _start(root: Path, *arguments: str) -> subprocess.Popen | None:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from neocog.tracking import address, warm
-from neocog.tracking.journal import FOLDER, SENDER, WRITER, Journal, journals, waiting
+from neocog.tracking import address
+from neocog.tracking.journal import COPY, FOLDER, SENDER, WRITER, Journal, journals, waiting
+from neocog.warm.copy import leave, peer
 
 if TYPE_CHECKING:
     from neocog.tracking.store import Store
@@ -250,7 +251,7 @@ def main(run: str = "", code: str = "") -> None:
     try:
         if run:
             with suppress(Exception):  # what stands in the way of the copy, `_send` meets and says
-                warm.leave(_import, _send)
+                leave(COPY, _import, _lent)
         ending = _send(caller, run, code)
     finally:
         os._exit(ending)
@@ -261,6 +262,10 @@ def _import() -> None:
     from neocog.tracking import deliver, store, system  # noqa: F401
 
     store.load(address.configured())
+
+
+def _lent(connection: socket.socket, run: str, code: str) -> int:
+    return _send(peer(connection)[0], run, code)
 
 
 def _send(caller: int, run: str = "", code: str = "") -> int:

@@ -1,9 +1,10 @@
 """The only LightningModule: a network, its task's objective, a recipe."""
 
 import math
+from functools import partial
 from importlib import import_module
 from types import ModuleType
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytorch_lightning as pl
 import torch
@@ -16,6 +17,9 @@ from neocog.training import optimizer
 from neocog.training.guide import Guide
 from neocog.training.recipe import Recipe
 
+if TYPE_CHECKING:
+    from neocog.tasks.classification.group_dro import GroupDRO
+
 CHECK_EVERY = 50  # steps between looks at the loss on an accelerator, where each look waits for the device
 
 
@@ -24,8 +28,9 @@ class Learner(pl.LightningModule):
 
     A model that has a `learning_rule(images, labels) -> (loss, logits, direction of descent by parameter)` is trained by that rule,
     all others by backpropagation of the task's loss. A model with `forward_auxiliary(images) -> (logits, logits of each auxiliary
-    classifier)` has the losses of these added, each times its `share`. A `guide` has its share of the loss, and batches tell where
-    their images stand in the train split. `mean` and `std` are in the pixel scale 0..1.
+    classifier)` has the losses of these added, each times its `share`. A `guide` has its share of the loss; `dro`, the task's `GroupDRO`,
+    weighs the images' losses by group. With either, batches tell where their images stand in the train split. `mean` and `std` are
+    in the pixel scale 0..1.
     """
 
     mean: Tensor
@@ -41,12 +46,14 @@ class Learner(pl.LightningModule):
         classes: int,
         task: str,
         guide: Guide | None = None,
+        dro: "GroupDRO | None" = None,
     ) -> None:
         super().__init__()
         self.model, self.recipe, self.classes = model, recipe, classes
         self.guide = guide
         if guide is not None:
             guide.attach(model)
+        self.dro = dro
         self.task = task
         self.augmentation = Augmentation(
             flip=recipe.flip, crop=recipe.crop, cutout=recipe.cutout, mixup=recipe.mixup, cutmix=recipe.cutmix
@@ -79,16 +86,22 @@ class Learner(pl.LightningModule):
     def forward(self, images: Tensor) -> Tensor:
         return self.model(images if self.recipe.channels_last else images.contiguous())
 
-    def loss(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    def loss(self, images: Tensor, targets: Tensor, *, places: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """What is minimized over normalized images [N, C, H, W], and the logits [N, classes]."""
-        smoothing, others = self.recipe.label_smoothing, []
+        how: dict[str, Any] = {"label_smoothing": self.recipe.label_smoothing}
+        others: list[Tensor] = []
+        if self.dro is not None and places is not None:
+            how["reduction"] = "none"
         if hasattr(self.model, "forward_auxiliary"):
             logits, others = self.model.forward_auxiliary(images)  # type: ignore[operator]
         else:
             logits = self(images)
-        loss = self.objective.loss(logits, targets, label_smoothing=smoothing)
+        loss = self.objective.loss(logits, targets, **how)
         for other in others:
-            loss = loss + self.model.share * self.objective.loss(other, targets, label_smoothing=smoothing)
+            loss = loss + self.model.share * self.objective.loss(other, targets, **how)
+        if self.dro is not None and places is not None:
+            ranks, added = self.trainer.world_size, partial(self.trainer.strategy.reduce, reduce_op="sum")
+            loss = self.dro.loss(loss, places, ranks=ranks, added=added)
         return loss, logits
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
@@ -106,7 +119,7 @@ class Learner(pl.LightningModule):
             packed, labels, self.augmentation, mean=self.mean, std=self.std, classes=self.classes
         )
         if self.rule is None:
-            loss, logits = self.loss(images, targets)
+            loss, logits = self.loss(images, targets, places=places[0] if places else None)
             if self.guide is not None:
                 known = self.guide.rows[places[0].cpu()].to(logits.device)
                 loss = (1 - self.guide.share) * loss + self.guide.share * self.guide.loss(logits, known)
@@ -143,6 +156,14 @@ class Learner(pl.LightningModule):
         factor = LambdaLR(chosen, optimizer.schedule(self.recipe, steps))
         self.told = optimizer.told(chosen)
         return {"optimizer": chosen, "lr_scheduler": {"scheduler": factor, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        if self.dro is not None:
+            checkpoint["group_dro"] = self.dro.weights
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        if self.dro is not None:
+            self.dro.weights = checkpoint["group_dro"]
 
     def hold(self) -> None:
         """Let the optimizer hold what the recipe says, also after a checkpoint of another recipe was loaded into it."""

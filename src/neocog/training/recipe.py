@@ -40,6 +40,14 @@ class Recipe:
     period: Positive = 0.34  # step, exponential, cyclical, warm_restarts: length of a period as part of all steps
     stretch: Positive = 1.0  # warm_restarts: each period is so much longer than the one before
 
+    # fairness: whose errors count
+    balance: Literal["none", "class", "group"] = "none"  # how alike images are drawn: as they are, or equally of each
+    objective: Literal["mean", "group_dro"] = (
+        "mean"  # of the images' losses: their mean, or the worst groups' before all
+    )
+    dro_step: Positive = 0.01  # group_dro: how fast the weight of a group follows its loss
+    groups: str | None = None  # column of data.groups; a group is a class and a value of it
+
     # regularization
     label_smoothing: Below1 = 0.1
     ema: Below1 = 0.0  # decay of the moving average of the weights that is kept; 0 = none
@@ -70,6 +78,16 @@ class Recipe:
         if self.mixup and self.cutmix:
             raise UserError(
                 f"mixup (={self.mixup}) and cutmix (={self.cutmix}) exclude each other; set one of them to 0"
+            )
+        for key in ("balance", "objective"):
+            if getattr(self, key) in ("group", "group_dro") and self.groups is None:
+                raise UserError(
+                    f"{key} (={getattr(self, key)}) needs groups, but groups (=null); name a column of the file data.groups"
+                )
+        if self.objective == "group_dro" and (self.mixup or self.cutmix):
+            raise UserError(
+                f"objective (=group_dro) asks which group an image is of, but mixup (={self.mixup}) and cutmix (={self.cutmix}) "
+                "blend images; set both to 0, or objective: mean"
             )
         if self.strategy != "auto" and self.devices == 1 and self.num_nodes == 1:
             raise UserError(

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -17,24 +17,12 @@ from neocog.bundle.read import GRAPH, Bundle
 from neocog.compression.chain import ship
 from neocog.compression.chain.candidate import Candidate, begin
 from neocog.compression.chain.goals import Goals, judge
+from neocog.compression.chain.point import Point
 from neocog.compression.chain.recover import Train
 from neocog.data.prepared import Prepared
 from neocog.evaluation import complexity, latency, paired
 
 ROUNDS, BATCH = 15, 64  # of the race against the parent
-
-
-@dataclass(frozen=True)
-class Point:
-    """Where a model stands: accuracy on the validation images and what it weighs."""
-
-    top1: float
-    params: int
-    macs: int
-    size_bytes: int
-
-    def __str__(self) -> str:
-        return f"val/top1 {self.top1:.4f}, {self.params:,} parameters, {self.macs:,} MACs, {self.size_bytes / 1000:,.0f} kB"
 
 
 def walk(

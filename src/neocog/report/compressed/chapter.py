@@ -6,10 +6,11 @@ from functools import partial
 from html import escape
 from pathlib import Path
 
+from neocog.compression.chain.point import Point
 from neocog.report import numbers, svg
 from neocog.report.compressed import figures, story
 from neocog.report.compressed.recipe import Recipe
-from neocog.report.compressed.verdict import Goal, Point, Step
+from neocog.report.compressed.verdict import Goal, Step
 from neocog.report.drawings import STYLE
 from neocog.report.leaderboard import Row
 from neocog.report.models import Model
@@ -59,19 +60,24 @@ def draw(models: Sequence[Model], recipes: Sequence[Recipe], *, called: Mapping[
     )
 
 
-def chapter(drawn: Drawn | None) -> str:
-    """The chapter as markup, with the id `compression`; empty if nothing was compressed."""
+def chapter(drawn: Drawn | None, *, made: str = "") -> str:
+    """The chapter as markup, with the id `compression`; empty if nothing was compressed. `made` is how its figures were made."""
     if drawn is None:
         return ""
     return tag(
         "section",
         tag("h2", "Compression: smaller and faster"),
         tag("p", escape(INTRODUCTION)),
-        tag("div", tag("figure", drawn.latency), tag("figure", drawn.size), class_="pair"),
+        tag("div", *(tag("figure", each, _caption(made)) for each in (drawn.latency, drawn.size)), class_="pair"),
         tag("p", escape(STEPS), class_="note"),
         *(_card(recipe, drawn.called) for recipe in drawn.recipes),
+        made,
         id="compression",
     )
+
+
+def _caption(made: str) -> str:
+    return tag("figcaption", made) if made else ""
 
 
 def _card(recipe: Recipe, called: Mapping[str, str]) -> str:
@@ -144,5 +150,5 @@ def _point(row: Row, called: Mapping[str, str], x: float) -> figures.Point:
         f"{numbers.milliseconds(row.latency_ms_p50)}, {numbers.size(row.size_bytes)}"
     )
     return figures.Point(
-        called[row.model], row.kind, x=x, y=row.top1, low=row.top1_low, high=row.top1_high, hover=hover
+        called[row.model], row.kind, x=x, y=row.top1, low=row.top1_low, high=row.top1_high, hover=hover, model=row.model
     )

@@ -75,7 +75,9 @@ def _mark(point: Point, x: Scale, y: Scale, *, aside: bool) -> str:
     at = x(point.x)
     reach = line(at, min(y(point.low), y.start), at, y(point.high), class_=f"whisker {point.kind}")
     look = "model aside" if aside else "model"
-    return tag("g", title(point.hover), "" if aside else reach, marker(point.kind, at, y(point.y)), class_=look)
+    return tag(
+        "g", title(point.hover), "" if aside else reach, marker(point.kind, at, y(point.y)), class_=look, **point.marks
+    )
 
 
 def _arrow(start: tuple[float, float], end: tuple[float, float]) -> str:

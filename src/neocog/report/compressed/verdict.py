@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from neocog.compression.chain.point import Point
 from neocog.errors import UserError
 
 VERDICT = "verdict.json"
@@ -20,16 +21,6 @@ class Goal:
     value: float
     met: bool
     by: float
-
-
-@dataclass(frozen=True)
-class Point:
-    """Where a model stands: `top1` on the validation images, a fraction, and what its graph weighs."""
-
-    top1: float
-    params: int
-    macs: int
-    size_bytes: int
 
 
 @dataclass(frozen=True)

@@ -55,8 +55,8 @@ def draw(prepared: Prepared, *, reports: Path, called: Mapping[str, str]) -> Dra
     return Drawn(found, figures.heatmap(found), told, prepared.classes[test.labels[chosen]])
 
 
-def chapter(drawn: Drawn | None) -> str:
-    """The chapter as markup, with the id `robustness`; empty if nothing was drawn."""
+def chapter(drawn: Drawn | None, *, made: str = "") -> str:
+    """The chapter as markup, with the id `robustness`; empty if nothing was drawn. `made` is how its figure was made."""
     if drawn is None:
         return ""
     faces = [
@@ -73,7 +73,7 @@ def chapter(drawn: Drawn | None) -> str:
         tag("ul", *faces, class_="faces", style="--n:8"),
         tag("h3", "What is left of top-1"),
         tag("p", escape(story.how(drawn.found)), class_="note"),
-        tag("div", tag("figure", drawn.heatmap), class_="wide"),
+        tag("figure", tag("div", drawn.heatmap, class_="wide"), tag("figcaption", made) if made else ""),
         id="robustness",
     )
 

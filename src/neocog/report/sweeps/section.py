@@ -1,6 +1,6 @@
 """The page's section about tuning: a verdict for each architecture, the pictures of its sweep and all its trials."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -45,8 +45,8 @@ def draw(sweep: Sweep) -> Drawn:
     return Drawn(sweep, figures.history(sweep), parallel.parallel(sweep), bars)
 
 
-def section(sweeps: Sequence[Drawn]) -> str:
-    """The section as markup, with the id `tuning`; empty if nothing was tuned."""
+def section(sweeps: Sequence[Drawn], *, made: Mapping[str, str] | None = None) -> str:
+    """The section as markup, with the id `tuning`; empty if nothing was tuned. `made` says by a sweep's name how it was made."""
     if not sweeps:
         return ""
     options = [tag("option", escape(d.sweep.name), value=f"sweep-{i}") for i, d in enumerate(sweeps)]
@@ -57,7 +57,7 @@ def section(sweeps: Sequence[Drawn]) -> str:
         tag("p", escape(INTRODUCTION)),
         *(_verdict(drawn.sweep) for drawn in sweeps),
         tag("div", picker, class_="picker"),
-        *(_panel(drawn, i) for i, drawn in enumerate(sweeps)),
+        *(_panel(drawn, i, made=(made or {}).get(drawn.sweep.name, "")) for i, drawn in enumerate(sweeps)),
         id="tuning",
     )
 
@@ -67,12 +67,12 @@ def _verdict(sweep: Sweep) -> str:
     return tag("p", tag("b", escape(sweep.name)), escape(rest), class_="verdict")
 
 
-def _panel(drawn: Drawn, i: int) -> str:
+def _panel(drawn: Drawn, i: int, *, made: str) -> str:
     sweep = drawn.sweep
     count = len(importance.comparable(sweep))
     mattered = f"Each setting alone, by fANOVA (Hutter et al. 2014) over {count} trials: the fewer, the rougher."
     explained = (
-        _figure(drawn.importance, mattered)
+        _figure(drawn.importance, mattered, made)
         if drawn.importance
         else tag("p", escape(story.unexplained(sweep)), class_="note")
     )
@@ -80,18 +80,19 @@ def _panel(drawn: Drawn, i: int) -> str:
         "section",
         tag("h3", f"What {escape(sweep.name)} tried"),
         tag("p", escape(story.searched(sweep)), class_="note"),
-        tag("div", _figure(drawn.parallel, LINES), class_="wide"),
-        tag("div", _figure(drawn.history, f"{IN_ORDER} {story.edge(sweep)}".strip()), explained, class_="pair"),
+        tag("div", _figure(drawn.parallel, LINES, made), class_="wide"),
+        tag("div", _figure(drawn.history, f"{IN_ORDER} {story.edge(sweep)}".strip(), made), explained, class_="pair"),
         tag("h3", "All trials"),
         tag("div", _table(sweep), class_="wide scroll"),
+        made,
         class_="sweep",
         id=f"sweep-{i}",
         aria_label=f"{sweep.name}: its trials",
     )
 
 
-def _figure(drawing: str, caption: str) -> str:
-    return tag("figure", drawing, tag("figcaption", escape(caption), class_="note"))
+def _figure(drawing: str, caption: str, made: str) -> str:
+    return tag("figure", drawing, tag("figcaption", escape(caption), made, class_="note"))
 
 
 def _table(sweep: Sweep) -> str:

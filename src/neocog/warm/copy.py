@@ -1,8 +1,8 @@
-"""Within one `dvc repro`, mlflow is imported once: the first sender leaves a copy of itself, of which every later one is a fork.
+"""Within one `dvc repro`, what takes long to import is imported once: the first process that needs it leaves a copy of itself, of which
+every later one is a fork.
 
-What mlflow imports takes 3 s of CPU, beside a training that wants all of it. The copy has imported and done nothing else, so each
-sender is as alone with its run as one that was started. It ends with the process that runs the stages (DVC), or after IDLE s in
-which nobody asked; where none answers, a sender is started as ever.
+The copy has imported and done nothing else, so that each fork is as alone with its work as a process that was started. It ends with the
+process that runs the stages (DVC), or after IDLE s in which nobody asked; where none answers, a process is started as ever.
 """
 
 import gc
@@ -17,7 +17,7 @@ import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 if TYPE_CHECKING:
     import psutil
@@ -25,15 +25,16 @@ if TYPE_CHECKING:
 IDLE = 900.0  # s
 ANSWER = 5.0  # s that a fork may take to say that it is there
 _STAGE = "DVC_STAGE"  # DVC's word in the environment of each stage
+RUNNER = "NEOCOG_RUNNER"  # in the environment of a fork: the process that runs the stages, which is no ancestor of it
 
 
 class Lent:
-    """A sender forked off the copy, with what `subprocess.Popen` has for whoever started one."""
+    """A fork of the copy, with what `subprocess.Popen` has for whoever started a process."""
 
-    def __init__(self, connection: socket.socket, stdin: int) -> None:
+    def __init__(self, connection: socket.socket) -> None:
         self.pid = struct.unpack("i", connection.recv(4))[0]
-        self.stdin = os.fdopen(stdin, "wb")
         connection.setblocking(True)
+        self.stdin: BinaryIO | None = None
         self._connection = connection
         self._ending: int | None = None
 
@@ -62,35 +63,34 @@ class Lent:
         return self._ending
 
 
-def borrow(root: Path, *arguments: str) -> Lent | None:
-    """A sender in the folder `root`, from the copy that an earlier stage has left; None where nobody answers."""
+def borrow(what: str, *arguments: Any, root: Path, descriptors: tuple[int, int, int]) -> Lent | None:
+    """A fork, in the folder `root`, of the copy for `what` that an earlier stage has left; None where nobody answers.
+
+    descriptors: what it reads from, writes to, and complains to. It has the environment of this process.
+    """
     owner = runner()
     if owner is None:
         return None
-    theirs, ours = os.pipe()
     connection = socket.socket(socket.AF_UNIX)
     try:
         connection.settimeout(ANSWER)
-        connection.connect(name(owner))
+        connection.connect(name(owner, what))
         if peer(connection)[1] != os.getuid():
             raise PermissionError
-        request = {"root": str(root), "arguments": arguments, "environment": dict(os.environ)}
-        socket.send_fds(connection, [b"."], [theirs, 2])
+        request = {"root": str(root), "arguments": arguments, "environment": {**os.environ, RUNNER: str(owner.pid)}}
+        socket.send_fds(connection, [b"."], descriptors)
         connection.sendall(json.dumps(request).encode())
         connection.shutdown(socket.SHUT_WR)
-        return Lent(connection, ours)
+        return Lent(connection)
     except (OSError, struct.error):
         connection.close()
-        os.close(ours)
         return None
-    finally:
-        os.close(theirs)
 
 
-def leave(prepare: Callable[[], None], serve: Callable[..., int]) -> None:
-    """Call `prepare`, and leave a copy of this process that runs `serve(caller, *arguments)` in a fork for each who asks.
+def leave(what: str, prepare: Callable[[], object], serve: Callable[..., int]) -> None:
+    """Call `prepare`, and leave a copy of this process that runs `serve(connection, *arguments)` in a fork for each who asks.
 
-    caller: the process that asked. Does nothing outside of DVC's stages, or where there is a copy.
+    connection: to the process that asked. Does nothing outside of DVC's stages, or where there is a copy.
     """
     owner = runner()
     if owner is None or not hasattr(os, "pidfd_open"):
@@ -98,7 +98,7 @@ def leave(prepare: Callable[[], None], serve: Callable[..., int]) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         try:
             ended = os.pidfd_open(owner.pid)
-            listener.bind(name(owner))
+            listener.bind(name(owner, what))
         except OSError:
             return
         prepare()
@@ -136,21 +136,21 @@ def _lend(connection: socket.socket, serve: Callable[..., int]) -> None:
     ending = 1
     try:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        caller, user = peer(connection)
-        if user != os.getuid():
+        if peer(connection)[1] != os.getuid():
             return
         connection.settimeout(ANSWER)
-        _, descriptors, _, _ = socket.recv_fds(connection, 1, 2)
+        _, descriptors, _, _ = socket.recv_fds(connection, 1, 3)
         with connection.makefile("rb") as file:
             request = json.loads(file.read())
-        for number, descriptor in zip((0, 2), descriptors, strict=True):
+        for number, descriptor in zip((0, 1, 2), descriptors, strict=True):
             os.dup2(descriptor, number)
             os.close(descriptor)
         os.environ.clear()
         os.environ.update(request["environment"])
         os.chdir(request["root"])
         connection.sendall(struct.pack("i", os.getpid()))
-        ending = serve(caller, *request["arguments"])
+        connection.settimeout(None)
+        ending = serve(connection, *request["arguments"])
         with suppress(OSError):
             connection.sendall(bytes([ending]))
     finally:
@@ -164,6 +164,8 @@ def runner() -> "psutil.Process | None":
     import psutil
 
     with suppress(psutil.Error):
+        if RUNNER in os.environ:
+            return psutil.Process(int(os.environ[RUNNER]))
         for process in psutil.Process().parents():
             try:
                 if _STAGE not in process.environ():
@@ -173,10 +175,10 @@ def runner() -> "psutil.Process | None":
     return None
 
 
-def name(owner: "psutil.Process") -> str:
+def name(owner: "psutil.Process", what: str) -> str:
     """In Linux' abstract namespace, where a name lasts as long as its owner. It tells apart containers, environments and code."""
     place = Path("/proc/self/ns/mnt").stat().st_ino, sys.prefix, str(Path(__file__).parent)
-    return f"\0neocog-{os.getuid()}-{owner.pid}-{zlib.crc32(repr(place).encode()):08x}"
+    return f"\0neocog-{what}-{os.getuid()}-{owner.pid}-{zlib.crc32(repr(place).encode()):08x}"
 
 
 def peer(connection: socket.socket) -> tuple[int, int]:

@@ -1,0 +1,48 @@
+"""Stage `explain`: where the best networks looked, on test images that they got right and wrong."""
+
+import sys
+from pathlib import Path
+
+from neocog import tracking
+from neocog.bundle import read
+from neocog.data import prepared
+from neocog.evaluation import headlines, predictions
+from neocog.warm.stage import run
+from pipelines import params
+
+REPORTS = Path("reports")
+FOLDER = REPORTS / "explained"
+
+
+def explain() -> None:
+    """Write reports/explained/explained.json and maps.npz for the report."""
+    settings = params.for_stage("explain")
+    data = prepared.read("data/prepared")
+    bundles = [read.read(folder) for folder in settings.models if folder.parent.name != "compressed"]
+    bundles.sort(key=lambda bundle: -headlines.top1(REPORTS, bundle.model))
+    with tracking.start(
+        "explain",
+        experiment=settings.tracking.experiment,
+        tags={"data.digest": data.digest},
+        config=settings.resolved(),
+    ) as log:
+        from neocog.explain import gallery  # torch from here on, after all that can be wrong cheaply
+
+        test = data.split("test")
+        shown, maps = [], {}
+        for bundle, model, methods in gallery.choose(bundles, test.images):
+            predictions.match(bundle, data)
+            judged = predictions.read(REPORTS / bundle.model / "predictions.parquet")
+            rows = gallery.rows(judged, images=settings.explain.images)
+            chosen = [row for of_kind in rows.values() for row in of_kind]
+            shown.append(gallery.Shown(bundle.model, methods, rows))
+            told = gallery.maps(bundle, model, methods, test=test, judged=judged, chosen=chosen)
+            for name, drawn in told.items():
+                maps[f"{bundle.model}/{name}"] = drawn
+            print(f"explain: {bundle.model} by {', '.join(methods)}, {len(chosen)} images")
+        gallery.write(FOLDER, shown, maps)
+        log.artifact(FOLDER)
+
+
+if __name__ == "__main__":
+    run(explain, sys.argv[1:])

@@ -1,0 +1,51 @@
+"""Where did the network look? One file, one method; the folder is the registry.
+
+A file has `PAPER`, `SIGNED` (whether a map also says what spoke against the class), `maps(model, images, targets) -> [N, H, W]` and
+`missing(model, images) -> str`, which says in half a sentence why the method has nothing to say about a model, or is empty.
+images: normalized float [N, C, H, W]; targets: the classes asked about, int64 [N].
+"""
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from neocog.errors import UserError, nearest
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor, nn
+
+    from neocog.bundle.read import Bundle
+
+NOT_METHODS = ("__init__", "gallery", "poster", "verb")
+
+
+def names() -> list[str]:
+    """All methods."""
+    return sorted(path.stem for path in Path(__file__).parent.glob("*.py") if path.stem not in NOT_METHODS)
+
+
+def method(name: str) -> Any:
+    """The module of a method. Raises UserError for an unknown one."""
+    if name not in names():
+        raise UserError(f"--method {name}: there is none of that name; {nearest(name, names())}")
+    return import_module(f"neocog.explain.{name}")
+
+
+def network(bundle: "Bundle") -> "nn.Module":
+    """The bundle as a network with gradients; of an integer graph the one that it was rounded from."""
+    from neocog.bundle.rebuild import rebuild
+
+    return rebuild(bundle)
+
+
+def inputs(bundle: "Bundle", images: "NDArray[np.uint8]") -> "Tensor":
+    """Packed images uint8 [N, H, W, C] as the bundle's network takes them: float [N, C, H, W]."""
+    import torch
+
+    from neocog.data.augment import normalize
+
+    told = bundle.card["preprocessing"]
+    mean, std = (torch.tensor(told[name]) * 255 for name in ("mean", "std"))
+    return normalize(torch.from_numpy(images.copy()), mean=mean, std=std).contiguous()

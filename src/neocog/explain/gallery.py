@@ -1,0 +1,81 @@
+"""What the page shows of explanations: for the best network with maps, and the best with attention, images of three kinds.
+
+reports/explained/explained.json    which images of which model, what it said, which methods
+reports/explained/maps.npz          `<model>/<method>`: float16 [N, H, W], in that order
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from neocog import explain
+from neocog.bundle.read import Bundle
+from neocog.data.prepared import Split
+from neocog.evaluation.predictions import Predictions
+
+RIGHT, UNSURE, SURE = "right", "wrong, and unsure", "wrong, and sure"
+WHERE = (
+    "grad_cam",
+    "rollout",
+)  # one of them tells where; the first asks for a network with maps, the second with attention
+BESIDE = "integrated_gradients"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A model, the rows of the test split it is shown with, by kind of answer, and the methods."""
+
+    model: str
+    methods: tuple[str, ...]
+    rows: dict[str, list[int]]
+
+
+def choose(bundles: Sequence[Bundle], images: NDArray[np.uint8]) -> Iterator[tuple[Bundle, nn.Module, tuple[str, ...]]]:
+    """The first bundle, of the best first, that each method of WHERE can explain, each bundle once."""
+    taken: set[str] = set()
+    for where in WHERE:
+        for bundle in bundles:
+            model = explain.network(bundle)
+            if not explain.method(where).missing(model, explain.inputs(bundle, images[:1])):
+                if bundle.model not in taken:
+                    taken.add(bundle.model)
+                    yield bundle, model, (where, BESIDE)
+                break
+
+
+def rows(judged: Predictions, *, images: int) -> dict[str, list[int]]:
+    """So many rows of each kind: right ones of different classes, and mistakes of the least and the most confidence."""
+    right, wrong = (np.flatnonzero((judged.predicted == judged.labels) == is_right) for is_right in (True, False))
+    first = [int(right[judged.labels[right] == label][0]) for label in np.unique(judged.labels[right])]
+    evenly = np.linspace(0, len(first) - 1, min(images, len(first))).round().astype(int).tolist()
+    order = wrong[np.argsort(-judged.confidence[wrong], kind="stable")]
+    sure = order[:images]
+    unsure = order[len(sure) :][::-1][:images]
+    return {RIGHT: [first[i] for i in evenly], UNSURE: unsure.tolist(), SURE: sure.tolist()}
+
+
+def maps(
+    bundle: Bundle, model: nn.Module, methods: Sequence[str], *, test: Split, judged: Predictions, chosen: Sequence[int]
+) -> dict[str, NDArray[np.float16]]:
+    """What each method says about the class that the model answered, [N, H, W] in the order of `chosen`."""
+    given = explain.inputs(bundle, test.images[list(chosen)])
+    targets = torch.from_numpy(np.asarray(judged.predicted[list(chosen)], np.int64))
+    told = {}
+    for name in methods:
+        found = explain.method(name).maps(model, given, targets).detach().numpy()
+        largest = np.abs(found).max(axis=(1, 2), keepdims=True)
+        told[name] = np.divide(found, largest, out=np.zeros_like(found), where=largest > 0).astype(np.float16)
+    return told
+
+
+def write(folder: Path, shown: Sequence[Shown], drawn: dict[str, NDArray[np.float16]]) -> None:
+    """Both files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(folder / "maps.npz", **drawn)  # type: ignore[arg-type]
+    (folder / "explained.json").write_text(json.dumps([asdict(each) for each in shown], indent=2) + "\n")

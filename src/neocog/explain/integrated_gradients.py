@@ -1,0 +1,28 @@
+"""What did each pixel add to the answer, on the way from an average image to this one? The parts add up to what the logit rose by.
+
+Sundararajan, M., Taly, A. & Yan, Q. (2017). Axiomatic attribution for deep networks. ICML. arXiv:1703.01365.
+"""
+
+from captum.attr import IntegratedGradients
+from torch import Tensor, nn
+
+PAPER = "Sundararajan et al. 2017"
+SIGNED = True
+STEPS = 64  # between the two images
+AT_ONCE = 512  # images that go through the network together
+
+
+def maps(model: nn.Module, images: Tensor, targets: Tensor, *, steps: int = STEPS) -> Tensor:
+    """Images [N, C, H, W], targets [N] -> [N, H, W]; above 0 speaks for the class.
+
+    The way begins at 0, which is the mean of the training images, and has so many `steps`.
+    """
+    parts = IntegratedGradients(model).attribute(
+        images, baselines=0.0, target=targets, n_steps=steps, internal_batch_size=max(AT_ONCE, len(images))
+    )
+    return parts.sum(dim=1)
+
+
+def missing(model: nn.Module, images: Tensor) -> str:
+    """Every network of this ladder has gradients."""
+    return ""

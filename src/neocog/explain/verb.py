@@ -1,0 +1,54 @@
+"""`neocog explain`: where a network looked when it answered, as a picture."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from neocog import explain
+
+
+def add(verbs: Any) -> None:
+    """Add the verb to argparse's subparsers."""
+    parser = verbs.add_parser(
+        "explain",
+        help="draw where a network looked when it answered",
+        description="Draw what speaks for an answer of BUNDLE about one image, by one method or by all that have something to say of it. "
+        "Bright is where it looked; orange pixels speak for the class, blue ones against it.",
+        epilog="examples: neocog explain models/trained/resnet | neocog explain models/trained/vit --image shoe.jpg --method rollout",
+    )
+    parser.add_argument("bundle", metavar="BUNDLE", help="a model's folder, such as models/trained/resnet")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        "--image", metavar="FILE", type=Path, help="any picture; made square and resized as `prepare` does"
+    )
+    which.add_argument(
+        "--sample",
+        metavar="N",
+        type=int,
+        help="test image N of data/prepared, from 0 (default: the first it gets right)",
+    )
+    parser.add_argument("--method", metavar="M", help=f"one of {', '.join(explain.names())} (default: all)")
+    parser.add_argument("--of", metavar="CLASS", help="what speaks for this class (default: for its answer)")
+    parser.add_argument(
+        "--out", metavar="FILE.png", type=Path, help="where to (default: <bundle's name>-explained.png)"
+    )
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> None:
+    from neocog.bundle import read
+    from neocog.evaluation import subject
+    from neocog.explain import poster
+
+    bundle = read.read(options.bundle)
+    methods = [options.method] if options.method else explain.names()
+    for name in methods:
+        explain.method(name)
+    image, about = (
+        subject.of_file(options.image, bundle) if options.image else subject.of_sample(options.sample, bundle)
+    )
+    told = poster.explained(bundle, image, methods, of=options.of)
+    out = options.out or Path(f"{bundle.name}-explained.png")
+    poster.write(poster.draw(told, image, about=about), out)
+    silent = "".join(f"; {name} has nothing to say: {why}" for name, why in told.missing.items())
+    print(f"{out}: what speaks for {told.target} in {about}, by {', '.join(told.maps)}{silent}")

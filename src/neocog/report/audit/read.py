@@ -1,0 +1,52 @@
+"""What the stage audit found, read back: suspected label errors, twins across splits, and the numbers of both."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from neocog.errors import UserError
+from neocog.evaluation import audit
+from neocog.evaluation.audit import Doubt, Twins
+
+
+@dataclass(frozen=True)
+class Audit:
+    """`doubts`, the likeliest errors first, are those of `model` about images that it never trained on, `known` those about training
+    images; `twins` the nearest pairs first, at most `within` gray levels apart; `numbers` as `evaluation.audit.summary` gives them."""
+
+    model: str
+    doubts: tuple[Doubt, ...]
+    known: tuple[Doubt, ...]
+    twins: tuple[Twins, ...]
+    numbers: Mapping[str, float]
+    within: float
+    images: int  # suspected errors to be shown
+    duplicates: int  # pairs to be shown
+
+
+def read(reports: Path, *, called: Mapping[str, str]) -> Audit | None:
+    """What the files in reports/audit tell; None if the stage never ran. Raises UserError for damaged files."""
+    folder = reports / "audit"
+    path = folder / "audit.json"
+    if not path.is_file():
+        return None
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+        model, shown, within = str(told["model"]), told["shown"], float(told["within"])
+        images, duplicates = int(shown["images"]), int(shown["duplicates"])
+        numbers = {name: float(value) for name, value in told.items() if name not in ("model", "shown", "within")}
+        numbers["noise"], numbers["images"], numbers["test_images"], numbers["test_twins"], numbers["top1"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path} is damaged ({error!r}); `dvc repro --force audit` makes it again") from None
+    doubts = audit.read(folder / "labels.csv", Doubt)
+    return Audit(
+        called.get(model, model),
+        tuple(doubt for doubt in doubts if doubt.split != audit.IN_SAMPLE),
+        tuple(doubt for doubt in doubts if doubt.split == audit.IN_SAMPLE),
+        tuple(audit.read(folder / "duplicates.csv", Twins)),
+        numbers,
+        within,
+        images,
+        duplicates,
+    )

@@ -1,0 +1,1 @@
+"""The page's chapter that sets any two models against each other."""

@@ -1,0 +1,106 @@
+"""Every model against every other on the same images: by how much they differ, how sure that is, and after how many questions.
+
+McNemar, Q. (1947); Newcombe, R. G. (1998), Improved confidence intervals for the difference between binomial proportions based on paired
+data, Statistics in Medicine 17, 2635-2650 (method 10); Holm, S. (1979).
+"""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.evaluation.paired import mcnemar
+from neocog.evaluation.slices import Z
+
+Floats = NDArray[np.float64]
+COLUMNS = ("model_a", "model_b", "difference", "low", "high", "p", "p_holm")
+LEVEL = 0.05  # of false alarms, in all comparisons together
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """All pairs of M models; every array is [M, M], row against column.
+
+    `wins` counts the images that only the row gets right, `difference` is of top-1, `low` and `high` are the ends of its 95 % interval,
+    `p` is McNemar's, `holm` the same corrected for all comparisons. `images` is how many were asked.
+    """
+
+    images: int
+    wins: NDArray[np.int64]
+    difference: Floats
+    low: Floats
+    high: Floats
+    p: Floats
+    holm: Floats
+
+    @property
+    def comparisons(self) -> int:
+        """How many pairs there are."""
+        return len(self.wins) * (len(self.wins) - 1) // 2
+
+    @property
+    def hold(self) -> int:
+        """How many of them differ beyond chance when all are asked at once."""
+        return int((np.triu(self.holm < LEVEL, 1)).sum())
+
+    @property
+    def alone(self) -> int:
+        """How many would, had each been the only question."""
+        return int((np.triu(self.p < LEVEL, 1)).sum())
+
+
+def compare(correct: NDArray[np.bool_]) -> Pairs:
+    """All pairs of models that were `correct` [M, N] or not, image by image."""
+    right = correct.astype(np.float64)
+    wins = np.rint(right @ (1 - right).T).astype(np.int64)
+    low, high = newcombe(wins, correct)
+    above = np.triu_indices(len(wins), 1)
+    p, corrected = np.ones(wins.shape), np.ones(wins.shape)
+    p[above] = [mcnemar(int(wins[i, j]), int(wins[j, i])) for i, j in zip(*above, strict=True)]
+    corrected[above] = holm(p[above])
+    p.T[above], corrected.T[above] = p[above], corrected[above]
+    return Pairs(correct.shape[1], wins, (wins - wins.T) / correct.shape[1], low, high, p, corrected)
+
+
+def newcombe(wins: NDArray[np.int64], correct: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    """The ends [M, M] of the 95 % interval of each difference: Wilson's intervals of both, squared and added, less what they share."""
+    n, losses = correct.shape[1], wins.T.astype(float)
+    hits = correct.sum(axis=1).astype(float)
+    share = hits / n
+    middle, width = (hits + Z**2 / 2) / (n + Z**2), Z / (n + Z**2) * np.sqrt(hits * (n - hits) / n + Z**2 / 4)
+    down, up = share - (middle - width), (middle + width) - share  # how far each interval reaches
+    both = hits[:, None] - wins
+    neither = n - both - wins - losses
+    product = both * neither - wins * losses
+    product = np.where(product > 0, np.maximum(product - n / 2, 0), product)
+    spread = np.sqrt((hits * (n - hits))[:, None] * (hits * (n - hits))[None, :])
+    phi = np.divide(product, spread, out=np.zeros(wins.shape), where=spread > 0)
+    below = np.sqrt(np.maximum(0, down[:, None] ** 2 - 2 * phi * np.outer(down, up) + up[None, :] ** 2))
+    above = np.sqrt(np.maximum(0, up[:, None] ** 2 - 2 * phi * np.outer(up, down) + down[None, :] ** 2))
+    difference = (wins - losses) / n
+    return np.maximum(difference - below, -1), np.minimum(difference + above, 1)
+
+
+def holm(p: Floats) -> Floats:
+    """Each p-value so corrected that one below 0.05 by chance, among all [P], happens at most once in twenty times."""
+    order = np.argsort(p, kind="stable")
+    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    corrected = np.empty(len(p))
+    corrected[order] = np.minimum(stepped, 1)
+    return corrected
+
+
+def write_csv(path: Path, models: Sequence[str], pairs: Pairs | None) -> None:
+    """One line a pair under COLUMNS, the one named first being ranked higher; to six digits. None of pairs leaves the heading alone."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        if pairs is None:
+            return
+        for i, j in combinations(range(len(models)), 2):
+            scores = (pairs.difference[i, j], pairs.low[i, j], pairs.high[i, j], pairs.p[i, j], pairs.holm[i, j])
+            writer.writerow([models[i], models[j], *(f"{score:.6g}" for score in scores)])

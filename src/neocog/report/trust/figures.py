@@ -1,0 +1,148 @@
+"""Confidence against accuracy, risk against coverage, and groups of images, as SVG text."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from neocog.evaluation.calibration import Bin
+from neocog.evaluation.selective import Curve
+from neocog.evaluation.slices import Slice
+from neocog.evaluation.trust import RISK
+from neocog.report import numbers
+from neocog.report.figures import HALF
+from neocog.report.svg import Scale, figure, line, path, tag, text, title
+
+TALL = 330  # px
+POINTS = 60  # of a curve
+ROW = 23  # px of a group
+MOST = 24  # groups that are drawn
+
+
+def reliability(bins: Sequence[Bin], honest: Sequence[Bin], *, name: str) -> str:
+    """How often a model is right when it is so sure. Dots stand above the diagonal where it is too modest, below where too sure."""
+    x, y = Scale(0, 1, 52, HALF - 12), Scale(0, 1, TALL - 46, 30)
+    total = sum(each.images for each in bins)
+    marks = [
+        tag(
+            "g",
+            title(
+                f"{each.images:,} images: {numbers.percent(each.confidence)} sure, {numbers.percent(each.accuracy)} right"
+            ),
+            line(x(each.confidence), y(each.confidence), x(each.confidence), y(each.accuracy), class_="gap"),
+            tag(
+                "circle",
+                cx=x(each.confidence),
+                cy=y(each.accuracy),
+                r=2.5 + 9 * (each.images / total) ** 0.5,
+                class_="mark trained",
+            ),
+        )
+        for each in bins
+    ]
+    after = [(x(each.confidence), y(each.accuracy)) for each in honest]
+    return figure(
+        *(line(x.start, y(tick), x.end, y(tick), class_="grid") for tick in (0, 0.5, 1)),
+        *(
+            text(42, y(tick) + 4, numbers.percent(tick, digits=0), class_="tick", text_anchor="end")
+            for tick in (0, 0.5, 1)
+        ),
+        *(
+            text(x(tick), TALL - 26, numbers.percent(tick, digits=0), class_="tick", text_anchor="middle")
+            for tick in (0, 0.5, 1)
+        ),
+        text(0, 12, "right", class_="axis"),
+        text(HALF - 12, TALL - 6, "how sure it is", class_="axis", text_anchor="end"),
+        line(x(0), y(0), x(1), y(1), class_="scale"),
+        *marks,
+        path(after, class_="honest") if len(after) > 1 else "",
+        width=HALF,
+        height=TALL,
+        name=f"Confidence and accuracy of {name}",
+        about="; ".join(
+            f"{numbers.percent(each.confidence, digits=0)} sure: {numbers.percent(each.accuracy, digits=0)} right"
+            for each in bins
+        ),
+    )
+
+
+def answers(curve: Curve, best: Curve, *, name: str, rival: str) -> str:
+    """How often the answers are wrong if only those are given of which it is surest; `best` is a `rival`'s curve, in gray."""
+    high = max(0.06, float(max(curve.risk[-1], best.risk[-1]))) * 1.12
+    x, y = Scale(0, 1, 52, HALF - 12), Scale(0, high, TALL - 46, 30)
+    lines = [line(x.start, y(tick), x.end, y(tick), class_="grid") for tick in y.ticks(4)]
+    digits = 0 if high > 0.1 else 1
+    told = [text(42, y(t) + 4, numbers.percent(t, digits=digits), class_="tick", text_anchor="end") for t in y.ticks(4)]
+    coverage = curve.coverage_at(RISK)
+    marks = []
+    if 0 < coverage < 1:
+        words = f"{numbers.percent(coverage, digits=0)} answered, {numbers.percent(RISK, digits=0)} wrong"
+        marks = [
+            tag("circle", cx=x(coverage), cy=y(RISK), r=4.5, class_="mark trained"),
+            text(x(coverage) - 10, y(RISK) - 7, words, class_="name", text_anchor="end"),
+        ]
+    return figure(
+        *lines,
+        *told,
+        *(
+            text(x(t), TALL - 26, numbers.percent(t, digits=0), class_="tick", text_anchor="middle")
+            for t in (0, 0.5, 1)
+        ),
+        text(0, 12, "wrong among the answers", class_="axis"),
+        text(HALF - 12, TALL - 6, "share of images it answers", class_="axis", text_anchor="end"),
+        path(_thinned(best, x, y), class_="record") if best is not curve else "",
+        path(_thinned(curve, x, y), class_="curve"),
+        *marks,
+        width=HALF,
+        height=TALL,
+        name=f"Risk and coverage of {name}",
+        about=f"{numbers.percent(float(curve.risk[-1]))} wrong if it answers all"
+        + ("" if best is curve else f"; in gray {rival}"),
+    )
+
+
+def _thinned(curve: Curve, x: Scale, y: Scale) -> list[tuple[float, float]]:
+    places = np.unique(np.linspace(len(curve.risk) // 100, len(curve.risk) - 1, POINTS).astype(int))
+    return [(x(float(curve.coverage[i])), y(float(curve.risk[i]))) for i in places]
+
+
+def groups(found: Sequence[Slice], *, name: str, overall: float) -> str:
+    """Each group's top-1 with its interval, the worst first; the line is the model's top-1 on all images."""
+    order = sorted(found, key=lambda each: each.top1)
+    half = MOST // 2
+    shown = order if len(order) <= MOST else [*order[:half], *order[-half:]]
+    names = [each.value if len(each.value) <= 24 else each.value[:23] + "…" for each in shown]
+    left = 14 + 7.0 * max(map(len, names))
+    low = max(0.0, min(each.low for each in shown) - 0.03)
+    x = Scale(low, 1, left + 8, HALF - 70)
+    bottom = 26 + ROW * len(shown)
+    rows = [
+        _group(each, label, x, left=left, y=26 + ROW * (i + 0.5))
+        for i, (each, label) in enumerate(zip(shown, names, strict=True))
+    ]
+    return figure(
+        *(line(x(tick), 22, x(tick), bottom, class_="grid") for tick in x.ticks(4)),
+        *(
+            text(x(t), bottom + 16, numbers.percent(t, digits=0), class_="tick", text_anchor="middle")
+            for t in x.ticks(4)
+        ),
+        line(x(overall), 18, x(overall), bottom, class_="scale"),
+        text(x(overall), 12, "all", class_="tick", text_anchor="middle"),
+        *rows,
+        width=HALF,
+        height=bottom + 24,
+        name=f"Top-1 of {name} by group",
+        about="; ".join(f"{each.value}: {numbers.percent(each.top1)}" for each in shown),
+    )
+
+
+def _group(each: Slice, label: str, x: Scale, *, left: float, y: float) -> str:
+    interval = f"[{numbers.percent(each.low)} – {numbers.percent(each.high)}]"
+    hover = f"{each.value}: {numbers.percent(each.top1)} {interval}, {each.images:,} images"
+    return tag(
+        "g",
+        title(hover),
+        text(left, y + 4.5, label, text_anchor="end"),
+        line(x(each.low), y, x(each.high), y, class_="whisker trained"),
+        tag("circle", cx=x(each.top1), cy=y, r=4.5, class_="mark trained"),
+        text(HALF, y + 4.5, numbers.percent(each.top1), class_="tick", text_anchor="end"),
+    )

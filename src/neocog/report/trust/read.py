@@ -1,0 +1,127 @@
+"""What the stage evaluate found about a model's confidence, its groups of images and its seeds, read back."""
+
+import csv
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, stdev
+
+import numpy as np
+
+from neocog.errors import UserError
+from neocog.evaluation import calibration, selective, slices
+from neocog.evaluation.accuracy import Floats
+from neocog.evaluation.calibration import Bin
+from neocog.evaluation.selective import Curve
+from neocog.evaluation.slices import Slice
+from neocog.report.models import Model, makers
+
+CLASS = "class"  # the column of groups that every data set has
+COLUMNS = ("column", "value", "images", "top1", "low", "high")
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """Top-1 of the same architecture trained with several seeds, as fractions."""
+
+    top1: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        return mean(self.top1)
+
+    @property
+    def spread(self) -> float:
+        """The sample's standard deviation."""
+        return stdev(self.top1)
+
+
+@dataclass(frozen=True)
+class Trust:
+    """`bins` of the reliability diagram as shipped and `honest` ones with logits divided by the `temperature`; `groups` by column."""
+
+    model: Model
+    scores: Mapping[str, float]
+    bins: tuple[Bin, ...]
+    honest: tuple[Bin, ...]
+    answers: Curve
+    groups: Mapping[str, tuple[Slice, ...]]
+    seeds: Seeds | None
+
+    def score(self, name: str) -> float | None:
+        """A headline of metrics.json, which older files may lack."""
+        return self.scores.get(f"test/{name}")
+
+    @property
+    def extremes(self) -> tuple[Slice, Slice] | None:
+        """The worst and the best group of the column with the widest gap."""
+        found = [slices.extremes(list(groups), column) for column, groups in self.groups.items()]
+        return max((pair for pair in found if pair), key=lambda pair: pair[1].top1 - pair[0].top1, default=None)
+
+
+def read(model: Model) -> Trust:
+    """What is known about one model. Raises UserError for damaged files."""
+    _, judge = makers(model.bundle)
+    path = model.folder / "metrics.json"
+    scores = json.loads(path.read_text(encoding="utf-8"))
+    judged, correct = model.predictions, ~model.wrong
+    confidence = judged.confidence.astype(float)
+    bins = _bins(model.folder / "reliability.csv", judge)
+    temperature = scores.get("test/temperature")
+    return Trust(
+        model,
+        scores,
+        bins,
+        _honest(model, temperature, bins=round(1 / (bins[0].high - bins[0].low))) if bins and temperature else (),
+        selective.curve(confidence, correct),
+        _groups(model, judge),
+        _seeds(model.folder / "seeds.csv", judge),
+    )
+
+
+def _honest(model: Model, temperature: float, *, bins: int) -> tuple[Bin, ...]:
+    """Dividing logits by a temperature raises the probabilities to its inverse."""
+    raised = model.predictions.probabilities.astype(np.float64) ** (1 / temperature)
+    confidence: Floats = raised.max(axis=1) / raised.sum(axis=1)
+    return tuple(calibration.reliability(confidence, ~model.wrong, bins=bins))
+
+
+def _bins(path: Path, judge: str) -> tuple[Bin, ...]:
+    return tuple(
+        Bin(float(r["low"]), float(r["high"]), int(r["images"]), float(r["confidence"]), float(r["accuracy"]))
+        for r in _rows(path, ("low", "high", "images", "confidence", "accuracy"), judge)
+    )
+
+
+def _groups(model: Model, judge: str) -> dict[str, tuple[Slice, ...]]:
+    """The groups that came with the images by column, and the classes."""
+    rows = _rows(model.folder / "groups.csv", COLUMNS, judge)
+    told = [
+        Slice(r["column"], r["value"], int(r["images"]), float(r["top1"]), float(r["low"]), float(r["high"]))
+        for r in rows
+    ]
+    if CLASS not in {each.column for each in told}:
+        names = [model.bundle.classes[label] for label in model.predictions.labels]
+        told += slices.slices(~model.wrong, {CLASS: names})
+    columns = dict.fromkeys(each.column for each in told)
+    return {column: tuple(each for each in told if each.column == column) for column in columns}
+
+
+def _seeds(path: Path, judge: str) -> Seeds | None:
+    found = tuple(float(row["top1"]) for row in _rows(path, ("seed", "top1"), judge))
+    return Seeds(found) if len(found) > 1 else None
+
+
+def _rows(path: Path, columns: tuple[str, ...], judge: str) -> list[dict[str, str]]:
+    """The lines of a table; none if there is no such file."""
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    try:
+        for row in rows:
+            [float(row[column]) for column in columns if column not in ("column", "value")]
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path} is damaged ({error!r}); `{judge} --force` makes it again") from None
+    return rows

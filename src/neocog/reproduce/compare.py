@@ -1,0 +1,100 @@
+"""Two bundles of one model: the same bits, or how far apart, in their weights and on the test images."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from neocog.bundle import sparse
+from neocog.bundle.read import CARD, GRAPH, WEIGHTS, Bundle
+from neocog.data.prepared import Prepared
+from neocog.evaluation import predictions
+from neocog.evaluation.accuracy import macro_f1
+from neocog.evaluation.calibration import expected_calibration_error, log_softmax, negative_log_likelihood
+from neocog.reproduce.causes import causes
+
+BATCH, BINS = 256, 15
+
+
+@dataclass(frozen=True)
+class Weights:
+    """How many values there are, how many differ, and the largest difference; `shapes` are the same or not."""
+
+    shapes: bool
+    values: int
+    changed: int
+    largest: float
+
+
+@dataclass(frozen=True)
+class Answers:
+    """On `images` test images: the share of equal labels, and metrics as they were and as they are."""
+
+    images: int
+    agreement: float
+    equal: bool
+    metrics: Mapping[str, tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What came of it. `files`: which of the bundle's files have the same bytes; `answers` only where graphs differ."""
+
+    files: Mapping[str, bool]
+    weights: Weights
+    answers: Answers | None
+    causes: tuple[str, ...]
+
+    @property
+    def identical(self) -> bool:
+        """The same weights, and a graph that gives the same answers to the last bit."""
+        return self.files[WEIGHTS] and (self.files[GRAPH] or (self.answers is not None and self.answers.equal))
+
+
+def compare(before: Bundle, after: Bundle, data: Callable[[], Prepared]) -> Comparison:
+    """Hold `after` against `before`; `data` opens the prepared images, which only differing graphs are asked about."""
+    files = {
+        name: (before.folder / name).read_bytes() == (after.folder / name).read_bytes()
+        for name in (WEIGHTS, GRAPH, CARD)
+    }
+    answers = None if files[GRAPH] else ask(before, after, data())
+    return Comparison(files, weigh(before, after), answers, tuple(causes(before, after)))
+
+
+def weigh(before: Bundle, after: Bundle) -> Weights:
+    """The weights of both, value by value."""
+    ours, theirs = (sparse.load(each.folder / WEIGHTS) for each in (before, after))
+    same = {name: each.shape for name, each in ours.items()} == {name: each.shape for name, each in theirs.items()}
+    values = sum(each.size for each in ours.values())
+    if not same:
+        return Weights(False, values, values, float("nan"))
+    gaps = [np.abs(ours[name].astype(np.float64) - theirs[name].astype(np.float64)) for name in ours]
+    changed = sum(int(np.count_nonzero(gap)) for gap in gaps)
+    return Weights(True, values, changed, max((float(gap.max()) for gap in gaps if gap.size), default=0.0))
+
+
+def ask(before: Bundle, after: Bundle, data: Prepared) -> Answers:
+    """Both graphs on the test images."""
+    predictions.match(before, data)
+    predictions.match(after, data)
+    test = data.split("test")
+    ours, theirs = (predictions.logits(each, test.images, batch_size=BATCH) for each in (before, after))
+    scores = [_scores(each, test.labels) for each in (ours, theirs)]
+    return Answers(
+        images=len(test.labels),
+        agreement=float((ours.argmax(axis=1) == theirs.argmax(axis=1)).mean()),
+        equal=bool(np.array_equal(ours, theirs)),
+        metrics={name: (scores[0][name], scores[1][name]) for name in scores[0]},
+    )
+
+
+def _scores(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    predicted = logits.argmax(axis=1)
+    right = predicted == labels
+    confidence = np.exp(log_softmax(logits).max(axis=1))
+    return {
+        "test/top1": float(right.mean()),
+        "test/macro_f1": macro_f1(labels, predicted, num_classes=logits.shape[1]),
+        "test/nll": negative_log_likelihood(logits, labels),
+        "test/ece": expected_calibration_error(confidence, right, bins=BINS),
+    }

@@ -1,0 +1,127 @@
+"""What made a bundle, in sentences, and what would be run again."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from neocog.bundle.read import Bundle
+from neocog.errors import UserError, nearest
+from neocog.reproduce.git import Project
+from neocog.reproduce.origin import LOCK, Origin
+
+STAGES = {"trained": "train", "tuned": "tune", "compressed": "compress"}
+PACKAGES = "requirements.lock"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A bundle, where it comes from, and the stage that makes it."""
+
+    bundle: Bundle
+    project: Project
+    origin: Origin
+
+    @property
+    def stage(self) -> str:
+        """`train@resnet`."""
+        return f"{STAGES[self.bundle.kind]}@{self.bundle.name}"
+
+    @property
+    def out(self) -> Path:
+        """Where the stage leaves the model, from the root of the project."""
+        return Path("models") / self.bundle.model
+
+    @property
+    def threads(self) -> int:
+        """CPU threads that it was made with, and that it must be made with again for the same bits."""
+        return int(self.bundle.card["provenance"].get("threads", 0))
+
+    def warnings(self) -> list[str]:
+        """What is otherwise here than where the bundle was made, and may change bits."""
+        made = self.bundle.card["provenance"]
+        found = [
+            f"{name} made it at {there}, here is {here}"
+            for name, there in made["libraries"].items()
+            if (here := _installed(name)) != there
+        ]
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        if self.threads > cores:
+            found.append(f"{self.threads} threads made it, here are {cores} cores")
+        if made.get("device", "cpu") != "cpu":
+            found.append(f"it was trained on {made['device']}, where equal runs need not give equal bits")
+        return found
+
+    def page(self) -> str:
+        """Commit, data, params, lock files and the run to come, a line each."""
+        made = self.bundle.card["provenance"]
+        commit, project = self.origin.commit, self.project
+        lines = {
+            "commit": f"{project.told(commit)}: {_WHY[self.origin.how]}",
+            "data": f"digest {made['data_digest'][:12]}",
+            "params": f"{_params(made['params'])}: {self._params_from()}",
+            "packages": self._packages(),
+            "code": f"digest {str(made['code_digest'])[:12]}, seed {made['seed']}, {self.threads or '?'} threads, "
+            f"{made.get('device', 'cpu')}",
+            "run": f"dvc repro -s --force {self.stage}, in a worktree of its own",
+        }
+        width = max(map(len, lines)) + 2
+        told = [f"{name.ljust(width)}{text}" for name, text in lines.items()]
+        return "\n".join([self.bundle.model, *told, *(f"warning: {each}" for each in self.warnings())])
+
+    def _params_from(self) -> str:
+        if self.origin.committed:
+            return f"params.yaml {self.project.blob(self.origin.commit, 'params.yaml')}, as committed"
+        return "from bundle.json, put into that commit's params.yaml"
+
+    def _packages(self) -> str:
+        at, here = (self.project.blob(commit, PACKAGES) for commit in (self.origin.commit, "HEAD"))
+        if not at:
+            return f"{PACKAGES} is not in that commit"
+        return (
+            f"{PACKAGES} {at}, {'that of HEAD' if at == here else 'not that of HEAD'}; what is installed here is used"
+        )
+
+
+_WHY = {
+    "lock": f"the first whose {LOCK} has this bundle",
+    "run": f"no commit's {LOCK} has this bundle (uncommitted); its MLflow run names this commit, perhaps with changes since",
+    "head": f"HEAD, for no commit's {LOCK} has this bundle (uncommitted) and no MLflow run says where it is from",
+    "asked": "the one asked for",
+}
+
+
+def check(plan: Plan) -> Plan:
+    """The same. Raises UserError for a bundle that no stage makes, or none of that commit."""
+    import yaml
+
+    if plan.bundle.kind not in STAGES:
+        raise UserError(f"{plan.bundle.folder}: no stage makes a {plan.bundle.kind} model; {nearest('', STAGES)}")
+    params = yaml.safe_load(plan.project.file(plan.origin.commit, "params.yaml") or "") or {}
+    sections: dict[str, Any] = {
+        "trained": params.get("architectures"),
+        "tuned": (params.get("tune") or {}).get("architectures"),
+        "compressed": params.get("compress"),
+    }
+    if plan.origin.committed and plan.bundle.name not in (sections[plan.bundle.kind] or ()):
+        raise UserError(
+            f"{plan.stage}: params.yaml of {plan.origin.commit[:10]} has no {plan.bundle.name!r} there; "
+            f"{nearest(plan.bundle.name, sections[plan.bundle.kind] or ())}"
+        )
+    return plan
+
+
+def _params(params: Mapping[str, Any]) -> str:
+    if "compress" in params:
+        steps = ", ".join(step["method"] for step in params["compress"]["steps"])
+        return f"{steps} on {params['compress']['model']}"
+    return ", ".join(f"{key} {params['train'][key]}" for key in ("optimizer", "lr", "epochs", "batch_size"))
+
+
+def _installed(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "none"

@@ -1,0 +1,69 @@
+"""A bundle says of itself what serving must know: how files became pixels, and by what its logits are divided to be honest."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from pictures import class_folders
+
+from neocog import architectures
+from neocog.bundle import temperature, write
+from neocog.bundle.read import Bundle
+from neocog.data.prepare import prepare
+from neocog.data.prepared import Prepared
+from neocog.evaluation import predictions
+from neocog.evaluation.calibration import negative_log_likelihood
+from neocog.serving import classifier, pixels
+
+
+def bundle_of(folder: Path, data: Prepared, *, boast: float = 1.0) -> Bundle:
+    """A perceptron fitted to the training images in closed form, `boast` times as sure as that makes it."""
+    train = data.split("train")
+    flat = (train.images.reshape(len(train.labels), -1) / 255 - data.mean[0]) / data.std[0]
+    wanted = np.eye(len(data.classes))[train.labels]
+    weights = np.linalg.solve(flat.T @ flat + 10 * np.eye(flat.shape[1]), flat.T @ wanted).T
+    model = architectures.build("perceptron", channels=data.channels, size=data.size, classes=len(data.classes))
+    state = model.state_dict()
+    matrix = next(name for name, value in state.items() if value.ndim == 2)
+    model.load_state_dict(state | {matrix: torch.tensor(boast * weights, dtype=torch.float32)})
+    told = {"kind": "trained", "name": "p", "architecture": "perceptron", "sizes": {}, "provenance": {}}
+    return write.write(folder, model.eval(), data, **told)
+
+
+@pytest.mark.parametrize("resize", ["pad", "stretch"])
+def test_files_are_served_as_prepare_made_pixels_of_them(tmp_path, resize):
+    root = class_folders(tmp_path / "raw", images=12)
+    how = {"resize": resize, "max_pixels": 5000}
+    data = prepare(tmp_path / "prepared", source="folder", root=root, size=8, channels=1, workers=1, **how)
+    bundle = bundle_of(tmp_path / "bundle", data)
+    assert pixels.preparation(bundle) == {"size": 8, "channels": 1, **how}
+
+
+def test_sources_without_files_say_nothing_of_files(digits, tmp_path):
+    assert not digits.preparation
+    assert set(bundle_of(tmp_path / "p", digits).card["preprocessing"]) == {"scale", "mean", "std", "layout"}
+
+
+@pytest.mark.parametrize("boast", [1.0, 20.0])
+def test_served_probabilities_are_calibrated_however_a_model_boasts(digits, tmp_path, boast):
+    bundle = bundle_of(tmp_path / "p", digits, boast=boast)
+    test = digits.split("test")
+    raw = predictions.logits(bundle, test.images, batch_size=256)
+    served = np.log(classifier.load(bundle).probabilities(test.images))
+    assert negative_log_likelihood(served, test.labels) < 0.9 * negative_log_likelihood(raw, test.labels)
+    assert (served.argmax(axis=1) == raw.argmax(axis=1)).all(), "no answer changes"
+    val = digits.split("val")
+    own = temperature.fit(predictions.logits(bundle, val.images, batch_size=256), val.labels)
+    assert bundle.card["temperature"] == pytest.approx(own, abs=1e-4)
+
+
+def test_images_that_are_all_right_cannot_tell_how_sure_is_too_sure(digits, tmp_path):
+    bundle = bundle_of(tmp_path / "p", digits)
+    val = digits.split("val")
+    right = predictions.right(bundle, val)
+    graph = onnx.load(bundle.folder / "model.onnx")
+    easy = type(val)(val.images[right], val.labels[right], val.ids[right])
+    assert 0 < right.mean() < 1
+    assert temperature.of(graph, easy) == 1.0 != temperature.of(graph, val)

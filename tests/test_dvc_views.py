@@ -1,0 +1,82 @@
+"""DVC's own commands show what one compares by: columns for the champion, a row for each model, plots with names."""
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tiny
+from imports import ROOT
+
+from neocog.bundle.read import read
+from neocog.data import prepared
+from neocog.evaluation import predictions, tables
+
+ROWS = {"trained/perceptron": (0.85, 0.03, 30_000), "trained/mlp": (0.93, 0.20, 900_000)}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project of two models with what `train`, `evaluate`, `report` and `register` leave."""
+    folder = tiny.project(tmp_path_factory.mktemp("views") / "project")
+    params = json.loads((folder / "params.yaml").read_text())
+    params |= {"tune": {"architectures": []}, "compress": {}, "data": {"root": "data/raw"}}
+    (folder / "params.yaml").write_text(json.dumps(params))
+    shutil.copytree(ROOT / ".dvc/plots", folder / ".dvc/plots")
+    shutil.copy(ROOT / ".dvc/config", folder / ".dvc")
+    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
+    data = prepared.read(folder / "data/prepared")
+    tiny.judge(folder, data, [read(folder / "models" / model) for model in ROWS])
+    for model in ROWS:
+        judged = predictions.read(folder / "reports" / model / "predictions.parquet")
+        tables.confusion(folder / "reports" / model / "confusion.csv", judged, data.classes)
+    with (folder / "reports/leaderboard.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["model", "kind", "top1", "latency_ms_p50", "size_bytes"])
+        table.writerows([model, "trained", *values] for model, values in ROWS.items())
+    champion = {"name": "neocog", "model": "trained/mlp", "top1": 0.93, "latency_ms": 0.2, "size_bytes": 900_000}
+    (folder / "reports/registered.json").write_text(json.dumps(champion))
+    (folder / "reports/robustness.json").write_text(json.dumps({"models": {model: {"mce": 1.0} for model in ROWS}}))
+    return folder
+
+
+def dvc(folder: Path, *arguments: str) -> dict:
+    """What `dvc ... --json` answers."""
+    command = [sys.executable, "-m", "dvc", *arguments, "--json"]
+    own = {**os.environ, "DVC_NO_ANALYTICS": "1"}
+    ended = subprocess.run(command, cwd=folder, env=own, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    return json.loads(ended.stdout)
+
+
+def spec(plot: dict) -> dict:
+    """The Vega-Lite specification of a plot."""
+    return json.loads(plot["content"]) if isinstance(plot["content"], str) else plot["content"]
+
+
+def test_metrics_are_a_row_for_each_model_and_one_for_the_champion(project: Path) -> None:
+    shown = {name: each["data"] for name, each in dvc(project, "metrics", "show")[""]["data"].items() if "data" in each}
+    assert {"model", "top1", "latency_ms", "size_bytes"} <= set(shown["reports/registered.json"])
+    for model in ROWS:
+        assert {"test/top1", "test/ece"} <= set(shown[f"reports/{model}/metrics.json"])
+        assert "val/top1" in shown[f"reports/{model}/training.json"]
+    assert "reports/robustness.json" not in shown, "a column for each model and measure"
+    columns = {column for data in shown.values() for column in data}
+    assert len(columns) < 40, "what fits on a page"
+
+
+def test_plots_are_curves_confusion_and_accuracy_against_latency(project: Path) -> None:
+    shown = dvc(project, "plots", "show")["data"]
+    [pareto] = shown["reports/leaderboard.csv"]
+    x, _ = (spec(pareto)["encoding"][axis] for axis in "xy")
+    assert x["scale"] == {"type": "log"} and "latency_ms_p50" in json.dumps(spec(pareto))
+    assert spec(pareto)["layer"][1]["encoding"]["text"]["field"] == "model", "points have names"
+    for model in ROWS:
+        history, confusion = (shown[f"reports/{model}/{name}.csv"][0] for name in ("history", "confusion"))
+        assert "val/top1" in json.dumps(history) and "xy_count" in json.dumps(confusion)
+        rows = spec(confusion)["data"]["values"]
+        assert len(rows) == 100 and {"actual", "predicted", "images"} <= set(rows[0])

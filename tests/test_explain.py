@@ -1,0 +1,193 @@
+"""Where a network looked: each method on each architecture, what its definition promises, and that it asks these weights and no others."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from neocog import architectures, cli, explain
+from neocog.bundle import write
+from neocog.data.augment import normalize
+from neocog.evaluation import predictions
+from neocog.training.fit import fit
+from neocog.training.recipe import Recipe
+
+LADDER = [name for name in architectures.names() if name != "timm"]
+WITH_ATTENTION = {"vit", "hybrid"}
+CLASS_GIVEN = [name for name in explain.names() if name != "rollout"]
+
+
+def network(name: str, *, size: int = 28, classes: int = 3) -> nn.Module:
+    torch.manual_seed(0)
+    built = architectures.build(name, channels=1, size=size, classes=classes)
+    if hasattr(built, "drop_auxiliary"):
+        built.drop_auxiliary()
+    return built.eval()
+
+
+@pytest.fixture(scope="module")
+def trained(digits, tmp_path_factory):
+    """A vision transformer trained on digits, as a bundle, with its test images as it takes them."""
+    folder = tmp_path_factory.mktemp("explained")
+    build = partial(architectures.build, "vit", channels=1, size=8, classes=10, sizes={})
+    recipe = Recipe(epochs=3, optimizer="adamw", lr=0.003, batch_size=64, channels_last=False, threads=1)
+    model = fit(build, digits, recipe, name="vit", work=folder / "work").model
+    card = {"kind": "trained", "name": "vit", "architecture": "vit", "sizes": {}}
+    return write.write(folder / "vit", model, digits, **card, provenance={"data_digest": digits.digest, "seed": 0})
+
+
+@pytest.fixture(scope="module")
+def asked(trained, digits):
+    """(network, images, targets) of 24 test images and what it says of them."""
+    model = explain.network(trained)
+    images = explain.inputs(trained, digits.split("test").images[:24])
+    with torch.no_grad():
+        return model, images, model(images).argmax(dim=1)
+
+
+@pytest.mark.parametrize("method", explain.names())
+@pytest.mark.parametrize("name", LADDER)
+def test_each_method_says_something_of_each_architecture_or_why_not(name, method):
+    model, images = network(name), torch.randn(2, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    chosen = explain.method(method)
+    if why := chosen.missing(model, images):
+        assert (method == "rollout") == (name not in WITH_ATTENTION) or (method == "grad_cam" and "features" in why)
+        return
+    found = chosen.maps(model, images, torch.tensor([0, 2]))
+    assert found.shape == (2, 28, 28) and found.isfinite().all()
+    assert chosen.SIGNED or found.min() >= 0
+    assert not found.requires_grad and all(p.grad is None for p in model.parameters()), "the network is left as it was"
+
+
+def test_it_takes_images_as_training_did(trained, digits):
+    image = digits.split("test").images[:3]
+    mean, std = (torch.tensor(values) * 255 for values in (digits.mean, digits.std))
+    given = normalize(torch.from_numpy(image.copy()), mean=mean, std=std)
+    torch.testing.assert_close(explain.inputs(trained, image), given, rtol=1e-4, atol=1e-4)
+    with torch.no_grad():
+        ours = explain.network(trained)(explain.inputs(trained, image)).numpy()
+    np.testing.assert_allclose(ours, predictions.logits(trained, image, batch_size=3), atol=1e-3)
+
+
+def test_the_parts_of_integrated_gradients_add_up_to_what_the_logit_rose_by(asked):
+    model, images, targets = asked
+    found = explain.method("integrated_gradients").maps(model, images, targets, steps=256)
+    with torch.no_grad():
+        rise = (model(images) - model(torch.zeros_like(images))).gather(1, targets[:, None])[:, 0]
+    torch.testing.assert_close(found.sum(dim=(1, 2)), rise, rtol=0.02, atol=0.05)
+
+
+class Corner(nn.Module):
+    """Sees only the upper left quarter; its features are the image itself."""
+
+    def forward_features(self, images):
+        return images
+
+    def head(self, features):
+        bright = features[:, :, :14, :14].mean(dim=(1, 2, 3))
+        return torch.stack([bright, -bright], dim=1)
+
+    def forward(self, images):
+        return self.head(self.forward_features(images))
+
+
+@pytest.mark.parametrize("method", CLASS_GIVEN)
+def test_what_is_pointed_at_is_what_the_network_sees(method):
+    images = torch.rand(2, 1, 28, 28, generator=torch.Generator().manual_seed(0)) + 0.1
+    found = explain.method(method).maps(Corner(), images, torch.tensor([0, 0]))
+    seen = found[:, :14, :14].abs().sum(dim=(1, 2))
+    assert (seen > 0).all()
+    if method != "grad_cam":  # its gradient is a mean over the places of a map: it points at maps, then at places
+        assert (seen / found.abs().sum(dim=(1, 2)) > 0.75).all(), "a patch reaches half its width beyond"
+
+
+def test_another_class_has_another_map(asked):
+    model, images, targets = asked
+    for method in CLASS_GIVEN:
+        maps = explain.method(method).maps
+        assert not torch.allclose(maps(model, images[:4], targets[:4]), maps(model, images[:4], (targets[:4] + 1) % 10))
+
+
+@pytest.mark.parametrize("method", explain.names())
+def test_with_other_weights_the_map_is_another_one(asked, method):
+    """The sanity check of Adebayo et al. (2018), arXiv:1810.03292: an edge detector would pass by without noticing."""
+    from scipy.stats import spearmanr
+
+    model, images, targets = asked
+    before = explain.method(method).maps(model, images, targets)
+    again = explain.method(method).maps(model, images, targets)
+    torch.testing.assert_close(before, again)
+    other, chance = network("vit", size=8, classes=10), torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for weights in other.parameters():
+            weights.normal_(0, 0.2, generator=chance)
+    after = explain.method(method).maps(other, images, targets)
+    alike = [spearmanr(a.flatten(), b.flatten()).statistic for a, b in zip(before.numpy(), after.numpy(), strict=True)]
+    assert abs(np.nanmean(alike)) < 0.5
+
+
+def test_the_verb_draws_all_that_have_something_to_say(trained, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(np.full((30, 20, 3), 200, np.uint8)).save("shoe.png")
+    cli.main(["explain", str(trained.folder), "--image", "shoe.png", "--of", "3"])
+    said = capsys.readouterr().out
+    assert (
+        "vit-explained.png: what speaks for 3 in shoe.png, by grad_cam, integrated_gradients, occlusion, rollout, saliency"
+        in said
+    )
+    assert Image.open("vit-explained.png").width > 6 * 200
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        (["--of", "thirteen"], "--of thirteen: trained/vit knows no such class"),
+        (["--method", "gradcam"], "did you mean 'grad_cam'?"),
+        (["--image", "nothing.png"], "nothing.png"),
+    ],
+)
+def test_wrong_input_gets_a_sentence(trained, tmp_path, monkeypatch, capsys, wrong):
+    arguments, said = wrong
+    monkeypatch.chdir(tmp_path)
+    if "--image" not in arguments:
+        Image.fromarray(np.full((8, 8), 200, np.uint8)).save("shoe.png")
+        arguments = [*arguments, "--image", "shoe.png"]
+    with pytest.raises(SystemExit) as left:
+        cli.main(["explain", str(trained.folder), *arguments])
+    assert left.value.code == 2 and said in capsys.readouterr().err
+    assert not list(tmp_path.glob("*-explained.png"))
+
+
+def test_the_gallery_reaches_the_page(trained, digits, tmp_path):
+    from neocog.explain import gallery
+    from neocog.report.explained import chapter
+    from neocog.report.explained.read import read
+
+    test = digits.split("test")
+    judged = predictions.of(predictions.logits(trained, test.images, batch_size=64), ids=test.ids, labels=test.labels)
+    [(bundle, model, methods)] = gallery.choose([trained], test.images)
+    assert methods == ("grad_cam", "integrated_gradients"), "one model, shown once"
+    rows = gallery.rows(judged, images=3)
+    right, unsure, sure = rows.values()
+    hit = judged.predicted == judged.labels
+    assert all(hit[right]) and not any(hit[unsure]) and not any(hit[sure]) and not set(unsure) & set(sure)
+    assert len({int(judged.labels[row]) for row in right}) == len(right) == 3, "of different classes"
+    chosen = [row for of_kind in rows.values() for row in of_kind]
+    maps = gallery.maps(bundle, model, methods, test=test, judged=judged, chosen=chosen)
+    shown = gallery.Shown(bundle.model, methods, rows)
+    gallery.write(tmp_path / "explained", [shown], {f"{bundle.model}/{name}": found for name, found in maps.items()})
+    [found] = read(tmp_path)
+    assert found.rows == rows and found.maps["grad_cam"].shape == (len(chosen), 8, 8)
+    faces = dict(chapter._faces(found, _Asked(judged), test.images, digits.classes))
+    drawn = chapter.Drawn((("ViT", tuple(found.maps), faces),))
+    page = chapter.chapter(drawn)
+    assert page.count("data:image/png") == len(chosen) and "Grad-CAM" in page and 'id="explained"' in page
+    assert chapter.chapter(None) == ""
+
+
+class _Asked:
+    def __init__(self, judged) -> None:
+        self.predictions = judged

@@ -1,0 +1,268 @@
+"""A model is made again from what is recorded of it: bit by bit where nothing changed, with the reasons where something did."""
+
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+import tiny
+import yaml
+from imports import ROOT
+
+from neocog.bundle import read
+from neocog.errors import UserError
+from neocog.reproduce import compare, git, origin, plan, told, worktree
+
+MODEL = "models/trained/mlp"
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """This environment's programs with the code in `folder`."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    own = {**os.environ, "PATH": path, "PYTHONPATH": str(folder / "src"), "DVC_NO_ANALYTICS": "1"}
+    own.pop("MLFLOW_TRACKING_URI", None)
+    return own
+
+
+def run(folder: Path, *command: str) -> str:
+    """What `command` says in `folder`."""
+    ended = subprocess.run(command, cwd=folder, env=environment(folder), capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, f"{' '.join(command)}\n{ended.stdout}\n{ended.stderr}"
+    return ended.stdout
+
+
+def reproduce(folder: Path, *arguments: str) -> tuple[int, str]:
+    """The exit code of `neocog reproduce`, and all it says."""
+    command = [sys.executable, "-m", "neocog.cli", "reproduce", *arguments]
+    ended = subprocess.run(command, cwd=folder, env=environment(folder), capture_output=True, text=True, check=False)
+    return ended.returncode, ended.stdout + ended.stderr
+
+
+def commit(folder: Path, message: str) -> str:
+    run(folder, "git", "add", "-A")
+    run(folder, "git", "commit", "-qm", message)
+    return run(folder, "git", "rev-parse", "HEAD").strip()
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository of two commits: params that say 3 epochs, never run; then the 2 epochs that made models/trained/mlp."""
+    folder = tmp_path_factory.mktemp("reproduce") / "project"
+    folder.mkdir()
+    listed = run(ROOT, "git", "ls-files", "-co", "--exclude-standard", "src", "pipelines", "data", ".dvc", ".gitignore")
+    for name in [*listed.splitlines(), "dvc.yaml", "requirements.lock", "models/trained/.gitignore"]:
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params["data"]["source"] = "digits"
+    params["architectures"] = {"mlp": {**params["architectures"]["mlp"], "epochs": 3}}
+    params["tune"] |= {"architectures": [], "space": {}}
+    params["compress"] = {}
+    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    run(folder, "git", "init", "-q", "-b", "main")
+    run(folder, "git", "config", "user.email", "test@example.org")
+    run(folder, "git", "config", "user.name", "test")
+    commit(folder, "three epochs")
+    params["architectures"]["mlp"]["epochs"] = 2
+    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    run(folder, "dvc", "repro", "train@mlp")
+    commit(folder, "two epochs, trained")
+    (folder / "README.md").write_text("later\n")
+    commit(folder, "later")
+    return folder
+
+
+def state(folder: Path) -> dict[str, object]:
+    """All that reproducing must leave as it is: files, branch, index, worktrees, DVC's cache, MLflow's store."""
+    kept = [path for path in folder.rglob("*") if path.is_file() and not {"tmp", ".git"} & set(path.parts[-6:])]
+    kept = [path for path in kept if "__pycache__" not in path.parts and ".dvc/tmp" not in path.as_posix()]
+    return {
+        "files": {path.relative_to(folder).as_posix(): hashlib.md5(path.read_bytes()).hexdigest() for path in kept},
+        "index": (folder / ".git/index").read_bytes(),
+        "head": (folder / ".git/HEAD").read_text(),
+        "branches": run(folder, "git", "for-each-ref"),
+        "worktrees": run(folder, "git", "worktree", "list"),
+    }
+
+
+@pytest.mark.slow
+def test_what_was_committed_comes_out_bit_by_bit_and_nothing_else_changes(project):
+    before = state(project)
+    code, said = reproduce(project, MODEL)
+    assert code == 0, said
+    assert "identical: the weights are the same to the last bit" in said
+    made = run(project, "git", "rev-parse", "--short=10", "HEAD~1").strip()
+    assert made in said and "the first whose dvc.lock has this bundle" in said, "not the later commit that has it too"
+    assert state(project) == before
+    assert len(before["files"]) > 100 and len(before["worktrees"].splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_what_nobody_committed_comes_from_its_own_params(project):
+    tip = run(project, "git", "rev-parse", "HEAD").strip()
+    run(project, "git", "update-ref", "refs/heads/main", "HEAD~2")
+    try:
+        code, said = reproduce(project, MODEL)
+    finally:
+        run(project, "git", "update-ref", "refs/heads/main", tip)
+    assert code == 0, said
+    assert "uncommitted" in said and "its MLflow run names this commit" in said
+    assert "from bundle.json" in said, "that commit's params.yaml says 3 epochs"
+
+
+@pytest.mark.slow
+def test_other_params_give_another_model_and_a_sentence_that_says_so(project):
+    code, said = reproduce(project, MODEL, "--at", "HEAD~2")
+    assert code == 1, said
+    assert "differs: the weights are not bit-identical" in said
+    assert "train.epochs 2, now 3" in said
+    assert "other data" not in said and "other code" not in said
+    assert "test/top1:" in said and "the same label on" in said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("number", "reached"), [(signal.SIGINT, "."), (signal.SIGTERM, ".neocog/training"), (signal.SIGKILL, ".dvc/tmp")]
+)
+def test_a_kill_leaves_no_worktree_and_no_training_behind(project, number, reached):
+    def worktrees() -> list[Path]:
+        return [Path(line.split()[0]) for line in run(project, "git", "worktree", "list").splitlines()][1:]
+
+    def at_work(folder: Path) -> list[psutil.Process]:
+        return [each for each in psutil.process_iter(["cwd"]) if (each.info["cwd"] or "").startswith(str(folder))]
+
+    command = [sys.executable, "-m", "neocog.cli", "reproduce", MODEL]
+    started = subprocess.Popen(command, cwd=project, env=environment(project), stderr=subprocess.DEVNULL)
+    assert wait_for(lambda: any((folder / reached).is_dir() for folder in worktrees()), seconds=120)
+    [folder] = worktrees()
+    started.send_signal(number)
+    assert started.wait(timeout=60) in (130, 143, -9)
+    assert wait_for(lambda: not at_work(folder), seconds=30)
+    if number == signal.SIGKILL:  # nothing could be done then, but by the next one
+        assert worktrees() == [folder]
+        with worktree.clean(git.project(project), "HEAD"):
+            assert folder not in worktrees()
+    assert not worktrees()
+    assert not folder.exists()
+
+
+def wait_for(condition: Callable[[], object], *, seconds: float) -> bool:
+    """Whether `condition()` comes true within `seconds`."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+@pytest.mark.slow
+def test_a_plan_names_everything_and_runs_nothing(project):
+    before = state(project)
+    code, said = reproduce(project, MODEL, "--plan")
+    card = read.read(project / MODEL).card["provenance"]
+    assert code == 0, said
+    assert "two epochs, trained" in said and card["data_digest"][:12] in said and card["code_digest"][:12] in said
+    assert "epochs 2" in said and "requirements.lock" in said and "train@mlp" in said and "identical" not in said
+    assert state(project) == before
+
+
+@pytest.fixture
+def small(digits, tmp_path, monkeypatch):
+    """A git repository with two bundles that were never committed, as the working directory."""
+    tiny.train(tmp_path, digits, "a", epochs=1)
+    tiny.train(tmp_path, digits, "b", epochs=2)
+    (tmp_path / "dvc.yaml").write_text("stages: {}\n")
+    (tmp_path / "params.yaml").write_text("architectures: {a: {}}\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    for command in (["init", "-q"], ["add", "dvc.yaml", "params.yaml"], ["commit", "-qm", "start"]):
+        run(tmp_path, "git", "-c", "user.email=test@example.org", "-c", "user.name=test", *command)
+    return tmp_path
+
+
+def test_a_bundle_is_found_by_what_it_holds_in_any_branch(small):
+    bundle = read.read(small / "models/trained/a")
+    found = origin.find(bundle, git.project(small), cache=Path)
+    assert found.how == "head", "no commit has it yet"
+    sums = {path.name: hashlib.md5(path.read_bytes()).hexdigest() for path in bundle.folder.iterdir()}
+    entry = "    - path: models/trained/a\n      hash: md5\n      md5: {}.dir\n"
+    configured = ["-c", "user.email=test@example.org", "-c", "user.name=test"]
+    run(small, "git", "checkout", "-qb", "aside")
+    for number, md5 in enumerate(["0" * 32, origin.folder_hash(sums), "1" * 32]):
+        (small / "dvc.lock").write_text(f"stages:\n  train@a:\n    outs:\n{entry.format(md5)}")
+        run(small, "git", "add", "dvc.lock")
+        run(small, "git", *configured, "commit", "-qm", f"commit {number}")
+    run(small, "git", "checkout", "-q", "-")
+    found = origin.find(bundle, git.project(small), cache=Path)
+    assert found.how == "lock" and "commit 1" in git.project(small).told(found.commit)
+    assert origin.find(read.read(small / "models/trained/b"), git.project(small), cache=Path).how == "head"
+
+
+def test_a_part_of_a_cached_folder_is_found_too(small):
+    """The registry keeps three files of what `tune` leaves."""
+    bundle = read.read(small / "models/trained/a")
+    sums = {path.name: hashlib.md5(path.read_bytes()).hexdigest() for path in bundle.folder.iterdir()}
+    whole = origin.folder_hash(sums | {"trials.csv": "2" * 32})
+    (small / "dvc.lock").write_text(f"    - path: models/trained/a\n      hash: md5\n      md5: {whole}.dir\n")
+    run(small, "git", "add", "dvc.lock")
+    run(small, "git", "-c", "user.email=test@example.org", "-c", "user.name=test", "commit", "-qm", "lock")
+    assert origin.find(bundle, git.project(small), cache=lambda: small / "cache").how == "head", "not in the cache"
+    listed = small / "cache/files/md5" / whole[:2] / f"{whole[2:]}.dir"
+    listed.parent.mkdir(parents=True)
+    listed.write_text(str([{"md5": each, "relpath": name} for name, each in sums.items()]).replace("'", '"'))
+    assert origin.find(bundle, git.project(small), cache=lambda: small / "cache").how == "lock"
+
+
+def test_two_models_differ_in_figures_and_one_is_equal_to_itself(small, digits):
+    a, b = (read.read(small / "models/trained" / name) for name in "ab")
+    same = compare.compare(a, a, lambda: pytest.fail("equal graphs need no images"))
+    assert same.identical and told.page(same).startswith("identical")
+    other = compare.compare(a, b, lambda: digits)
+    assert not other.identical and 0 < other.weights.changed <= other.weights.values
+    assert other.answers.images == digits.num_images("test") and 0 < other.answers.agreement < 1
+    assert all(was != now for was, now in other.answers.metrics.values())
+    assert told.page(other).startswith("differs")
+
+
+def test_a_library_of_another_version_is_named(small):
+    bundle = read.read(small / "models/trained/a")
+    bundle.card["provenance"] |= {"libraries": {"numpy": "1.0.0"}, "threads": 1}
+    planned = plan.Plan(bundle, git.project(small), origin.Origin("HEAD", "head"))
+    assert [each for each in planned.warnings() if each.startswith("numpy made it at 1.0.0, here is")]
+    bundle.card["provenance"]["libraries"] = {}
+    assert not planned.warnings()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["models/trained/nothing"], "is not a bundle"),
+        (["models:/neocog"], "name an alias or a version"),
+        (["models/trained/a", "--at", "nowhere"], "nowhere: no commit"),
+        (["models/trained/b", "--at", "HEAD"], "train@b: params.yaml of"),
+    ],
+)
+def test_what_cannot_be_run_is_named(small, arguments, named, capsys):
+    from neocog import cli
+
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["reproduce", *arguments])
+    assert ended.value.code == 2
+    assert named in capsys.readouterr().err
+
+
+def test_a_folder_without_a_pipeline_or_without_git_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r"no dvc\.yaml"):
+        git.project(tmp_path)
+    (tmp_path / "dvc.yaml").touch()
+    with pytest.raises(UserError, match="not in a git repository"):
+        git.project(tmp_path)
