@@ -218,3 +218,12 @@ def test_every_student_learns_from_a_teacher(candidates, digits, tmp_path):
     train = recover.trainer(digits, brief, name="walk", work=tmp_path)
     _, refused = walk("distill", {"teachers": [teacher]}, candidates, digits, check, train=train)
     assert set(refused) == set(compression.card("distill").refuses)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["temperature", "thresholds"])
+def test_what_works_on_logits_works_on_every_graph(method, candidates, digits):
+    def check(before, after):
+        assert np.isfinite(logits(after.graph, digits.split("val").images[:64])).all()
+
+    assert walk(method, {}, candidates, digits, check)[0] == NAMES

@@ -27,7 +27,7 @@ TRAINS = {
 }
 ON = {
     "network": "the network, so any step may follow",
-    "graph": "the ONNX graph, so only a temperature may follow",
+    "graph": "the ONNX graph, so only steps on the logits may follow",
     "logits": "what the graph answers, so it comes last",
 }
 LIMITS = {Gt: (">", "gt"), Ge: ("≥", "ge"), Lt: ("<", "lt"), Le: ("≤", "le")}
