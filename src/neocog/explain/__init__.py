@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from neocog.bundle.read import Bundle
 
-NOT_METHODS = ("__init__", "gallery", "poster", "verb")
+NOT_METHODS = ("__init__", "gallery", "graph", "poster", "spread", "verb")
 
 
 def names() -> list[str]:
@@ -34,7 +34,11 @@ def method(name: str) -> Any:
 
 
 def network(bundle: "Bundle") -> "nn.Module":
-    """The bundle as a network with gradients; of an integer graph the one that it was rounded from."""
+    """The bundle as a network with gradients; one that was rounded has none, and is its graph, which can only be asked."""
+    if "integer" in bundle.card.get("parity", {}):
+        from neocog.explain.graph import Graph
+
+        return Graph(bundle, mean=_pixels(bundle, "mean"), std=_pixels(bundle, "std"))
     from neocog.bundle.rebuild import rebuild
 
     return rebuild(bundle)
@@ -46,6 +50,12 @@ def inputs(bundle: "Bundle", images: "NDArray[np.uint8]") -> "Tensor":
 
     from neocog.data.augment import normalize
 
-    told = bundle.card["preprocessing"]
-    mean, std = (torch.tensor(told[name]) * 255 for name in ("mean", "std"))
+    mean, std = _pixels(bundle, "mean"), _pixels(bundle, "std")
     return normalize(torch.from_numpy(images.copy()), mean=mean, std=std).contiguous()
+
+
+def _pixels(bundle: "Bundle", what: str) -> "Tensor":
+    """`mean` or `std` [C] of the bundle's training images, in the pixel scale 0..255."""
+    import torch
+
+    return torch.tensor(bundle.card["preprocessing"][what]) * 255

@@ -45,7 +45,7 @@ def choose(bundles: Sequence[Bundle], images: NDArray[np.uint8]) -> Iterator[tup
             if not explain.method(where).missing(model, explain.inputs(bundle, images[:1])):
                 if bundle.model not in taken:
                     taken.add(bundle.model)
-                    yield bundle, model, (where, BESIDE)
+                    yield bundle, model, tuple(dict.fromkeys((where, WHERE[0], BESIDE)))
                 break
 
 

@@ -6,6 +6,8 @@ Sundararajan, M., Taly, A. & Yan, Q. (2017). Axiomatic attribution for deep netw
 from captum.attr import IntegratedGradients
 from torch import Tensor, nn
 
+from neocog.explain import saliency
+
 PAPER = "Sundararajan et al. 2017"
 SIGNED = True
 STEPS = 64  # between the two images
@@ -24,5 +26,5 @@ def maps(model: nn.Module, images: Tensor, targets: Tensor, *, steps: int = STEP
 
 
 def missing(model: nn.Module, images: Tensor) -> str:
-    """Every network of this ladder has gradients."""
-    return ""
+    """What has no slope has none on the way either."""
+    return saliency.missing(model, images)

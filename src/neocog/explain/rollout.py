@@ -1,7 +1,8 @@
 """From which patches did attention take what it answered? The layers' attention, multiplied from the first to the last.
 
 Abnar, S. & Zuidema, W. (2020). Quantifying attention flow in transformers. ACL. arXiv:2005.00928.
-It follows no class: it tells where was looked, not what for.
+It follows no class: it tells where was looked, not what for. Nor does it notice the head: with the upper half of the layers of
+a ViT trained on Fashion-MNIST randomized, its ranks correlate 0.92 with what they were, those of every other method at most 0.19.
 """
 
 from collections.abc import Iterator
@@ -11,7 +12,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+
+from neocog.explain.spread import spread
 
 PAPER = "Abnar & Zuidema 2020"
 SIGNED = False
@@ -30,12 +32,16 @@ def maps(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
     first = tokens - side**2  # class tokens come first; where there is one, it alone is asked
     asked = rolled[:, 0] if first else rolled.mean(dim=1)
     places = asked[:, first:].unflatten(1, (1, side, side))
-    return F.interpolate(places, images.shape[2:], mode="bilinear").squeeze(1)
+    return spread(places, model, images)
 
 
 def missing(model: nn.Module, images: Tensor) -> str:
-    """Only attention can be followed."""
-    return "" if _layers(model) else "it has no attention"
+    """Only attention between places can be followed."""
+    if not _layers(model):
+        return "it has no attention"
+    with _attention(model) as seen, torch.no_grad():
+        model(images[:1])
+    return "" if seen[-1].shape[-1] > 1 else "its attention has a single place to look at"
 
 
 def _layers(model: nn.Module) -> list[Any]:

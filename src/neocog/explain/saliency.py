@@ -6,6 +6,9 @@ Simonyan, K., Vedaldi, A. & Zisserman, A. (2014). Deep inside convolutional netw
 from captum.attr import Saliency
 from torch import Tensor, nn
 
+from neocog.architectures.madaline import Madaline
+from neocog.explain.graph import Graph
+
 PAPER = "Simonyan et al. 2014"
 SIGNED = False
 
@@ -16,5 +19,7 @@ def maps(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
 
 
 def missing(model: nn.Module, images: Tensor) -> str:
-    """Every network of this ladder has gradients."""
-    return ""
+    """Integers and steps have no slope."""
+    if isinstance(model, Graph):
+        return "no gradient passes through a rounded graph"
+    return "its hidden units are steps, which are flat almost everywhere" if isinstance(model, Madaline) else ""

@@ -16,7 +16,7 @@ from neocog.report.pictures import Pixels
 from neocog.report.svg import tag
 
 INTRODUCTION = (
-    "A right answer for a wrong reason fails on the next camera. Each row of three shows a test image, where the network looked, and which "
+    "A right answer for a wrong reason fails on the next camera. Each row shows a test image, where the network looked, and which "
     "pixels spoke for (orange) and against (blue) what it answered. Such maps are leads, not proofs: they tell what this network is "
     "sensitive to, not what a thing is."
 )
@@ -26,7 +26,10 @@ WORDS = {
     "integrated_gradients": "Which pixels: integrated gradients (Sundararajan et al. 2017), parts that add up to the answer.",
 }
 KINDS = {"right": "Right", "wrong, and unsure": "Wrong, and unsure", "wrong, and sure": "Wrong, and sure of it"}
+SIGNED = ("integrated_gradients",)  # tell what spoke against the answer too
 SIDE = 84  # px of each of the three, at least
+SIDES = (168, 112, 84, 56, 28)  # px of each of the three, at most: the first with which all fit into BUDGET
+BUDGET = 400_000  # bytes of the page
 BLEND = 0.6  # of the colours over the image
 
 
@@ -53,17 +56,19 @@ def draw(prepared: Prepared, models: Sequence[Model], *, reports: Path, called: 
     found = [each for each in read(reports) if each.model in by_name]
     if not found:
         return None
-    test = prepared.split("test")
-    return Drawn(
-        tuple(
+    images = prepared.split("test").images
+    for side in SIDES:
+        told = [
             (
                 called[each.model],
                 tuple(each.maps),
-                dict(_faces(each, by_name[each.model], test.images, prepared.classes)),
+                dict(_faces(each, by_name[each.model], images, prepared.classes, side=side)),
             )
             for each in found
-        )
-    )
+        ]
+        if sum(len(face.picture) for _, _, kinds in told for faces in kinds.values() for face in faces) <= BUDGET:
+            break
+    return Drawn(tuple(told))
 
 
 def style() -> str:
@@ -99,7 +104,7 @@ def _face(face: Face) -> str:
 
 
 def _faces(
-    found: Explained, model: Model, images: NDArray[np.uint8], classes: Sequence[str]
+    found: Explained, model: Model, images: NDArray[np.uint8], classes: Sequence[str], *, side: int = SIDES[0]
 ) -> Iterator[tuple[str, list[Face]]]:
     place = 0
     judged = model.predictions
@@ -109,7 +114,7 @@ def _faces(
             maps = {name: drawn[place] for name, drawn in found.maps.items()}
             faces.append(
                 Face(
-                    _picture(np.asarray(images[row]), maps),
+                    _picture(np.asarray(images[row]), maps, most=side),
                     classes[judged.predicted[row]],
                     float(judged.confidence[row]),
                     classes[judged.labels[row]],
@@ -119,16 +124,16 @@ def _faces(
         yield kind, faces
 
 
-def _picture(image: Pixels, maps: Mapping[str, NDArray[np.floating]]) -> str:
-    """The image and its maps side by side: signed ones on their own, the others laid over the image."""
+def _picture(image: Pixels, maps: Mapping[str, NDArray[np.floating]], *, most: int = SIDES[0]) -> str:
+    """The image and its maps side by side, each at most so many px wide: signed ones on their own, the others laid over the image."""
     colour = image.repeat(3, axis=2) if image.shape[2] == 1 else image
     tiles = [colour]
-    for drawn in maps.values():
-        if drawn.min() < 0:
+    for name, drawn in maps.items():
+        if name in SIGNED:
             tiles.append(looks.filters(drawn[None, None])[0])
         else:
             over = looks.maps(drawn[None])[0]
             tiles.append((BLEND * over + (1 - BLEND) * colour).round().astype(np.uint8))
-    small = [pictures.shrunk(tile, side=2 * SIDE) for tile in tiles]
+    small = [pictures.shrunk(tile, side=most) for tile in tiles]
     side = max(small[0].shape[:2])
-    return looks.png(looks.sheet(small, side=side * max(1, -(-SIDE // side)), columns=len(tiles)))
+    return looks.png(looks.sheet(small, side=side * max(1, min(SIDE, most) // side), columns=len(tiles)))
