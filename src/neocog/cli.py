@@ -9,6 +9,7 @@ from typing import Any
 
 from neocog import architectures, errors
 from neocog.edge import verb as export
+from neocog.evaluation import asked
 from neocog.explain import verb as explain
 from neocog.registry import verb as registry
 from neocog.reproduce import verb as reproduce
@@ -67,16 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         epilog="examples: neocog inspect models/trained/resnet | neocog inspect models/trained/lenet --image shoe.jpg --out shoe.png",
     )
     inspect.add_argument("bundle", metavar="BUNDLE", help="a model's folder, such as models/trained/resnet")
-    which = inspect.add_mutually_exclusive_group()
-    which.add_argument(
-        "--image", metavar="FILE", type=Path, help="any picture; made square and resized as `prepare` does"
-    )
-    which.add_argument(
-        "--sample",
-        metavar="N",
-        type=int,
-        help="test image N of data/prepared, from 0 (default: the first it gets right)",
-    )
+    asked.add(inspect)
     inspect.add_argument(
         "--out", metavar="FILE.png", type=Path, help="where to (default: <bundle's name>-inside.png here)"
     )
@@ -199,9 +191,7 @@ def _inspect(options: argparse.Namespace) -> None:
     from neocog.report import parts, poster
 
     bundle = read.read(options.bundle)
-    image, about = (
-        subject.of_file(options.image, bundle) if options.image else subject.of_sample(options.sample, bundle)
-    )
+    image, about = subject.of(options, bundle)
     found = inside.look(bundle, image)
     out = options.out or Path(f"{bundle.name}-inside.png")
     poster.write(poster.draw(found, image, classes=bundle.classes, name=bundle.model, about=about), out)

@@ -1,5 +1,6 @@
 """The image that a bundle is asked about: one of the prepared test images, or any picture in a file."""
 
+from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,11 @@ TRIED = 100  # test images among which to look for one that the model gets right
 MAX_PIXELS = 50_000_000
 
 Subject = tuple[NDArray[np.uint8], str]  # uint8 [H, W, C], and where it comes from
+
+
+def of(options: Namespace, bundle: Bundle) -> Subject:
+    """What the options of `asked.py` name. Raises UserError."""
+    return of_file(options.image, bundle) if options.image else of_sample(options.sample, bundle)
 
 
 def of_file(path: Path, bundle: Bundle) -> Subject:

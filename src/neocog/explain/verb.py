@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from neocog import explain
+from neocog.evaluation import asked
 
 
 def add(verbs: Any) -> None:
@@ -17,16 +18,7 @@ def add(verbs: Any) -> None:
         epilog="examples: neocog explain models/trained/resnet | neocog explain models/trained/vit --image shoe.jpg --method rollout",
     )
     parser.add_argument("bundle", metavar="BUNDLE", help="a model's folder, such as models/trained/resnet")
-    which = parser.add_mutually_exclusive_group()
-    which.add_argument(
-        "--image", metavar="FILE", type=Path, help="any picture; made square and resized as `prepare` does"
-    )
-    which.add_argument(
-        "--sample",
-        metavar="N",
-        type=int,
-        help="test image N of data/prepared, from 0 (default: the first it gets right)",
-    )
+    asked.add(parser)
     parser.add_argument("--method", metavar="M", help=f"one of {', '.join(explain.names())} (default: all)")
     parser.add_argument("--of", metavar="CLASS", help="what speaks for this class (default: for its answer)")
     parser.add_argument(
@@ -44,9 +36,7 @@ def _run(options: argparse.Namespace) -> None:
     methods = [options.method] if options.method else explain.names()
     for name in methods:
         explain.method(name)
-    image, about = (
-        subject.of_file(options.image, bundle) if options.image else subject.of_sample(options.sample, bundle)
-    )
+    image, about = subject.of(options, bundle)
     told = poster.explained(bundle, image, methods, of=options.of)
     out = options.out or Path(f"{bundle.name}-explained.png")
     poster.write(poster.draw(told, image, about=about), out)
