@@ -138,6 +138,8 @@ def test_each_architecture_becomes_a_bundle_a_row_and_a_run(clone):
     expected = {f"{stage}@{name}" for stage in ("train", "evaluate") for name in NAMES} | {
         "prepare",
         "benchmark",
+        "audit",
+        "explain",
         "robustness",
         "report",
         "register",
@@ -196,6 +198,8 @@ def test_an_experiment_trains_what_it_changes_and_shows_beside_the_first(clone):
         "evaluate_compressed@mlp-rounded",
         "benchmark",
         "robustness",
+        "audit",
+        "explain",
         "report",
         "register",
     }

@@ -120,6 +120,7 @@ def write(
         "task": data.task,
         "classes": list(data.classes),
         "input": {"channels": data.channels, "size": data.size},
+        "temperature": 1.0,
         "build": {"buffers": ["lift"]},
         "provenance": {
             "data_digest": data.digest,
