@@ -20,10 +20,7 @@ from neocog.data.prepared import Split
 from neocog.evaluation.predictions import Predictions
 
 RIGHT, UNSURE, SURE = "right", "wrong, and unsure", "wrong, and sure"
-WHERE = (
-    "grad_cam",
-    "rollout",
-)  # one of them tells where; the first asks for a network with maps, the second with attention
+WHERE = ("grad_cam", "rollout")  # tell where: the first asks for a network with maps, the second for attention
 BESIDE = "integrated_gradients"
 
 

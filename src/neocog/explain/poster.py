@@ -6,16 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from neocog import explain
 from neocog.bundle.read import Bundle
 from neocog.errors import UserError, nearest
 from neocog.report import looks
 from neocog.report.pictures import Pixels, shrunk
-from neocog.report.poster import INK, MARGIN, PAPER, SOFT, write
+from neocog.report.poster import INK, MARGIN, PAPER, SOFT, font
 
-__all__ = ["Explanation", "draw", "explained", "write"]
 FACE, GAP, HEAD, UNDER = 200, 16, 70, 26  # px of a picture, between two, of the words above, of those below
 
 
@@ -63,17 +62,11 @@ def draw(told: Explanation, image: Pixels, *, about: str) -> Image.Image:
     width = max(2 * MARGIN + len(tiles) * (FACE + GAP) - GAP, 560)
     canvas = Image.new("RGB", (width, 2 * MARGIN + HEAD + FACE + UNDER), PAPER)
     pen = ImageDraw.Draw(canvas)
-    pen.text(
-        (MARGIN, MARGIN - 6), f"{told.name}: what speaks for {told.target}, {told.probability:.1%}", INK, _font(20)
-    )
-    pen.text((MARGIN, MARGIN + 26), about, SOFT, _font(14))
+    pen.text((MARGIN, MARGIN - 6), f"{told.name}: what speaks for {told.target}, {told.probability:.1%}", INK, font(20))
+    pen.text((MARGIN, MARGIN + 26), about, SOFT, font(14))
     for i, (name, tile) in enumerate(tiles.items()):
         small = Image.fromarray(shrunk(tile, side=FACE)).resize((FACE, FACE), Image.Resampling.NEAREST)
         left = MARGIN + i * (FACE + GAP)
         canvas.paste(small, (left, MARGIN + HEAD))
-        pen.text((left, MARGIN + HEAD + FACE + 6), name.replace("_", " "), SOFT, _font(14))
+        pen.text((left, MARGIN + HEAD + FACE + 6), name.replace("_", " "), SOFT, font(14))
     return canvas
-
-
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size)

@@ -31,6 +31,7 @@ def _run(options: argparse.Namespace) -> None:
     from neocog.bundle import read
     from neocog.evaluation import subject
     from neocog.explain import poster
+    from neocog.report.poster import write
 
     bundle = read.read(options.bundle)
     methods = [options.method] if options.method else explain.names()
@@ -39,6 +40,6 @@ def _run(options: argparse.Namespace) -> None:
     image, about = subject.of(options, bundle)
     told = poster.explained(bundle, image, methods, of=options.of)
     out = options.out or Path(f"{bundle.name}-explained.png")
-    poster.write(poster.draw(told, image, about=about), out)
+    write(poster.draw(told, image, about=about), out)
     silent = "".join(f"; {name} has nothing to say: {why}" for name, why in told.missing.items())
     print(f"{out}: what speaks for {told.target} in {about}, by {', '.join(told.maps)}{silent}")

@@ -32,13 +32,13 @@ def draw(inside: Inside, image: Pixels, *, classes: Sequence[str], name: str, ab
     _head(canvas, pen, inside, image, classes=classes, name=name, about=about)
     top = MARGIN + FACE + SPACE
     for row, part in zip(rows, drawn, strict=True):
-        pen.text((MARGIN, top), row.heading, INK, _font(15))
+        pen.text((MARGIN, top), row.heading, INK, font(15))
         for i, words in enumerate(textwrap.wrap(row.words, 30)):
-            pen.text((MARGIN, top + LINE * (i + 1)), words.replace("×", "x"), SOFT, _font(13))  # the font has no ×
+            pen.text((MARGIN, top + LINE * (i + 1)), words.replace("×", "x"), SOFT, font(13))  # the font has no ×
         canvas.paste(part, (MARGIN + LABEL, top))
         top += part.height + SPACE
     for i, words in enumerate(missing):
-        pen.text((MARGIN, top + LINE * i), words, SOFT, _font(14))
+        pen.text((MARGIN, top + LINE * i), words, SOFT, font(14))
     return canvas
 
 
@@ -55,7 +55,7 @@ def _row(row: Row, *, side: int) -> Image.Image:
         canvas.paste(sheet, (0, i * step), sheet)
     for i, name in enumerate(row.names):
         place = (i % columns * (side + looks.GAP), i // columns * step + side + 2)
-        pen.text(place, _fitting(name, side, _font(12)), SOFT, _font(12))
+        pen.text(place, _fitting(name, side, font(12)), SOFT, font(12))
     return canvas
 
 
@@ -83,26 +83,27 @@ def _head(
     canvas.paste(face.resize((FACE, FACE), Image.Resampling.NEAREST), (MARGIN, MARGIN))
     left, top = MARGIN + LABEL, MARGIN
     room = canvas.width - MARGIN - left
-    pen.text((left, top - 4), _fitting(name, room, _font(26)), INK, _font(26))
-    pen.text((left, top + 34), _fitting(about, room, _font(14)), SOFT, _font(14))
+    pen.text((left, top - 4), _fitting(name, room, font(26)), INK, font(26))
+    pen.text((left, top + 34), _fitting(about, room, font(14)), SOFT, font(14))
     likely = np.argsort(-inside.probabilities, kind="stable")[:CLASSES]
-    widest = min(200.0, max(_font(14).getlength(classes[label]) for label in likely))
+    widest = min(200.0, max(font(14).getlength(classes[label]) for label in likely))
     for i, label in enumerate(likely):
         probability, y = float(inside.probabilities[label]), top + 68 + i * 23
         bar = left + widest + 14
-        pen.text((left, y), _fitting(classes[label], widest, _font(14)), INK if i == 0 else SOFT, _font(14))
+        pen.text((left, y), _fitting(classes[label], widest, font(14)), INK if i == 0 else SOFT, font(14))
         pen.rectangle((bar, y + 4, bar + 2 + BAR * probability, y + 14), BLUE)
         percent = numbers.percent(probability).replace(numbers.THIN, " ")
-        pen.text((bar + BAR * probability + 12, y), percent, INK if i == 0 else SOFT, _font(14))
+        pen.text((bar + BAR * probability + 12, y), percent, INK if i == 0 else SOFT, font(14))
 
 
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size)  # Pillow's own, so that the poster is the same everywhere
+def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Pillow's own, so that a poster is the same everywhere."""
+    return ImageFont.load_default(size)
 
 
-def _fitting(words: str, width: float, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
+def _fitting(words: str, width: float, face: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
     """The words, cut to the width in px."""
-    if font.getlength(words) <= width:
+    if face.getlength(words) <= width:
         return words
-    cut = next((n for n in range(len(words), 0, -1) if font.getlength(words[:n] + "…") <= width), 0)
+    cut = next((n for n in range(len(words), 0, -1) if face.getlength(words[:n] + "…") <= width), 0)
     return words[:cut] + "…"
