@@ -20,6 +20,7 @@ from neocog.warm import copy as warm
 
 pytestmark = pytest.mark.slow
 
+MARK = "NEOCOG_TEST"  # in the environment of what these tests start
 STAGE = """
 import os, sys, time
 import psutil
@@ -39,7 +40,7 @@ class Dvc:
     """A shell that starts stages one after the other, as `dvc repro` does."""
 
     def __init__(self, folder: Path) -> None:
-        environment = {name: value for name, value in os.environ.items() if name != "DVC_STAGE"}
+        environment = alone(folder)
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
         self.process = subprocess.Popen(["sh"], cwd=folder, env=environment, text=True, **pipes)  # type: ignore[call-overload]
         self.folder = folder
@@ -106,12 +107,17 @@ def dvc(tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     dvc.process.wait()
 
 
-def copies() -> set[psutil.Process]:
-    """Every copy on this machine, whoever runs its stages."""
+def alone(folder: Path) -> dict[str, str]:
+    """An environment outside of DVC's stages, by which the copies that stages in `folder` leave are known: other tests leave theirs."""
+    return {name: value for name, value in os.environ.items() if name != "DVC_STAGE"} | {MARK: str(folder)}
+
+
+def copies(folder: Path) -> set[psutil.Process]:
+    """Every copy that stages in `folder` left, whoever runs them."""
     found = set()
     for process in psutil.process_iter():
         with suppress(psutil.Error):
-            if process.cwd() == "/" and "neocog.tracking.send" in " ".join(process.cmdline()):
+            if process.environ().get(MARK) == str(folder) and process.cwd() == "/":
                 found.add(process)
     return found
 
@@ -136,13 +142,11 @@ def test_the_first_stage_leaves_what_serves_the_others_and_ends_with_dvc(dvc: Dv
 
 
 def test_a_stage_that_nobody_runs_leaves_nothing(dvc: Dvc) -> None:
-    environment = {name: value for name, value in os.environ.items() if name != "DVC_STAGE"}
-    before = copies()
     command = [sys.executable, "stage.py", "evaluate@0", "0"]
-    assert subprocess.check_output(command, cwd=dvc.folder, env=environment, text=True).startswith("own")
-    assert copies() == before
+    assert subprocess.check_output(command, cwd=dvc.folder, env=alone(dvc.folder), text=True).startswith("own")
+    assert copies(dvc.folder) == set()
     assert dvc.run("evaluate@1") == "own"
-    assert copies() == before | {dvc.copy()}, "control: one would be seen"
+    assert copies(dvc.folder) == {dvc.copy()}, "control: one would be seen"
 
 
 def test_a_stage_sends_to_its_own_store_whatever_the_first_was_told(dvc: Dvc, store: Path) -> None:
@@ -195,7 +199,6 @@ def test_kill_9_of_a_stage_ends_its_lent_sender_and_its_run(dvc: Dvc) -> None:
 
 
 def test_stages_that_start_at_once_leave_one_copy(dvc: Dvc) -> None:
-    before = copies()
     stage = f"DVC_STAGE=evaluate@$number {sys.executable} stage.py evaluate@$number 0 </dev/null >/dev/null"
     assert dvc.process.stdin is not None
     dvc.process.stdin.write(f"for number in 0 1 2; do {stage} & done; wait; echo ended $?\n")
@@ -203,4 +206,4 @@ def test_stages_that_start_at_once_leave_one_copy(dvc: Dvc) -> None:
     assert dvc.end() == "ended 0"
     assert len(runs(dvc.folder)) == 3
     assert {run.info.status for run in runs(dvc.folder)} == {"FINISHED"}
-    assert copies() == before | {dvc.copy()}
+    assert copies(dvc.folder) == {dvc.copy()}
