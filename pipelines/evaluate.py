@@ -13,7 +13,15 @@ from neocog.evaluation.headlines import headlines, sentence
 from neocog.evaluation.trust import trust
 from pipelines import params
 
-WRITTEN = ("metrics.json", "predictions.parquet", "per_class.csv", "confusion.csv", "reliability.csv", "groups.csv")
+WRITTEN = (
+    "metrics.json",
+    "predictions.parquet",
+    "per_class.csv",
+    "confusion.csv",
+    "reliability.csv",
+    "groups.csv",
+    "group_confusion.csv",
+)
 
 
 def evaluate(model: str) -> None:
@@ -55,6 +63,7 @@ def evaluate(model: str) -> None:
         tables.confusion(reports / "confusion.csv", judged, data.classes)
         tables.reliability(reports / "reliability.csv", judged, bins=how.bins)
         tables.groups(reports / "groups.csv", judged, columns | slices.crossed(names, columns))
+        tables.group_confusion(reports / "group_confusion.csv", judged, data.classes, columns)
         if bundle.kind == "trained":
             seeds.write(reports / "seeds.csv", by_seed)
             log.artifact(reports / "seeds.csv")

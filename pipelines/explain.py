@@ -35,7 +35,7 @@ def explain() -> None:
             judged = predictions.read(REPORTS / bundle.model / "predictions.parquet")
             rows = gallery.rows(judged, images=settings.explain.images)
             chosen = [row for of_kind in rows.values() for row in of_kind]
-            shown.append(gallery.Shown(bundle.model, methods, rows))
+            shown.append(gallery.shown(bundle, methods, rows))
             told = gallery.maps(bundle, model, methods, test=test, judged=judged, chosen=chosen)
             for name, drawn in told.items():
                 maps[f"{bundle.model}/{name}"] = drawn

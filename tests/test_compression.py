@@ -8,6 +8,7 @@ from functools import partial
 from itertools import pairwise
 
 import numpy as np
+import onnx
 import pytest
 import torch
 import torch.nn.functional as F
@@ -240,6 +241,9 @@ def test_a_temperature_changes_how_sure_a_model_is_and_no_answer(trained, digits
         assert (cold.argmax(1) == warm.argmax(1)).all()
         assert negative_log_likelihood(warm, val.labels) < negative_log_likelihood(cold, val.labels)
         assert ship.simulated(after.graph, val.images[:])["top1_agreement"] >= 0.99
+    twice = compression.apply({"method": "temperature"}, after, digits)
+    onnx.checker.check_model(twice.graph, full_check=True)
+    assert np.allclose(ship.logits(twice.graph, val.images), warm, rtol=0.01), "the second finds nothing left to do"
     compression.check([{"method": "half"}, {"method": "temperature"}], where="here")
     with pytest.raises(UserError, match="comes after temperature"):
         compression.check([{"method": "temperature"}, {"method": "half"}], where="here")

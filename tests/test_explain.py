@@ -174,7 +174,7 @@ def test_the_gallery_reaches_the_page(trained, digits, tmp_path):
     test = digits.split("test")
     judged = predictions.of(predictions.logits(trained, test.images, batch_size=64), ids=test.ids, labels=test.labels)
     [(bundle, model, methods)] = gallery.choose([trained], test.images)
-    assert methods == ("grad_cam", "integrated_gradients"), "one model, shown once"
+    assert methods == ("grad_cam", "rollout", "integrated_gradients"), "one model, shown once"
     rows = gallery.rows(judged, images=3)
     right, unsure, sure = rows.values()
     hit = judged.predicted == judged.labels
@@ -182,7 +182,7 @@ def test_the_gallery_reaches_the_page(trained, digits, tmp_path):
     assert len({int(judged.labels[row]) for row in right}) == len(right) == 3, "of different classes"
     chosen = [row for of_kind in rows.values() for row in of_kind]
     maps = gallery.maps(bundle, model, methods, test=test, judged=judged, chosen=chosen)
-    shown = gallery.Shown(bundle.model, methods, rows)
+    shown = gallery.shown(bundle, methods, rows)
     gallery.write(tmp_path / "explained", [shown], {f"{bundle.model}/{name}": found for name, found in maps.items()})
     [found] = read(tmp_path)
     assert found.rows == rows and found.maps["grad_cam"].shape == (len(chosen), 8, 8)

@@ -17,13 +17,16 @@ from neocog.compression import thresholds
 from neocog.compression.chain import ship
 from neocog.compression.chain.candidate import begin
 from neocog.data import prepared
+from neocog.data.augment import normalize
 from neocog.data.loader import Batches, drawn_alike
 from neocog.data.prepared import SPLITS, Samples
 from neocog.errors import UserError
 from neocog.evaluation import slices
 from neocog.tasks.classification import objective
 from neocog.tasks.classification.group_dro import GroupDRO
+from neocog.training import unsupervised
 from neocog.training.fit import fit
+from neocog.training.module import Learner
 from neocog.training.recipe import Recipe
 from pipelines import params
 
@@ -120,6 +123,22 @@ def test_a_balanced_epoch_is_as_long_and_each_rank_has_its_part(planted):
     for turn, (images, labels, _) in enumerate(alike):
         assert torch.equal(images, torch.cat([part[turn][0] for part in parts]))
         assert torch.equal(labels, torch.cat([part[turn][1] for part in parts]))
+
+
+@pytest.mark.parametrize("balance", ["none", "class", "group"])
+def test_pretraining_draws_images_as_the_epochs_do(balance, planted):
+    class Watcher(torch.nn.Linear):
+        def pretrain(self, batches, *, seed, report):
+            self.seen = torch.cat(list(batches()))
+
+    watcher, recipe = Watcher(1, 1), replace(RECIPE, balance=balance, groups="mark")
+    unsupervised.pretrain(Learner.of(watcher, planted, recipe), planted, device=torch.device("cpu"), name="watcher")
+    split = planted.split("train")
+    alike = {"none": None, "class": split.labels, "group": planted.cells("train", "mark")[0]}[balance]
+    drawn = torch.cat([images for images, *_ in Batches(split, 64, shuffle=True, seed=0, alike=alike)])
+    assert torch.equal(
+        watcher.seen, normalize(drawn, mean=torch.tensor(planted.mean) * 255, std=torch.tensor(planted.std) * 255)
+    )
 
 
 def test_cells_are_the_classes_by_the_values_and_stand_where_the_images_do(planted):

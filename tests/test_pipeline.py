@@ -2,16 +2,14 @@
 
 import csv
 import json
-import os
 import shutil
 import subprocess
-import sys
-import time
 from pathlib import Path
 
 import psutil
 import pytest
 import yaml
+from clones import commit, environment, params_on_digits, run, set_up, wait_for
 from imports import ROOT
 
 from neocog.bundle import read
@@ -61,50 +59,22 @@ COLUMNS = [
 ]
 
 
-def environment(folder: Path) -> dict[str, str]:
-    """This environment's programs with the code in `folder`, caching as Python does for most users: DVC must not mind."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    own = {**os.environ, "PATH": path, "PYTHONPATH": str(folder / "src"), "DVC_NO_ANALYTICS": "1"}
-    own.pop("PYTHONDONTWRITEBYTECODE", None)
-    return own
-
-
-def run(folder: Path, *command: str) -> str:
-    """What `command` says in `folder`; a failure shows all it said."""
-    ended = subprocess.run(command, cwd=folder, env=environment(folder), capture_output=True, text=True, check=False)
-    assert ended.returncode == 0, f"{' '.join(command)}\n{ended.stdout}\n{ended.stderr}"
-    return ended.stdout + ended.stderr
-
-
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory):
     """A repository of its own with everything that git tracks or would track here, after its first `dvc repro` on digits."""
-    folder = tmp_path_factory.mktemp("clone")
-    listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout
-    for name in listed.splitlines():
-        if (ROOT / name).is_file() and name != "dvc.lock" and not name.startswith("reports/"):
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
-    params = (folder / "params.yaml").read_text()
-    params = params.replace("source: fashion_mnist", "source: digits").replace("rounds: 30", "rounds: 3")
-    cut = yaml.safe_load(params.replace("epochs: 6", "epochs: 2"))
-    cut["architectures"] = {name: cut["architectures"][name] for name in NAMES}
-    for block in cut["architectures"].values():
-        block.pop("epochs", None)
-    cut["tune"] |= {"architectures": [TUNED], "trials": 4, "epochs": 2, "images": None}
-    cut["tune"]["space"] = {TUNED: {"lr": {"log_uniform": [0.05, 0.5]}, "flip": {"choice": [0.0, 0.5]}}}
-    cut["compress"] = SMALLER
-    (folder / "params.yaml").write_text(yaml.safe_dump(cut, sort_keys=False))
-    run(folder, "git", "init", "-q")
-    run(folder, "git", "config", "user.email", "test@example.org")
-    run(folder, "git", "config", "user.name", "test")
-    run(folder, "git", "add", "-A")
-    run(folder, "git", "commit", "-qm", "start")
+    params = params_on_digits()
+    given = yaml.safe_load((ROOT / "params.yaml").read_text())["architectures"]
+    params["architectures"] = {
+        name: {key: value for key, value in given[name].items() if key != "epochs"} for name in NAMES
+    }
+    params["train"]["epochs"] = 2
+    params["tune"] |= {"architectures": [TUNED], "trials": 4, "epochs": 2, "images": None}
+    params["tune"]["space"] = {TUNED: {"lr": {"log_uniform": [0.05, 0.5]}, "flip": {"choice": [0.0, 0.5]}}}
+    params["compress"] = SMALLER
+    folder = set_up(tmp_path_factory.mktemp("clone") / "project", params)
+    commit(folder, "start")
     run(folder, "dvc", "repro")
-    run(folder, "git", "add", "-A")
-    run(folder, "git", "commit", "-qm", "digits")
+    commit(folder, "digits")
     return folder
 
 
@@ -262,13 +232,3 @@ def test_a_killed_pipeline_leaves_no_training_behind_and_continues(clone):
     assert "continues after epoch" in said
     trained = [run for run in runs(clone) if run.data.params.get("perceptron.margin") == "3.0"]
     assert [run.info.status for run in trained] == ["FINISHED"], "one run, the same one"
-
-
-def wait_for(condition, *, seconds: float) -> bool:
-    """Whether `condition()` comes true within `seconds`."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return False

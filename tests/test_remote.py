@@ -1,14 +1,9 @@
 """What one machine has made another one gets: `dvc push`, a fresh clone, `dvc pull`, and nothing is trained again."""
 
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-import yaml
-from imports import ROOT
+from clones import commit, params_on_digits, run, set_up
 
 from neocog.bundle import read
 from neocog.tracking import registry
@@ -17,42 +12,17 @@ NAME = "perceptron"
 pytestmark = pytest.mark.slow
 
 
-def run(folder: Path, *command: str) -> str:
-    """What `command` says in `folder`, with this environment's programs and the code in `folder`."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    own = {**os.environ, "PATH": path, "PYTHONPATH": str(folder / "src"), "DVC_NO_ANALYTICS": "1"}
-    ended = subprocess.run(command, cwd=folder, env=own, capture_output=True, text=True, check=False)
-    assert ended.returncode == 0, f"{' '.join(command)}\n{ended.stdout}\n{ended.stderr}"
-    return ended.stdout + ended.stderr
-
-
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository whose pipeline has run for one architecture on digits, and whose remote is a folder, pushed to."""
-    folder = tmp_path_factory.mktemp("remote") / "first"
-    folder.mkdir()
-    listed = run(ROOT, "git", "ls-files", "-co", "--exclude-standard").splitlines()
-    for name in listed:
-        kept = Path(name).name in (".gitignore", ".gitkeep") or not name.startswith("reports/")
-        if (ROOT / name).is_file() and kept and name != "dvc.lock" and not name.startswith(("tests/", "docs/")):
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    params["data"]["source"] = "digits"
+    params = params_on_digits()
     params["train"]["epochs"] = 1
     params["architectures"] = {NAME: {"lr": 0.02, "label_smoothing": 0.0}}
-    params["tune"] |= {"architectures": [], "space": {}}
-    params["compress"] = {}
-    params["benchmark"]["rounds"] = 3
     params["robustness"] |= {"images": 20, "baseline": f"trained/{NAME}"}
-    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
-    run(folder, "git", "init", "-q", "-b", "main")
-    run(folder, "git", "config", "user.email", "test@example.org")
-    run(folder, "git", "config", "user.name", "test")
+    folder = set_up(tmp_path_factory.mktemp("remote") / "first", params)
     run(folder, "dvc", "remote", "add", "--default", "store", str(folder.parent / "store"))
     run(folder, "dvc", "repro")
-    run(folder, "git", "add", "-A")
-    run(folder, "git", "commit", "-qm", "digits")
+    commit(folder, "digits")
     run(folder, "dvc", "push")
     return folder
 

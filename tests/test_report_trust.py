@@ -46,6 +46,7 @@ def site(tmp_path_factory):
         test.images.mean(axis=(1, 2, 3)) > np.median(test.images.mean(axis=(1, 2, 3))), "bright <&>", "dark"
     )
     tables.groups(folder / "groups.csv", judged, {"light": bright.tolist()})
+    tables.group_confusion(folder / "group_confusion.csv", judged, data.classes, {"light": bright.tolist()})
     (folder / "seeds.csv").write_text("seed,top1\n0,0.90\n1,0.92\n2,0.94\n")
     return root, data, bundles
 
@@ -134,7 +135,20 @@ def test_many_groups_are_drawn_as_the_worst_and_the_best(site):
     assert len(names) == figures.MOST and "s0" in names and "s99" in names and "s50" not in names
 
 
-@pytest.mark.parametrize("file", ["reliability.csv", "groups.csv", "seeds.csv"])
+def test_the_worst_group_shows_what_it_takes_for_what(site):
+    found, drawn = gathered(site)
+    worst, matrix = found["perceptron"].confused["light"]
+    groups = found["perceptron"].groups["light"]
+    assert worst == min(groups, key=lambda each: each.top1)
+    assert matrix.sum() == worst.images and np.trace(matrix) / worst.images == pytest.approx(worst.top1, abs=1e-6)
+    other = found["perceptron"].model.confusion - matrix
+    assert other.min() >= 0 and other.sum() == sum(each.images for each in groups) - worst.images
+    page = chapter.chapter(drawn, data="digest")
+    assert f"with light {worst.value}, the worst of that column" in plain(page)
+    assert found["mlp"].confused == {}, "it has no groups, and no matrix of one"
+
+
+@pytest.mark.parametrize("file", ["reliability.csv", "groups.csv", "group_confusion.csv", "seeds.csv"])
 def test_damaged_tables_are_named_with_the_remedy(site, tmp_path, file):
     shutil.copytree(site[0] / "reports", tmp_path / "reports")
     path = tmp_path / "reports/trained/perceptron" / file

@@ -1,41 +1,22 @@
 """A model is made again from what is recorded of it: bit by bit where nothing changed, with the reasons where something did."""
 
 import hashlib
-import os
-import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
 import tiny
-import yaml
-from imports import ROOT
+from clones import commit, environment, params_on_digits, run, set_up, wait_for, write_params
 
 from neocog.bundle import read
 from neocog.errors import UserError
 from neocog.reproduce import compare, git, origin, plan, told, worktree
 
 MODEL = "models/trained/mlp"
-
-
-def environment(folder: Path) -> dict[str, str]:
-    """This environment's programs with the code in `folder`."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    own = {**os.environ, "PATH": path, "PYTHONPATH": str(folder / "src"), "DVC_NO_ANALYTICS": "1"}
-    own.pop("MLFLOW_TRACKING_URI", None)
-    return own
-
-
-def run(folder: Path, *command: str) -> str:
-    """What `command` says in `folder`."""
-    ended = subprocess.run(command, cwd=folder, env=environment(folder), capture_output=True, text=True, check=False)
-    assert ended.returncode == 0, f"{' '.join(command)}\n{ended.stdout}\n{ended.stderr}"
-    return ended.stdout
+BLOCK = {"widths": [256, 128], "optimizer": "adamw", "lr": 0.003, "label_smoothing": 0.0, "channels_last": False}
 
 
 def reproduce(folder: Path, *arguments: str) -> tuple[int, str]:
@@ -45,34 +26,15 @@ def reproduce(folder: Path, *arguments: str) -> tuple[int, str]:
     return ended.returncode, ended.stdout + ended.stderr
 
 
-def commit(folder: Path, message: str) -> str:
-    run(folder, "git", "add", "-A")
-    run(folder, "git", "commit", "-qm", message)
-    return run(folder, "git", "rev-parse", "HEAD").strip()
-
-
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository of two commits: params that say 3 epochs, never run; then the 2 epochs that made models/trained/mlp."""
-    folder = tmp_path_factory.mktemp("reproduce") / "project"
-    folder.mkdir()
-    listed = run(ROOT, "git", "ls-files", "-co", "--exclude-standard", "src", "pipelines", "data", ".dvc", ".gitignore")
-    for name in [*listed.splitlines(), "dvc.yaml", "requirements.lock", "models/trained/.gitignore"]:
-        if (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    params["data"]["source"] = "digits"
-    params["architectures"] = {"mlp": {**params["architectures"]["mlp"], "epochs": 3}}
-    params["tune"] |= {"architectures": [], "space": {}}
-    params["compress"] = {}
-    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
-    run(folder, "git", "init", "-q", "-b", "main")
-    run(folder, "git", "config", "user.email", "test@example.org")
-    run(folder, "git", "config", "user.name", "test")
+    params = params_on_digits()
+    params["architectures"] = {"mlp": {**BLOCK, "epochs": 3}}
+    folder = set_up(tmp_path_factory.mktemp("reproduce") / "project", params)
     commit(folder, "three epochs")
     params["architectures"]["mlp"]["epochs"] = 2
-    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    write_params(folder, params)
     run(folder, "dvc", "repro", "train@mlp")
     commit(folder, "two epochs, trained")
     (folder / "README.md").write_text("later\n")
@@ -152,16 +114,6 @@ def test_a_kill_leaves_no_worktree_and_no_training_behind(project, number, reach
             assert folder not in worktrees()
     assert not worktrees()
     assert not folder.exists()
-
-
-def wait_for(condition: Callable[[], object], *, seconds: float) -> bool:
-    """Whether `condition()` comes true within `seconds`."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.05)
-    return False
 
 
 @pytest.mark.slow

@@ -6,14 +6,12 @@ Compression changes confidence too: a pruned, distilled or rounded model is sure
 on the validation images and becomes part of the graph, behind everything else; no answer changes, only the probabilities.
 """
 
-from dataclasses import replace
-
 import numpy as np
 import onnx
-from onnx import helper, numpy_helper
 
 from neocog.bundle import temperature
 from neocog.compression.chain import ship
+from neocog.compression.chain.behind import behind
 from neocog.compression.chain.candidate import Candidate
 from neocog.data.prepared import Prepared
 
@@ -29,10 +27,4 @@ def apply(candidate: Candidate, data: Prepared) -> Candidate:
     val, graph = data.split("val"), onnx.ModelProto()
     graph.CopyFrom(candidate.shipped(data))
     found = temperature.fit(ship.logits(graph, val.images), val.labels)
-    for node in graph.graph.node:
-        for place, name in enumerate(node.output):
-            if name == "logits":
-                node.output[place] = "logits.undivided"
-    graph.graph.initializer.append(numpy_helper.from_array(np.array(found, np.float32), "temperature"))
-    graph.graph.node.append(helper.make_node("Div", ["logits.undivided", "temperature"], ["logits"]))
-    return replace(candidate, graph=graph)
+    return behind(candidate, graph, "Div", np.array(found), name="temperature")

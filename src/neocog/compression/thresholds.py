@@ -10,14 +10,12 @@ the worst of the groups that a class and a value make; images are still shifted 
 group an image is of.
 """
 
-from dataclasses import replace
-
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import helper, numpy_helper
 
 from neocog.compression.chain import ship
+from neocog.compression.chain.behind import behind
 from neocog.compression.chain.candidate import Candidate
 from neocog.data.prepared import Prepared
 from neocog.limits import Fraction
@@ -44,16 +42,7 @@ def apply(
     graph.CopyFrom(candidate.shipped(data))
     groups = val.labels if column is None else data.cells("val", column)[0]
     found = fit(ship.logits(graph, val.images), val.labels, groups, max_top1_drop=max_top1_drop)
-    taken = {name for node in graph.graph.node for name in node.output}
-    before = next(name for number in range(len(taken) + 1) if (name := f"logits.unshifted{number or ''}") not in taken)
-    offsets = before.replace("logits.unshifted", "thresholds")
-    for node in graph.graph.node:
-        for place, name in enumerate(node.output):
-            if name == "logits":
-                node.output[place] = before
-    graph.graph.initializer.append(numpy_helper.from_array(found, offsets))
-    graph.graph.node.append(helper.make_node("Add", [before, offsets], ["logits"]))
-    return replace(candidate, graph=graph)
+    return behind(candidate, graph, "Add", found, name="thresholds")
 
 
 def fit(

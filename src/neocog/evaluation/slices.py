@@ -4,7 +4,7 @@ A group is a value of a column that came with the images (`data.groups`), a clas
 hold for few images and for shares near 0 and 1.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,13 +29,19 @@ class Slice:
 
 def slices(correct: Bools, columns: Mapping[str, Sequence[str | None]]) -> list[Slice]:
     """Every group of every column, by column and value; images [N] that have none belong to no group."""
-    found = []
-    for column, values in columns.items():
-        given = np.array([value if value is not None else "" for value in values])
-        for value in sorted(set(given[given != ""])):
-            hits = correct[given == value]
-            found.append(Slice(column, str(value), len(hits), float(hits.mean()), *wilson(int(hits.sum()), len(hits))))
-    return found
+    return [
+        Slice(column, value, len(hits), float(hits.mean()), *wilson(int(hits.sum()), len(hits)))
+        for column, values in columns.items()
+        for value, those in members(values)
+        for hits in [correct[those]]
+    ]
+
+
+def members(values: Sequence[str | None]) -> Iterator[tuple[str, Bools]]:
+    """Each value of a column, sorted, and which images [N] have it; those with none belong to none."""
+    given = np.array([value if value is not None else "" for value in values])
+    for value in sorted(set(given[given != ""])):
+        yield str(value), given == value
 
 
 def crossed(names: Sequence[str], columns: Mapping[str, Sequence[str | None]]) -> dict[str, list[str | None]]:

@@ -1,9 +1,11 @@
-"""Predictions as tables for people and for `dvc plots`: per_class.csv, confusion.csv, reliability.csv, groups.csv."""
+"""Predictions as tables for people and for `dvc plots`: per_class.csv, confusion.csv, reliability.csv, groups.csv, group_confusion.csv."""
 
 import csv
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, fields
 from pathlib import Path
+
+import numpy as np
 
 from neocog.evaluation import accuracy, calibration, slices
 from neocog.evaluation.accuracy import counts
@@ -42,6 +44,18 @@ def groups(path: Path, judged: Predictions, columns: Mapping[str, Sequence[str |
     found = slices.slices(judged.predicted == judged.labels, columns)
     _write(path, [field.name for field in fields(Slice)], ([_plain(v) for v in astuple(each)] for each in found))
     return found
+
+
+def group_confusion(
+    path: Path, judged: Predictions, classes: Sequence[str], columns: Mapping[str, Sequence[str | None]]
+) -> None:
+    """column, value, actual, predicted, images: the confusion matrix of each group, without the cells that are 0."""
+    rows: list[tuple[object, ...]] = []
+    for column, values in columns.items():
+        for value, those in slices.members(values):
+            cells = accuracy.confusion(judged.labels[those], judged.predicted[those], num_classes=len(classes))
+            rows += [(column, value, classes[a], classes[p], cells[a, p]) for a, p in np.argwhere(cells).tolist()]
+    _write(path, ("column", "value", "actual", "predicted", "images"), rows)
 
 
 def _plain(value: object) -> object:

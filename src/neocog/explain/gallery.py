@@ -1,6 +1,6 @@
 """What the page shows of explanations: for the best network with maps, and the best with attention, images of three kinds.
 
-reports/explained/explained.json    which images of which model, what it said, which methods
+reports/explained/explained.json    which images of which model, which methods
 reports/explained/maps.npz          `<model>/<method>`: float16 [N, H, W], in that order
 """
 
@@ -26,24 +26,32 @@ BESIDE = "integrated_gradients"
 
 @dataclass(frozen=True)
 class Shown:
-    """A model, the rows of the test split it is shown with, by kind of answer, and the methods."""
+    """A model, the methods (the `signed` tell what spoke against an answer too), and the rows of the test split by kind of answer."""
 
     model: str
     methods: tuple[str, ...]
+    signed: tuple[str, ...]
     rows: dict[str, list[int]]
 
 
 def choose(bundles: Sequence[Bundle], images: NDArray[np.uint8]) -> Iterator[tuple[Bundle, nn.Module, tuple[str, ...]]]:
     """The first bundle, of the best first, that each method of WHERE can explain, each bundle once."""
-    taken: set[str] = set()
-    for where in WHERE:
-        for bundle in bundles:
-            model = explain.network(bundle)
-            if not explain.method(where).missing(model, explain.inputs(bundle, images[:1])):
-                if bundle.model not in taken:
-                    taken.add(bundle.model)
-                    yield bundle, model, tuple(dict.fromkeys((where, WHERE[0], BESIDE)))
-                break
+    wanted = list(WHERE)
+    for bundle in bundles:
+        if not wanted:
+            return
+        model = explain.network(bundle)
+        given = explain.inputs(bundle, images[:1])
+        able = [where for where in wanted if not explain.method(where).missing(model, given)]
+        if able:
+            wanted = [where for where in wanted if where not in able]
+            yield bundle, model, tuple(dict.fromkeys((*able, WHERE[0], BESIDE)))
+
+
+def shown(bundle: Bundle, methods: Sequence[str], chosen: dict[str, list[int]]) -> Shown:
+    """That `bundle` is shown by `methods` with the rows `chosen`."""
+    signed = tuple(name for name in methods if explain.method(name).SIGNED)
+    return Shown(bundle.model, tuple(methods), signed, chosen)
 
 
 def rows(judged: Predictions, *, images: int) -> dict[str, list[int]]:

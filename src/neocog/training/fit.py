@@ -13,11 +13,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import EMAWeightAveraging
@@ -25,9 +23,9 @@ from torch import nn
 
 from neocog import tracking
 from neocog.data.loader import Batches
-from neocog.data.prepared import Prepared, Split
+from neocog.data.prepared import Prepared
 from neocog.errors import Busy, OutOfMemory, UserError
-from neocog.training import checkpoint, memory, unsupervised, whole
+from neocog.training import checkpoint, fairness, memory, unsupervised, whole
 from neocog.training.epochs import Epochs, Log, OnEpoch
 from neocog.training.guide import Guide
 from neocog.training.module import Learner
@@ -124,8 +122,9 @@ def _fit(
             f"mixup (={recipe.mixup}) and cutmix (={recipe.cutmix}) blend images, what {name} is taught belongs to one alone; set both to 0"
         )
     torch.manual_seed(recipe.seed)
-    learner = _learner(build(), data, recipe, guide=guide)
-    _check_fairness(learner, name)
+    model = build()
+    fairness.check(model, recipe, name=name)
+    learner = Learner.of(model, data, recipe, guide=guide, dro=fairness.dro(data, recipe))
     if hasattr(learner.model, "solve"):
         return _solve(learner, data, name=name, run=run, on_epoch=on_epoch)
     epochs = Epochs(name, work, run=run, on_epoch=on_epoch)
@@ -140,14 +139,13 @@ def _fit(
         epochs.seconds = unsupervised.pretrain(learner, data, device=lightning.strategy.root_device, name=name)
     if not finished:
         batches = partial(Batches, seed=recipe.seed, rank=lightning.global_rank, ranks=lightning.world_size)
-        train = data.split("train", limit=recipe.images)
         epochs.batches = batches(
-            train,
+            data.split("train", limit=recipe.images),
             recipe.batch_size,
             shuffle=True,
             window=recipe.accumulate,
             places=guide is not None or learner.dro is not None,
-            alike=_alike(train, data, recipe),
+            alike=fairness.alike(data, recipe),
         )
         val = batches(data.split("val"), max(recipe.batch_size, 256), shuffle=False)
         with _interruptible(epochs):
@@ -156,7 +154,7 @@ def _fit(
         last = checkpoint.latest(work)
         assert last is not None
         state = checkpoint.load(last)
-        learner = _learner(build(), data, recipe)
+        learner = Learner.of(build(), data, recipe)
         learner.load_state_dict(state["state_dict"])
         epochs.load_state_dict(state["callbacks"][epochs.state_key])
     if epochs.best:
@@ -196,38 +194,6 @@ def _solve(learner: Learner, data: Prepared, *, name: str, run: Log | None, on_e
         precision="32-true",
         is_writer=tracking.is_first_rank(),
     )
-
-
-def _learner(model: nn.Module, data: Prepared, recipe: Recipe, *, guide: Guide | None = None) -> Learner:
-    if recipe.channels_last:
-        model = model.to(memory_format=torch.channels_last)
-    about: dict[str, Any] = {"mean": data.mean, "std": data.std, "classes": len(data.classes), "task": data.task}
-    if recipe.objective == "group_dro":
-        members, _ = data.cells("train", str(recipe.groups), limit=recipe.images)
-        group_dro = import_module(f"neocog.tasks.{data.task}.group_dro")
-        about["dro"] = group_dro.GroupDRO(torch.from_numpy(members), step=recipe.dro_step)
-    return Learner(model, recipe, **about, guide=guide)
-
-
-def _alike(train: Split, data: Prepared, recipe: Recipe) -> np.ndarray | None:
-    """Of what the recipe draws as many images each: number [n] of the class or the group of each training image."""
-    if recipe.balance == "group":
-        return data.cells("train", str(recipe.groups), limit=recipe.images)[0]
-    return train.labels if recipe.balance == "class" else None
-
-
-def _check_fairness(learner: Learner, name: str) -> None:
-    """Raise UserError when the model's own way of learning cannot be told whose errors count."""
-    recipe, solved = learner.recipe, hasattr(learner.model, "solve")
-    if recipe.objective != "mean" and (solved or learner.rule is not None):
-        raise UserError(
-            f"objective (={recipe.objective}) weighs the losses of images, but {name} learns by its own rule, which has none; "
-            f"set objective: mean{'' if solved else ', and balance: group to draw groups alike'}"
-        )
-    if recipe.balance != "none" and solved:
-        raise UserError(
-            f"balance (={recipe.balance}) draws batches, but {name} is solved for all images at once; set balance: none"
-        )
 
 
 def _halved(recipe: Recipe, parts: int) -> Recipe:

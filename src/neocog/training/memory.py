@@ -75,7 +75,7 @@ def _fits(build: Callable[[], nn.Module], data: Prepared, recipe: Recipe, size: 
     kind = {"64-true": torch.float64, "bf16-true": torch.bfloat16}.get(recipe.precision, torch.float32)
     try:
         device = torch.device("cuda" if torch.cuda.is_available() and recipe.accelerator in ("auto", "gpu") else "cpu")
-        learner = Learner(build(), recipe, mean=data.mean, std=data.std, classes=len(data.classes), task=data.task)
+        learner = Learner.of(build(), data, recipe)
         learner.to(device, kind)
         average = copy.deepcopy(learner.model) if recipe.ema else None
         step = optimizer(learner.model, recipe, decayed=learner.decayed)

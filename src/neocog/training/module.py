@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from neocog.data.augment import Augmentation, normalize, training_batch
+from neocog.data.prepared import Prepared
 from neocog.errors import Diverged
 from neocog.training import optimizer
 from neocog.training.guide import Guide
@@ -64,6 +65,30 @@ class Learner(pl.LightningModule):
         self.rule = getattr(model, "learning_rule", None)
         self.descent: dict[Tensor, Tensor] = {}
         self.sums: dict[str, Tensor | None] = {"train": None, "val": None}
+
+    @classmethod
+    def of(
+        cls,
+        model: nn.Module,
+        data: Prepared,
+        recipe: Recipe,
+        *,
+        guide: Guide | None = None,
+        dro: "GroupDRO | None" = None,
+    ) -> "Learner":
+        """One for the task of `data`, `model` in the recipe's memory format."""
+        if recipe.channels_last:
+            model = model.to(memory_format=torch.channels_last)
+        return cls(
+            model,
+            recipe,
+            mean=data.mean,
+            std=data.std,
+            classes=len(data.classes),
+            task=data.task,
+            guide=guide,
+            dro=dro,
+        )
 
     @property
     def objective(self) -> ModuleType:

@@ -26,7 +26,6 @@ WORDS = {
     "integrated_gradients": "Which pixels: integrated gradients (Sundararajan et al. 2017), parts that add up to the answer.",
 }
 KINDS = {"right": "Right", "wrong, and unsure": "Wrong, and unsure", "wrong, and sure": "Wrong, and sure of it"}
-SIGNED = ("integrated_gradients",)  # tell what spoke against the answer too
 SIDE = 84  # px of each of the three, at least
 SIDES = (168, 112, 84, 56, 28)  # px of each of the three, at most: the first with which all fit into BUDGET
 BUDGET = 400_000  # bytes of the page
@@ -114,7 +113,7 @@ def _faces(
             maps = {name: drawn[place] for name, drawn in found.maps.items()}
             faces.append(
                 Face(
-                    _picture(np.asarray(images[row]), maps, most=side),
+                    _picture(np.asarray(images[row]), maps, signed=found.signed, most=side),
                     classes[judged.predicted[row]],
                     float(judged.confidence[row]),
                     classes[judged.labels[row]],
@@ -124,12 +123,14 @@ def _faces(
         yield kind, faces
 
 
-def _picture(image: Pixels, maps: Mapping[str, NDArray[np.floating]], *, most: int = SIDES[0]) -> str:
-    """The image and its maps side by side, each at most so many px wide: signed ones on their own, the others laid over the image."""
+def _picture(
+    image: Pixels, maps: Mapping[str, NDArray[np.floating]], *, signed: Sequence[str], most: int = SIDES[0]
+) -> str:
+    """The image and its maps side by side, each at most so many px wide: `signed` ones on their own, the others laid over the image."""
     colour = image.repeat(3, axis=2) if image.shape[2] == 1 else image
     tiles = [colour]
     for name, drawn in maps.items():
-        if name in SIGNED:
+        if name in signed:
             tiles.append(looks.filters(drawn[None, None])[0])
         else:
             over = looks.maps(drawn[None])[0]

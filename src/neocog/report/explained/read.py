@@ -12,9 +12,13 @@ from neocog.errors import UserError
 
 @dataclass(frozen=True)
 class Explained:
-    """A model, the rows of the test split by kind of answer, and of each method the maps [N, H, W] -1..1 of these rows in order."""
+    """A model, the rows of the test split by kind of answer, and of each method the maps [N, H, W] of these rows in order.
+
+    Maps are 0..1; those of the `signed` methods, which tell what spoke against the answer too, -1..1.
+    """
 
     model: str
+    signed: tuple[str, ...]
     rows: dict[str, list[int]]
     maps: dict[str, NDArray[np.floating]]
 
@@ -30,6 +34,7 @@ def read(reports: Path) -> list[Explained]:
             return [
                 Explained(
                     one["model"],
+                    tuple(one["signed"]),
                     one["rows"],
                     {name: maps[f"{one['model']}/{name}"].astype(np.float32) for name in one["methods"]},
                 )

@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from neocog.report import numbers
+from neocog.evaluation.slices import Slice
+from neocog.report import confusion, numbers
 from neocog.report.made import how, judged
 from neocog.report.models import Model
 from neocog.report.svg import tag
@@ -39,13 +40,16 @@ COLUMNS = (  # score of metrics.json, heading, what it says, how it is written
 
 @dataclass(frozen=True)
 class Drawn:
-    """What is known of each model, best first, with its figures as SVG text; `groups` has one a column of groups."""
+    """What is known of each model, best first, with its figures as SVG text; `groups` has one a column of groups, `confused` one a column
+    that came with the images.
+    """
 
     found: tuple[Trust, ...]
     called: Mapping[str, str]
     reliability: tuple[str, ...]
     answers: tuple[str, ...]
     groups: tuple[tuple[str, ...], ...]
+    confused: tuple[tuple[str, ...], ...]
 
 
 def draw(models: Sequence[Model], *, called: Mapping[str, str]) -> Drawn:
@@ -66,6 +70,13 @@ def draw(models: Sequence[Model], *, called: Mapping[str, str]) -> Drawn:
         ),
         tuple(
             tuple(figures.groups(groups, name=name, overall=each.model.row.top1) for groups in each.groups.values())
+            for each, name in zip(found, names, strict=True)
+        ),
+        tuple(
+            tuple(
+                confusion.heatmap(matrix, each.model.bundle.classes, name=f"{name}: {column} = {worst.value}")
+                for column, (worst, matrix) in each.confused.items()
+            )
             for each, name in zip(found, names, strict=True)
         ),
     )
@@ -97,9 +108,14 @@ def _panel(drawn: Drawn, i: int, *, rival: str, data: str) -> str:
     bundle, folder, name = each.model.bundle, each.model.folder, drawn.called[each.model.row.model]
     made = {
         file: how(judged(bundle, folder, *file.split("+")), data=data)
-        for file in ("reliability.csv+predictions.parquet", "predictions.parquet", "groups.csv+predictions.parquet")
+        for file in (
+            "reliability.csv+predictions.parquet",
+            "predictions.parquet",
+            "groups.csv+predictions.parquet",
+            "group_confusion.csv",
+        )
     }
-    sure, answered, grouped = made.values()
+    sure, answered, grouped, confused = made.values()
     seen = RELIABILITY + (f" {HONEST}" if each.honest else "")
     gray = "" if rival == name else f" Gray: {rival}, the best at this."
     shown = [_figure(drawn.reliability[i], seen, sure)] if drawn.reliability[i] else []
@@ -118,6 +134,10 @@ def _panel(drawn: Drawn, i: int, *, rival: str, data: str) -> str:
                 _figure(drawing, _grouped(column), grouped)
                 for column, drawing in zip(each.groups, drawn.groups[i], strict=True)
             ),
+            *(
+                _figure(drawing, _confused(column, worst), confused)
+                for (column, (worst, _)), drawing in zip(each.confused.items(), drawn.confused[i], strict=True)
+            ),
             class_="pair",
         ),
         tag("h3", "With other random numbers") + tag("p", escape(seeds)) if seeds else "",
@@ -131,6 +151,14 @@ def _panel(drawn: Drawn, i: int, *, rival: str, data: str) -> str:
 def _grouped(column: str) -> str:
     """What the groups of a column are."""
     return f"Top-1 by {column}, the worst first, with 95 % intervals (Wilson 1927). The line is its top-1 on all test images."
+
+
+def _confused(column: str, worst: Slice) -> str:
+    """Which images a confusion matrix is of."""
+    return (
+        f"What it takes for what on the {worst.images:,} images with {column} {worst.value}, the worst of that column, "
+        "in % of each class. The matrix of every group is in group_confusion.csv."
+    )
 
 
 def _figure(drawing: str, caption: str, made: str) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 
 from neocog.errors import UserError
 from neocog.evaluation import calibration, selective, slices
-from neocog.evaluation.accuracy import Floats
+from neocog.evaluation.accuracy import Floats, Ints
 from neocog.evaluation.calibration import Bin
 from neocog.evaluation.selective import Curve
 from neocog.evaluation.slices import Slice
@@ -39,7 +39,10 @@ class Seeds:
 
 @dataclass(frozen=True)
 class Trust:
-    """`bins` of the reliability diagram as shipped and `honest` ones with logits divided by the `temperature`; `groups` by column."""
+    """`bins` of the reliability diagram as shipped and `honest` ones with logits divided by the `temperature`; `groups` by column.
+
+    `confused`: of each column that came with the images its worst group, and that group's confusion matrix [K, K].
+    """
 
     model: Model
     scores: Mapping[str, float]
@@ -47,6 +50,7 @@ class Trust:
     honest: tuple[Bin, ...]
     answers: Curve
     groups: Mapping[str, tuple[Slice, ...]]
+    confused: Mapping[str, tuple[Slice, Ints]]
     seeds: Seeds | None
 
     def score(self, name: str) -> float | None:
@@ -69,13 +73,15 @@ def read(model: Model) -> Trust:
     confidence = judged.confidence.astype(float)
     bins = _bins(model.folder / "reliability.csv", judge)
     temperature = scores.get("test/temperature")
+    groups = _groups(model, judge)
     return Trust(
         model,
         scores,
         bins,
         _honest(model, temperature, bins=round(1 / (bins[0].high - bins[0].low))) if bins and temperature else (),
         selective.curve(confidence, correct),
-        _groups(model, judge),
+        groups,
+        _confused(model, groups, judge),
         _seeds(model.folder / "seeds.csv", judge),
     )
 
@@ -106,6 +112,20 @@ def _groups(model: Model, judge: str) -> dict[str, tuple[Slice, ...]]:
         told += slices.slices(~model.wrong, {CLASS: names})
     columns = dict.fromkeys(each.column for each in told)
     return {column: tuple(each for each in told if each.column == column) for column in columns}
+
+
+def _confused(model: Model, groups: Mapping[str, tuple[Slice, ...]], judge: str) -> dict[str, tuple[Slice, Ints]]:
+    rows = _rows(model.folder / "group_confusion.csv", ("images",), judge)
+    places = {name: place for place, name in enumerate(model.bundle.classes)}
+    found = {}
+    for column in dict.fromkeys(row["column"] for row in rows):
+        if pair := slices.extremes(groups.get(column, ()), column):
+            matrix = np.zeros((len(places), len(places)), np.int64)
+            for row in rows:
+                if (row["column"], row["value"]) == (column, pair[0].value):
+                    matrix[places[row["actual"]], places[row["predicted"]]] = int(row["images"])
+            found[column] = pair[0], matrix
+    return found
 
 
 def _seeds(path: Path, judge: str) -> Seeds | None:

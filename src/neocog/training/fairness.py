@@ -1,0 +1,45 @@
+"""Whose errors count: which images an epoch draws alike, and which groups' losses are weighed. Nothing of either unless the recipe asks."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import nn
+
+from neocog.data.prepared import Prepared
+from neocog.errors import UserError
+from neocog.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from neocog.tasks.classification.group_dro import GroupDRO
+
+
+def alike(data: Prepared, recipe: Recipe) -> np.ndarray | None:
+    """Of what the recipe draws as many images each: the class or the group of each training image [n]; None for all as they are."""
+    if recipe.balance == "group":
+        return data.cells("train", str(recipe.groups), limit=recipe.images)[0]
+    return data.split("train", limit=recipe.images).labels if recipe.balance == "class" else None
+
+
+def dro(data: Prepared, recipe: Recipe) -> "GroupDRO | None":
+    """The task's GroupDRO over the training images; None unless that is the objective."""
+    if recipe.objective != "group_dro":
+        return None
+    members, _ = data.cells("train", str(recipe.groups), limit=recipe.images)
+    group_dro = import_module(f"neocog.tasks.{data.task}.group_dro")
+    return group_dro.GroupDRO(torch.from_numpy(members), step=recipe.dro_step)
+
+
+def check(model: nn.Module, recipe: Recipe, *, name: str) -> None:
+    """Raise UserError when the model's own way of learning cannot be told whose errors count."""
+    solved = hasattr(model, "solve")
+    if recipe.objective != "mean" and (solved or hasattr(model, "learning_rule")):
+        raise UserError(
+            f"objective (={recipe.objective}) weighs the losses of images, but {name} learns by its own rule, which has none; "
+            f"set objective: mean{'' if solved else ', and balance: group to draw groups alike'}"
+        )
+    if recipe.balance != "none" and solved:
+        raise UserError(
+            f"balance (={recipe.balance}) draws batches, but {name} is solved for all images at once; set balance: none"
+        )
