@@ -1,15 +1,15 @@
 """What is wrong with params.yaml beyond its types: names of nothing, sweeps and recipes that cannot be carried out."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from neocog import architectures, compression
+from neocog import architectures, block, compression
 from neocog.errors import UserError, nearest
 from neocog.training.recipe import KEYS, Recipe
 from neocog.tuning.space import grid
-from pipelines.sections import SECTIONS, TIMES
-from pipelines.typed import keywords, typed
+from neocog.typed import keywords, typed
+from pipelines.sections import SECTIONS
 
 if TYPE_CHECKING:
     from pipelines.params import Params
@@ -49,8 +49,8 @@ def sections(raw: dict[str, Any]) -> None:
             raise UserError(f"params.yaml: {section} (={raw[section]!r}) must be a block of keys")
     for section, adapter in SECTIONS.items():
         typed(adapter, section, raw[section])
-    for block in ("architectures", "compress"):  # an empty one holds the defaults
-        raw[block] = {name: {} if values is None else values for name, values in raw[block].items()}
+    for section in ("architectures", "compress"):  # an empty block holds the defaults
+        raw[section] = {name: {} if values is None else values for name, values in raw[section].items()}
     if not raw["architectures"]:
         raise UserError(f"params.yaml: architectures is empty; name at least one of {', '.join(architectures.names())}")
 
@@ -64,28 +64,9 @@ def check(params: "Params") -> None:
 
 
 def _check_architectures(params: "Params") -> None:
-    for name, block in params.raw["architectures"].items():
-        sizes = architectures.card(str(name)).sizes
-        if not isinstance(block, dict):
-            raise UserError(
-                f"params.yaml: architectures.{name} (={block!r}) must be a block of keys; write {{}} for the defaults"
-            )
-        for key in block:
-            if key not in sizes and key not in KEYS and key not in TIMES:
-                raise UserError(
-                    f"params.yaml: architectures.{name}.{key} (={block[key]!r}): unknown key; {nearest(str(key), [*sizes, *KEYS, *TIMES])}"
-                )
+    for name, values in params.raw["architectures"].items():
+        block.check(str(name), values)
         _check_rule(name, params.recipe(name))
-        _check_form(name, block)
-        keywords(sizes, f"architectures.{name}", params.sizes(name))
-        keywords(TIMES, f"architectures.{name}", {key: block[key] for key in TIMES if key in block})
-        lists = {key: block.get(key, sizes[key][1]) for key in ("widths", "depths") if key in sizes}
-        if any(not values for values in lists.values()) and len(lists) > 1:
-            raise UserError(f"params.yaml: architectures.{name}: {lists} must name at least one stage of the network")
-        if len({len(values) for values in lists.values()}) > 1:
-            raise UserError(
-                f"params.yaml: architectures.{name}: {lists} must be equally long, one entry a stage of the network"
-            )
 
 
 def _check_tune(params: "Params") -> None:
@@ -152,20 +133,12 @@ def _check_rule(name: str, recipe: Recipe) -> None:
             )
 
 
-def _check_form(name: str, block: Mapping[str, Any]) -> None:
-    card, form = architectures.card(name), block.get("form", architectures.SMALL)
-    if form in card.forms and form != architectures.SMALL:
-        for key in block:
-            if key in card.sizes and key not in ("form", *card.blocks):
-                raise UserError(
-                    f"params.yaml: architectures.{name}.{key} (={block[key]!r}) shapes the small form, but form is {form}; "
-                    f"remove {key}, or set form: {architectures.SMALL}"
-                )
-
-
 def _check_compress(params: "Params") -> None:
     """The recipes: of models that are there or made above, with steps that can be carried out."""
     made: dict[str, str] = {}  # recipes above, and the architecture each ends with
+    network_of: dict[
+        str, str
+    ] = {}  # of each whose graph is no longer its network's: the last model before, whose graph is
     for name in params.raw["compress"]:
         where = f"compress.{name}"
         if not NAME.fullmatch(str(name)):
@@ -187,16 +160,44 @@ def _check_compress(params: "Params") -> None:
             )
         compression.check(how.steps, where=f"params.yaml: {where}")
         architecture = made[model] if kind == "compressed" else model
+        earlier = network_of.get(how.model)
+        teachable = [f"models/{kind}/{name}" for kind, names in known.items() for name in names]
         for number, step in enumerate(how.steps):
             here = f"{where}.steps[{number}]"
             settings = {key: value for key, value in step.items() if key not in compression.STEP_KEYS}
             keywords(compression.card(step["method"]).settings, here, settings)
             params.recovery(step, {}, where=here)
+            _check_step(step, here, parent=how.model, earlier=earlier, teachable=teachable)
             if student := step.get("student"):
                 architecture = student
                 keywords(architectures.card(student).sizes, f"{here}.sizes", step.get("sizes", {}))
             compression.check_architecture(step["method"], architecture, where=f"params.yaml: {here}")
         made[str(name)] = architecture
+        if earlier or any(compression.card(step["method"]).on != "network" for step in how.steps):
+            network_of[f"compressed/{name}"] = earlier or how.model
+
+
+def _check_step(
+    step: dict[str, Any], where: str, *, parent: str, earlier: str | None, teachable: Sequence[str]
+) -> None:
+    """What a step can do to `parent`, whose graph is its network's unless `earlier` names the last model of which that is so."""
+    method = step["method"]
+    if earlier and compression.card(method).on != "logits":
+        raise UserError(
+            f"params.yaml: {where}: {method} would undo what was done to the graph of {parent}; "
+            f"set model: {earlier} and repeat the steps between, or leave only temperature and thresholds here"
+        )
+    for key in ("devices", "num_nodes"):
+        if (value := (step.get("train") or {}).get(key, 1)) != 1:
+            raise UserError(
+                f"params.yaml: {where}.train.{key} (={value!r}): a recipe trains in one process; remove {key}"
+            )
+    for teacher in step.get("teachers", ()):
+        if teacher not in teachable:
+            raise UserError(
+                f"params.yaml: {where}.teachers (={teacher!r}) is no model of this file, or a recipe further down; "
+                f"{nearest(teacher, teachable)}"
+            )
 
 
 def _check_audit(params: "Params") -> None:

@@ -2,8 +2,9 @@
 
 import json
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from neocog import tracking
 from neocog.bundle import read
@@ -11,6 +12,8 @@ from neocog.data import prepared
 from neocog.evaluation import predictions
 from neocog.warm.stage import run
 from pipelines import params
+
+ALONE: dict[str, Any] = {"devices": 1, "num_nodes": 1, "strategy": "auto"}  # one process judges the steps and writes
 
 
 def compress(recipe: str) -> None:
@@ -26,8 +29,13 @@ def compress(recipe: str) -> None:
     from neocog.training.fit import claim, discard, key
 
     trained = parent.card["provenance"]["params"]["train"]  # what a step trains with, unless it says otherwise
-    resolved = {"train": trained, "compress": {"parent": read.digest(parent.folder), **how.model_dump()}}
-    code = provenance.code_digest(parent.architecture, "compression")
+    teachers = {name: read.digest(read.read(name).folder) for step in how.steps for name in step.get("teachers", ())}
+    resolved = {
+        "train": trained,
+        "compress": {"parent": read.digest(parent.folder), "teachers": teachers, **how.model_dump()},
+    }
+    students = sorted({f"architectures/{step['student']}.py" for step in how.steps if step.get("student")})
+    code = provenance.code_digest(parent.architecture, "compression", *students)
     work = Path(".neocog/compression") / f"{recipe}-{key(data=data.digest, code=code, **resolved)}"
     with (
         claim(work, f"compress@{recipe}"),
@@ -44,7 +52,7 @@ def compress(recipe: str) -> None:
         trains = [
             recover.trainer(
                 data,
-                settings.recovery(step, trained, where=f"compress.{recipe}.steps[{number}]"),
+                replace(settings.recovery(step, trained, where=f"compress.{recipe}.steps[{number}]"), **ALONE),
                 name=f"{recipe}/{step['method']}",
                 work=work / str(number),
                 run=recover.Part(log, f"{number}.{step['method']}"),

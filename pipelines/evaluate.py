@@ -9,6 +9,7 @@ from neocog.bundle import read
 from neocog.data import prepared
 from neocog.errors import run
 from neocog.evaluation import predictions, seeds, slices, tables
+from neocog.evaluation.gaps import gaps
 from neocog.evaluation.headlines import headlines, sentence
 from neocog.evaluation.trust import trust
 from pipelines import params
@@ -51,7 +52,7 @@ def evaluate(model: str) -> None:
         scores |= trust(logits, test.labels, bins=how.bins, temperature=bundle.card["temperature"])
         judged = predictions.of(logits, ids=test.ids, labels=test.labels)
         names, columns = [data.classes[label] for label in test.labels], data.groups("test")
-        scores |= slices.gaps(judged.predicted == judged.labels, names, columns)
+        scores |= gaps(judged.labels, judged.predicted, columns, classes=data.classes)
         by_seed = seeds.judge(bundle, logits, test, bins=how.bins, batch_size=how.batch_size)
         scores |= seeds.summary(by_seed)
 

@@ -16,6 +16,7 @@ from neocog import architectures
 from neocog.errors import UserError, nearest
 from neocog.training.recipe import KEYS, Recipe
 from neocog.tuning.space import Dimension, space
+from neocog.typed import typed
 from pipelines import checks
 from pipelines.sections import (
     COMPRESSION,
@@ -33,7 +34,6 @@ from pipelines.sections import (
     Tracking,
     Tune,
 )
-from pipelines.typed import typed
 
 UNWATCHED = ("tracking", "ray")  # sections that change no output: every stage may read them, none depends on them
 
@@ -102,9 +102,7 @@ class Params:
 
     def sizes(self, name: str) -> dict[str, Any]:
         """What shapes the architecture: what its block sets, and the defaults of the rest."""
-        block, card = self.raw["architectures"][name], architectures.card(name)
-        sizes = {key: block.get(key, default) for key, (_, default) in card.sizes.items()}
-        return {key: value for key, value in sizes.items() if key not in card.blocks or value is not None}
+        return architectures.sizes(name, self.raw["architectures"][name])
 
     @property
     def models(self) -> list[Path]:

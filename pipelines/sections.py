@@ -3,14 +3,13 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+from pydantic import BaseModel, Field, TypeAdapter, model_validator
 
 from neocog.compression.chain.goals import Goals
-from neocog.limits import AtLeast1, Count, Fraction, NonNegative, Positive
+from neocog.limits import LARGEST_IMAGE, AtLeast1, Count, Fraction, NonNegative, Positive
 from neocog.training.recipe import Recipe
 from neocog.tuning.space import Method, Scheduler, Spec
-
-STRICT = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+from neocog.typed import STRICT
 
 
 class Data(BaseModel):
@@ -19,7 +18,7 @@ class Data(BaseModel):
     model_config = STRICT
     source: Literal["fashion_mnist", "digits", "folder"] = "fashion_mnist"
     root: Annotated[str, Field(min_length=1)] = "data/raw"
-    size: Annotated[int, Field(ge=4, le=1024)] | None = None
+    size: Annotated[int, Field(ge=4, le=LARGEST_IMAGE)] | None = None
     channels: Literal[1, 3] | None = None
     resize: Literal["crop", "pad", "stretch"] = "crop"
     val_fraction: Annotated[float, Field(gt=0, lt=1)] = 1 / 12
@@ -161,6 +160,7 @@ class Ray(BaseModel):
     gpus_per_trial: NonNegative = 0.0
     resources_per_trial: dict[str, Positive] = {}
     processes_per_trial: AtLeast1 = 1
+    trials_at_once: Count = 0
     storage_path: str | None = None
     runtime_env: dict[str, Any] = {}
 
@@ -198,4 +198,3 @@ SECTIONS: dict[str, TypeAdapter[Any]] = {
     "tracking": TypeAdapter(Tracking),
 }
 COMPRESSION = TypeAdapter(Compression)  # of each block under `compress`
-TIMES: dict[str, tuple[Any, Any]] = {"seeds": (AtLeast1, 1)}  # of a block under `architectures`: how often to train it

@@ -4,8 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -62,13 +60,3 @@ def commit(folder: Path, message: str) -> str:
     run(folder, "git", "add", "-A")
     run(folder, "git", "commit", "-qm", message)
     return run(folder, "git", "rev-parse", "HEAD").strip()
-
-
-def wait_for(condition: Callable[[], object], *, seconds: float) -> bool:
-    """Whether `condition()` comes true within `seconds`."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return False

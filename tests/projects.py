@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -36,9 +37,40 @@ def stage(folder: Path, *arguments: str, wait: bool = True):
     )
     if not wait:
         return started
-    said, _ = started.communicate(timeout=400)
+    try:
+        said, _ = started.communicate(timeout=400)
+    except subprocess.TimeoutExpired:
+        started.kill()
+        raise
     assert started.returncode == 0, said
     return said
+
+
+KILLED = """
+import os, runpy, signal, sys
+from neocog.training import checkpoint
+
+whole = checkpoint.write
+
+def write(target, content):
+    whole(target, content)
+    if eval(when):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+when, script, *sys.argv[1:] = sys.argv[1:]
+checkpoint.write = write
+runpy.run_module(script, run_name="__main__", alter_sys=True)
+"""
+
+
+def killed(folder: Path, *arguments: str, when: str) -> None:
+    """`python -m <arguments>` in `folder`, killed from inside at the first checkpoint `target` of which `when` is true."""
+    command = [sys.executable, "-c", KILLED, when, *arguments]
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
+    ended = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=400, check=False
+    )
+    assert ended.returncode == -signal.SIGKILL, ended.stdout + ended.stderr
 
 
 def runs(folder: Path, *, of: str) -> list:

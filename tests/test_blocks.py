@@ -135,6 +135,28 @@ def test_gates_stay_when_activations_are_exchanged():
     assert nn.Sigmoid in kinds and nn.GELU in kinds and nn.SiLU not in kinds
 
 
+@pytest.mark.parametrize("form", ["small", "coatnet_0_224"])
+def test_blocks_of_timm_are_exchanged_too(form):
+    with torch.device("meta"):
+        chosen = {"form": form, "norm": "group", "activation": "relu"}
+        model = architectures.build("hybrid", channels=3, size=224, classes=10, sizes=chosen)
+    names = [type(module).__name__ for module in model.modules()]
+    assert "GroupNorm" in names and "ReLU" in names
+    assert not {"BatchNorm2d", "BatchNormAct2d", "GELU", "SiLU"} & set(names)
+    assert names.count("Sigmoid"), "gates stay"
+
+
+def test_a_norm_of_timm_keeps_the_activation_that_follows_it():
+    plain = architectures.build("hybrid", channels=1, size=28, classes=10)
+    asked = architectures.build("hybrid", channels=1, size=28, classes=10, sizes={"norm": "batch"})
+    for model in (plain, asked):
+        torch.manual_seed(0)
+        for parameter in model.parameters():
+            torch.nn.init.normal_(parameter, std=0.1)
+    images = torch.rand(4, 1, 28, 28)
+    torch.testing.assert_close(asked.train()(images), plain.train()(images))
+
+
 @pytest.mark.parametrize("choice", init.INITS)
 def test_an_initialization_draws_weights_anew_and_sets_biases_to_zero(choice):
     model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Flatten(), nn.Linear(8, 4))

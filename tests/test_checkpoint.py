@@ -8,6 +8,7 @@ import time
 
 import pytest
 import torch
+from waiting import wait_for
 
 from neocog.errors import NeocogError
 from neocog.training import checkpoint
@@ -34,22 +35,26 @@ def test_kills_while_checkpoints_are_written_leave_one_that_loads(tmp_path):
     script = (
         "import sys, torch; from pathlib import Path; from neocog.training.checkpoint import AtomicCheckpointIO\n"
         "io, epoch = AtomicCheckpointIO(), int(sys.argv[1])\n"
-        "print('ready', flush=True)\n"
         "while True:\n"
         "    epoch += 1\n"
         "    io.save_checkpoint({'x': torch.full((300_000,), epoch)}, Path(sys.argv[2]) / f'epoch-{epoch}.ckpt')\n"
     )
+
+    def written() -> int:
+        found = [checkpoint.NAME.search(path.name) for path in tmp_path.iterdir()]
+        return max((int(match[1]) for match in found if match), default=0)
+
     epoch = 0
     for _ in range(4):
-        process = subprocess.Popen([sys.executable, "-c", script, str(epoch), str(tmp_path)], stdout=subprocess.PIPE)
-        process.stdout.readline()
-        time.sleep(random.uniform(0.02, 0.3))
+        process = subprocess.Popen([sys.executable, "-c", script, str(epoch), str(tmp_path)])
+        assert wait_for(lambda before=epoch: written() > before, seconds=120, process=process)
+        time.sleep(random.uniform(0, 0.2))
         process.kill()
         process.wait()
         last = checkpoint.latest(tmp_path)
         assert last is not None
         now = int(checkpoint.NAME.search(last.name)[1])
-        assert now >= epoch and bool((checkpoint.load(last)["x"] == now).all())
+        assert now > epoch and bool((checkpoint.load(last)["x"] == now).all())
         epoch = now
     assert len(list(tmp_path.iterdir())) <= 3, "two are kept, and the last kill may have come before the oldest went"
 

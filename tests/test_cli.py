@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from neocog import architectures
+from neocog import architectures, errors, out
 
 
 def neocog(*arguments):
@@ -87,3 +87,10 @@ def test_fastest_measures_every_combination(tmp_path, monkeypatch):
     assert ended.stdout.count("32-true") >= 2
     assert ended.stdout.count("bf16-mixed") >= 2
     assert "1.00x" in ended.stdout
+
+
+@pytest.mark.parametrize("name", ["shoe.txt", "shoe.jpg", "shoe", "shoe.png.gz"])
+def test_a_picture_is_written_under_the_name_of_what_it_is(name, tmp_path):
+    with pytest.raises(errors.UserError, match=r"a picture ends with \.png; name it .*\.png"):
+        out.checked(tmp_path / name, ".png")
+    assert out.checked(tmp_path / "shoe.PNG", ".png").name == "shoe.PNG"

@@ -2,10 +2,8 @@
 
 import json
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import projects
@@ -16,7 +14,6 @@ from projects import stage
 
 from neocog.bundle import read
 from neocog.evaluation import complexity
-from neocog.training import checkpoint
 
 pytestmark = pytest.mark.slow
 STEPS = [
@@ -30,6 +27,10 @@ RECIPES = {
         "model": "trained/resnet",
         "steps": [{"method": "prune_structured", "ratio": 0.9}],
         "goals": {"max_top1_drop": 0.01},
+    },
+    "taught": {
+        "model": "trained/resnet",
+        "steps": [{"method": "distill", "teachers": ["models/trained/resnet"], "train": {"epochs": 1, "lr": 0.05}}],
     },
 }
 FILES = ("model.onnx", "weights.safetensors", "bundle.json")
@@ -55,14 +56,6 @@ def done(tmp_path_factory):
     stage(folder, "pipelines.prepare")
     stage(folder, "pipelines.train", "resnet")
     return folder, stage(folder, "pipelines.compress", "small")
-
-
-def epochs_done(folder: Path) -> int:
-    """The newest epoch that a training of the recipe has kept."""
-    found = [
-        checkpoint.NAME.search(path.name) for path in (folder / ".neocog/compression").glob("small-*/**/epoch-*.ckpt")
-    ]
-    return max((int(match[1]) for match in found if match), default=0)
 
 
 def verdict(folder: Path, recipe: str) -> dict:
@@ -130,20 +123,26 @@ def test_what_drops_too_far_is_not_kept_and_the_stage_ends_well(done):
     assert {run.data.tags["goals"] for run in projects.runs(folder, of="compress@greedy")} == {"missed"}
 
 
+def test_what_several_devices_trained_is_compressed_by_one_process_and_knows_its_teachers(done, tmp_path):
+    folder = shutil.copytree(done[0], tmp_path / "project")
+    card = folder / "models/trained/resnet/bundle.json"
+    told = json.loads(card.read_text())
+    told["provenance"]["params"]["train"] |= {"devices": 2, "strategy": "ddp"}
+    card.write_text(json.dumps(told))
+    said = stage(folder, "pipelines.compress", "taught")
+    assert said.count("compress@taught: ") == 1 and len(projects.runs(folder, of="compress@taught")) == 1
+    made = read.read(folder / "models/compressed/taught").card["provenance"]["params"]["compress"]
+    assert made["teachers"] == {"models/trained/resnet": read.digest(card.parent)}
+
+
 def test_killed_at_any_moment_the_same_command_ends_with_the_same_bytes(done, tmp_path):
     folder = shutil.copytree(done[0], tmp_path / "project")
     shutil.rmtree(folder / "models/compressed")
     for path in folder.glob("mlflow.db*"):
         path.unlink()
     shutil.rmtree(folder / ".neocog")
-    for wanted in (3, 12):  # epochs after which it is killed
-        started = stage(folder, "pipelines.compress", "small", wait=False)
-        deadline = time.monotonic() + 120
-        while epochs_done(folder) < wanted and time.monotonic() < deadline and started.poll() is None:
-            time.sleep(0.01)
-        assert started.poll() is None, "still at work"
-        started.send_signal(signal.SIGKILL)
-        started.wait()
+    for epoch in (3, 12):
+        projects.killed(folder, "pipelines.compress", "small", when=f"target.name.startswith('epoch-{epoch}.')")
         assert not (folder / "models/compressed/small").exists()
     said = stage(folder, "pipelines.compress", "small")
     assert "continues after epoch" in said

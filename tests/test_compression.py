@@ -4,6 +4,7 @@ import copy
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 
@@ -14,10 +15,11 @@ import torch
 import torch.nn.functional as F
 
 from neocog import architectures, compression
+from neocog.blocks.norm import ChannelBias
 from neocog.bundle import widths, write
 from neocog.compression import distill, prune_unstructured
 from neocog.compression.chain import channels, integer, recover, ship
-from neocog.compression.chain.candidate import begin
+from neocog.compression.chain.candidate import Candidate, begin
 from neocog.errors import UserError
 from neocog.evaluation.calibration import negative_log_likelihood
 from neocog.training.fit import fit
@@ -131,6 +133,73 @@ def test_macs_are_what_was_asked_for(trained, digits):
     assert 0.3 < share <= 0.4
 
 
+@pytest.mark.parametrize(
+    ("step", "told"),
+    [
+        ({"ratio": 0.5}, False),
+        ({"ratio": 0.9}, False),
+        ({"ratio": 0.95, "scope": "global"}, True),
+        ({"ratio": 0.5, "round_to": 12}, True),
+        ({"ratio": 0.9, "of": "macs"}, False),
+        ({"ratio": 0.9999, "of": "macs"}, True),
+    ],
+)
+def test_a_ratio_that_is_not_reached_is_told_with_what_is(trained, digits, step, told, capsys):
+    after = compression.apply({"method": "prune_structured", **step}, trained, digits).network
+    count = {"channels": channels.width, "macs": channels.macs}[step.get("of", "channels")]
+    left, whole = (count(copy.deepcopy(net), channels.example(digits)) for net in (after, trained.network))
+    said = capsys.readouterr().out
+    assert told == (1 - left / whole < step["ratio"] - (0.02 if count is channels.width else 0.0))
+    assert told == (f"ratio (={step['ratio']})" in said) == (f"reached, {100 * (1 - left / whole):.1f} % are" in said)
+
+
+def test_a_layer_goes_down_to_one_channel_and_a_global_ranking_to_a_tenth(trained, digits):
+    def narrowest(scope):
+        step = {"method": "prune_structured", "ratio": 0.98, "scope": scope}
+        after = compression.apply(step, trained, digits).network
+        return min(each.out_channels for each in after.modules() if isinstance(each, torch.nn.Conv2d))
+
+    assert (narrowest("layer"), narrowest("global")) == (1, 2)
+
+
+EXCHANGED = [name for name in architectures.names() if "norm" in architectures.card(name).blocks]
+
+
+@pytest.mark.parametrize("norm", ["layer", "instance", "group", "none"])
+@pytest.mark.parametrize("name", EXCHANGED)
+def test_networks_of_any_normalization_are_narrowed_where_their_channels_belong(name, norm):
+    torch.manual_seed(0)
+    before = architectures.build(name, channels=1, size=32, classes=10, sizes={"norm": norm}).eval()
+    if hasattr(before, "drop_auxiliary"):
+        before.drop_auxiliary()
+    for module in before.modules():
+        if isinstance(module, (ChannelBias, torch.nn.InstanceNorm2d, torch.nn.GroupNorm)):
+            for parameter in module.parameters():
+                torch.nn.init.normal_(parameter)  # each channel its own, so that a wrong one would show
+    images = torch.randn(2, 1, 32, 32)
+    after, masked = copy.deepcopy(before), copy.deepcopy(before)
+    groups = channels.groups(masked, images)
+    first = [torch.arange(len(group[0].idxs), dtype=torch.float32) for group in groups]
+    channels.remove(after, images, first, share=0.5, scope="layer", round_to=1)
+    assert sum(each.numel() for each in after.parameters()) < 0.6 * sum(each.numel() for each in before.parameters())
+    record = widths.widths(after, built=before)
+    again = widths.narrow(copy.deepcopy(before), record, after.state_dict())
+    again.load_state_dict(after.state_dict())
+    with torch.no_grad():
+        assert after(images).shape == (2, 10)
+        assert torch.equal(again(images), after(images)), "as a bundle brings it back"
+        if any(isinstance(each, torch.nn.GroupNorm | torch.nn.LayerNorm) for each in before.modules()):
+            return  # they look at all channels: without some, the others change
+        for group in groups:
+            for item in group:
+                layer, half = item.dep.target.module, round(0.5 * len(group[0].idxs))
+                if item.dep.handler.__name__ == "prune_in_channels" and isinstance(layer, channels.WEIGHTED):
+                    gone = [i for i, root in zip(item.idxs, item.root_idxs, strict=True) if root < half]
+                    layer.weight[:, gone] = 0.0
+        assert not torch.allclose(masked(images), before(images), atol=1e-3)
+        assert torch.allclose(masked(images), after(images), rtol=1e-3, atol=1e-4)
+
+
 def test_a_pruned_bundle_comes_back_in_a_fresh_process_without_pickle(trained, digits, tmp_path):
     pruned = compression.apply({"method": "prune_structured", "importance": "magnitude"}, trained, digits)
     bundle = ship.ship(
@@ -176,6 +245,32 @@ def test_gradual_pruning_is_fast_at_first(trained, digits):
     steps = [b - a for a, b in pairwise([0.0, *seen])]
     assert seen[-1] == pytest.approx(0.8, abs=0.01)
     assert all(a > b for a, b in pairwise(steps)), "each round removes less than the one before"
+
+
+def test_rewinding_finds_the_first_weights_of_a_network_with_auxiliary_classifiers(trained, digits):
+    sizes = {"stem": 8, "widths": [2, 2], "depths": [1, 1]}
+    torch.manual_seed(3)
+    first = architectures.build("googlenet", channels=1, size=8, classes=10, sizes=sizes)
+    first.drop_auxiliary()
+    later = copy.deepcopy(first).eval()
+    for parameter in later.parameters():
+        parameter.data += 0.01
+    card = {"build": {"sizes": sizes}, "provenance": {"seed": 3}}
+    parent = replace(trained.parent, architecture="googlenet", card=card)
+    candidate = Candidate(parent=parent, architecture="googlenet", sizes=sizes, network=later)
+    after = compression.apply({"method": "prune_unstructured", "rewind": True, "sparsity": 0.5}, candidate, digits)
+    assert zeros(after.network) == pytest.approx(0.5, abs=0.01)
+    for a, b in zip(after.network.modules(), first.modules(), strict=True):
+        if isinstance(a, channels.WEIGHTED):
+            assert torch.equal(a.weight, torch.where(a.weight == 0, 0.0, b.weight))
+
+
+@pytest.mark.parametrize(("student", "sizes"), [("lenet", {}), ("resnet", {"widths": [8, 16], "depths": [1, 1]})])
+def test_a_student_has_no_first_weights_to_go_back_to(trained, digits, student, sizes):
+    step = {"method": "distill", "student": student, "sizes": sizes, "train": {}}
+    made = compression.apply(step, trained, digits, train=lambda candidate, guide=None: candidate)
+    with pytest.raises(UserError, match=rf"a student of distill \(={student}\) never had"):
+        compression.apply({"method": "prune_unstructured", "rewind": True}, made, digits)
 
 
 def test_two_of_four_keeps_the_largest_two():

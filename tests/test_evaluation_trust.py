@@ -97,6 +97,22 @@ def test_wilsons_interval_is_that_of_scipy(n, hits):
     assert slices.wilson(hits, n) == pytest.approx((exact.low, exact.high), abs=1e-6)
 
 
+@pytest.mark.parametrize(  # Newcombe (1998), table II, method 10
+    ("seen", "low", "high"),
+    [
+        ((56, 70, 48, 80), 0.0524, 0.3339),
+        ((9, 10, 3, 10), 0.1705, 0.8090),
+        ((6, 7, 2, 7), 0.0582, 0.8062),
+        ((5, 56, 0, 29), -0.0381, 0.1926),
+        ((0, 10, 0, 20), -0.1611, 0.2775),
+        ((10, 10, 0, 20), 0.6791, 1.0),
+    ],
+)
+def test_the_interval_of_a_gap_is_the_one_of_newcombes_table(seen, low, high):
+    hits, n, fewer, of = seen
+    assert slices.newcombe(*seen) == pytest.approx((hits / n - fewer / of, low, high), abs=6e-5)
+
+
 def test_groups_are_judged_apart_and_the_worst_is_named():
     correct = np.array([True] * 30 + [False] * 10 + [True] * 20 + [False])
     columns = {"light": ["dark"] * 40 + ["day"] * 20 + [None], "camera": ["a"] * 61}

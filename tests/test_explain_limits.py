@@ -224,7 +224,7 @@ def test_large_colour_photographs_stay_within_the_pages_budget():
     maps["grad_cam"] = np.abs(maps["grad_cam"])
     judged = SimpleNamespace(predicted=[0] * 3, labels=[1] * 3, confidence=[0.5] * 3)
     shown = SimpleNamespace(bundle=None, predictions=judged)
-    found = SimpleNamespace(rows={"right": list(range(3))}, maps=maps)
+    found = SimpleNamespace(rows={"right": list(range(3))}, maps=maps, signed=("integrated_gradients",))
     sizes = [  # of two models with twelve images each
         8
         * sum(

@@ -21,7 +21,8 @@ from neocog.data.augment import normalize
 from neocog.data.loader import Batches, drawn_alike
 from neocog.data.prepared import SPLITS, Samples
 from neocog.errors import UserError
-from neocog.evaluation import slices
+from neocog.evaluation import gaps
+from neocog.evaluation.slices import FEW
 from neocog.tasks.classification import objective
 from neocog.tasks.classification.group_dro import GroupDRO
 from neocog.training import unsupervised
@@ -388,13 +389,22 @@ def test_the_graph_carries_the_thresholds_and_helps_the_worst_validation_images(
 # gaps
 
 
-def test_the_gaps_are_fairlearns(planted):
+def partial_answers(planted):
+    """Labels, answers of a model that is partial to some groups, and two columns of groups."""
     chance = np.random.default_rng(1)
     labels = planted.split("train").labels
-    columns = {"mark": np.where(chance.random(len(labels)) < 0.3, "yes", "no").tolist()}
-    predicted = np.where(chance.random(len(labels)) < 0.7, labels, chance.integers(0, 3, len(labels)))
+    columns = {
+        "mark": np.where(chance.random(len(labels)) < 0.3, "yes", "no").tolist(),
+        "camera": chance.choice(["a", "b", "c"], len(labels)).tolist(),
+    }
+    sure = np.where(np.array(columns["mark"]) == "yes", 0.5, 0.8)
+    return labels, np.where(chance.random(len(labels)) < sure, labels, chance.integers(0, 3, len(labels))), columns
+
+
+def test_the_gaps_are_fairlearns(planted):
+    labels, predicted, columns = partial_answers(planted)
     names = [planted.classes[label] for label in labels]
-    found = slices.gaps(predicted == labels, names, columns)
+    found = gaps.gaps(labels, predicted, {"mark": columns["mark"]}, classes=planted.classes)
 
     def theirs(features):
         return fairlearn.metrics.MetricFrame(
@@ -410,10 +420,51 @@ def test_the_gaps_are_fairlearns(planted):
     assert found["worst_class"] == pytest.approx(theirs({"class": names}).group_min())
     cells = theirs({"class": names, "mark": columns["mark"]})
     assert found["worst_cell"] == pytest.approx(cells.group_min())
-    for name in ("worst_class", "worst_group", "worst_cell"):
+    named = {"worst_class", "worst_group", "worst_cell", "group_gap", "demographic_parity_gap", "equalized_odds_gap"}
+    assert set(found) == {name + end for name in named for end in ("", "_low", "_high")}
+    for name in named:
         assert found[f"{name}_low"] < found[name] < found[f"{name}_high"]
 
 
+@pytest.mark.parametrize("told", ["demographic_parity", "equalized_odds"])
+def test_parity_and_odds_are_the_largest_that_fairlearn_finds_for_any_class_and_column(told, planted):
+    labels, predicted, columns = partial_answers(planted)
+    theirs = getattr(fairlearn.metrics, f"{told}_difference")
+    each = {
+        (column, k): theirs(labels == k, predicted == k, sensitive_features=values)
+        for column, values in columns.items()
+        for k in range(3)
+    }
+    assert len(each) == 6 and len(set(each.values())) == 6
+    for name, values in columns.items():
+        alone = gaps.treatment(labels, predicted, {name: values}, num_classes=3)
+        assert alone[f"{told}_gap"] == pytest.approx(max(gap for (column, _), gap in each.items() if column == name))
+    assert gaps.treatment(labels, predicted, columns, num_classes=3)[f"{told}_gap"] == pytest.approx(max(each.values()))
+
+
+def test_groups_too_small_to_judge_widen_no_gap(planted):
+    labels, predicted, columns = partial_answers(planted)
+    before = gaps.gaps(labels, predicted, columns, classes=planted.classes)
+    few = FEW - 1
+    labels, predicted = np.append(labels, [0] * few), np.append(predicted, [2] * few)  # always wrong, all of one class
+    more = {name: [*values, *["rare"] * few] for name, values in columns.items()}
+    apart = [name for name in before if name.startswith(("worst_group", "group_gap", "demographic", "equalized"))]
+    after = gaps.gaps(labels, predicted, more, classes=planted.classes)
+    assert len(apart) == 12 and {name: after[name] for name in apart} == {name: before[name] for name in apart}
+    after = gaps.gaps(
+        np.append(labels, 0),
+        np.append(predicted, 2),
+        {n: [*v, "rare"] for n, v in more.items()},
+        classes=planted.classes,
+    )
+    assert after["worst_group"] == 0 and after["equalized_odds_gap"] > before["equalized_odds_gap"], (
+        "one more is enough"
+    )
+
+
 def test_without_groups_only_the_classes_are_told():
-    found = slices.gaps(np.ones(40, bool), ["a"] * 20 + ["b"] * 20, {})
-    assert set(found) == {"worst_class", "worst_class_low", "worst_class_high"}
+    labels = np.repeat([0, 1], 20)
+    for columns in ({}, {"camera": [None] * 40}, {"camera": ["a"] * 40}):
+        found = gaps.gaps(labels, labels, columns, classes=("a", "b"))
+        assert {name for name in found if "gap" in name or "group" in name} == set(), "nothing to be apart from"
+        assert {"worst_class", "worst_class_low", "worst_class_high"} <= set(found)

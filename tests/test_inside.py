@@ -1,6 +1,7 @@
 """Inside a network: filters are its first weights, maps are what the graph computes, and the poster shows them."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,10 @@ from PIL import Image
 
 from neocog import cli
 from neocog.bundle.read import Bundle, read
-from neocog.evaluation import inside
+from neocog.errors import UserError
+from neocog.evaluation import inside, subject
 from neocog.report import looks, parts, pictures
+from neocog.serving import pixels
 
 N = helper.make_node
 INTO_MAPS = [
@@ -232,6 +235,22 @@ def test_inspect_reads_any_picture_as_the_gate_does(project, monkeypatch, capsys
     Image.fromarray(wide).convert("RGB").save("photo.png")
     cli.main(["inspect", "models/trained/perceptron", "--image", "photo.png", "--out", "photo-inside.png"])
     assert "of photo.png; what it looks for" in capsys.readouterr().out
+
+
+def test_a_picture_becomes_the_pixels_that_the_server_makes_of_it(project, tmp_path):
+    """As the card says how the training images were made; each way gives others of an oblong picture."""
+    path, seen = tmp_path / "oblong.png", set()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (8, 80), dtype=np.uint8)).save(path)
+    plain = read(project / "models/trained/mlp")
+    for card in ({}, {"resize": "crop"}, {"resize": "pad"}, {"resize": "stretch"}):
+        bundle = replace(plain, card=plain.card | {"preprocessing": card})
+        image, _ = subject.of_file(path, bundle)
+        np.testing.assert_array_equal(image, pixels.picture(path.read_bytes(), pixels.preparation(bundle)))
+        seen.add(image.tobytes())
+    assert len(seen) == 3, "a card that says nothing means crop"
+    small = replace(plain, card=plain.card | {"preprocessing": {"max_pixels": 639}})
+    with pytest.raises(UserError, match="too many pixels: 80 x 8"):
+        subject.of_file(path, small)
 
 
 @pytest.mark.parametrize(

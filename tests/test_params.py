@@ -99,6 +99,25 @@ WRONG = [  # (what stands there, what is put there, what the message must say)
     ),
     ("train: {epochs: 2, lr: 0.1}", "train: 2", ["compress.resnet-pruned.steps[0].train (=2)", "block"]),
     ("student: lenet", "student: lennet", ["lennet", "did you mean 'lenet'?"]),
+    (
+        "student: lenet",
+        "teachers: [models/trained/resnett], student: lenet",
+        ["steps[0].teachers (='models/trained/resnett')", "did you mean 'models/trained/resnet'?"],
+    ),
+    (
+        "    model: trained/vgg",
+        "    model: compressed/resnet-int8",
+        [
+            "compress.vgg-int8.steps[0]: quantize_static would undo",
+            "compressed/resnet-int8",
+            "set model: trained/resnet",
+        ],
+    ),
+    (
+        "train: {epochs: 2, lr: 0.1}",
+        "train: {epochs: 2, devices: 2}",
+        ["compress.resnet-pruned.steps[0].train.devices (=2)", "one process"],
+    ),
 ]
 
 
@@ -110,6 +129,22 @@ def test_a_mistake_is_named_with_its_value_and_the_remedy(project, before, after
     with pytest.raises(UserError) as error:
         params.for_stage("train@resnet")
     assert all(part in str(error.value) for part in said), str(error.value)
+
+
+def test_a_recipe_may_go_on_from_integers_with_what_only_changes_answers(project):
+    text = (project / "params.yaml").read_text()
+    further = """compress:
+  calm: {model: trained/resnet, steps: [{method: half}]}
+  calmer: {model: compressed/calm, steps: [{method: temperature}]}
+  cut: {model: compressed/calmer, steps: [{method: prune_structured}]}
+"""
+    (project / "params.yaml").write_text(text.replace("compress:", further, 1))
+    with pytest.raises(UserError, match=r"compress\.cut\.steps\[0\].*of compressed/calmer; set model: trained/resnet"):
+        params.for_stage("train@resnet")
+    (project / "params.yaml").write_text(
+        text.replace("compress:", further.replace("prune_structured", "thresholds"), 1)
+    )
+    params.for_stage("train@resnet")
 
 
 def test_groups_inside_root_are_accepted_wherever_root_is(project):

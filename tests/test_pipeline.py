@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -9,8 +10,9 @@ from pathlib import Path
 import psutil
 import pytest
 import yaml
-from clones import commit, environment, params_on_digits, run, set_up, wait_for
+from clones import commit, environment, params_on_digits, run, set_up
 from imports import ROOT
+from waiting import wait_for
 
 from neocog.bundle import read
 
@@ -134,6 +136,17 @@ def test_each_architecture_becomes_a_bundle_a_row_and_a_run(clone):
         assert {"train/loss", "val/loss", "val/top1"} <= set(trained.data.metrics)
         assert [dataset.dataset.digest for dataset in trained.inputs.dataset_inputs]
     assert (clone / "reports/report.html").stat().st_size < 5_000_000
+
+
+@pytest.mark.slow
+def test_every_md5_on_the_page_is_in_the_lock_file(clone):
+    told = set(re.findall(r"(\S+)  md5 ([0-9a-f]{32}(?:\.dir)?)", (clone / "reports/report.html").read_text()))
+    known = re.findall(r"md5: (\S+)", (clone / "dvc.lock").read_text())
+    assert {(path, md5) for path, md5 in told if md5 not in known} == set()
+    parts = {"models/tuned/", "reports/trained/", "reports/audit/", "data/prepared"}
+    if json.loads((clone / "reports/explained/explained.json").read_text()):
+        parts.add("reports/explained")
+    assert {part for part in parts if not any(part in path for path, _ in told)} == set(), "no chapter was left out"
 
 
 @pytest.mark.slow

@@ -4,9 +4,12 @@ import csv
 import json
 import os
 import pty
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,9 +17,11 @@ import tiny
 from pictures import picture, save
 from PIL import Image
 
+from neocog import cli
 from neocog.bundle.read import Bundle, read
 from neocog.data.prepare import prepare
 from neocog.data.sources.decode import decode
+from neocog.errors import UserError
 from neocog.evaluation import predictions
 from neocog.serving import classifier, files, pixels, predict
 
@@ -140,6 +145,65 @@ def test_the_bundle_says_how_its_images_were_made_and_how_sure_to_be(model: Bund
     image = np.random.default_rng(0).integers(0, 256, (1, 8, 8, 1), dtype=np.uint8)
     sure, unsure = (classifier.load(each).probabilities(image)[0].astype(float) for each in (model, other))
     np.testing.assert_allclose(unsure, np.sqrt(sure) / np.sqrt(sure).sum(), rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "told"),
+    [
+        ("model.onnx", b"garbage", "model.onnx is damaged (InvalidProtobuf); train the model again or restore it"),
+        ("model.onnx", b"", "model.onnx is damaged (InvalidArgument); train the model again or restore it"),
+        ("bundle.json", b"\xff\xfe{}", "bundle.json is damaged (UnicodeDecodeError"),
+        ("bundle.json", b"[]", "bundle.json is damaged (TypeError"),
+        ("bundle.json", b"{", "bundle.json is damaged (JSONDecodeError"),
+    ],
+)
+def test_a_damaged_bundle_is_said_in_a_sentence(
+    model: Bundle, tmp_path: Path, file: str, content: bytes, told: str
+) -> None:
+    shutil.copytree(model.folder, tmp_path / "spoilt")
+    (tmp_path / "spoilt" / file).write_bytes(content)
+    with pytest.raises(UserError, match=re.escape(told)) as error:
+        classifier.load(read(tmp_path / "spoilt"))
+    assert "\n" not in str(error.value)
+    assert classifier.load(model), "the whole one is fine"
+
+
+@pytest.mark.parametrize("temperature", [0, -1, None, "1", float("nan"), float("inf")])
+def test_a_temperature_that_makes_no_probabilities_is_damage(model: Bundle, tmp_path: Path, temperature: Any) -> None:
+    shutil.copytree(model.folder, tmp_path / "spoilt")
+    (tmp_path / "spoilt" / "bundle.json").write_text(json.dumps(model.card | {"temperature": temperature}))
+    with pytest.raises(UserError, match=r"bundle\.json is damaged"):
+        read(tmp_path / "spoilt")
+
+
+def test_a_damaged_graph_is_not_drawn(
+    model: Bundle, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(model.folder, tmp_path / "spoilt")
+    (tmp_path / "spoilt" / "model.onnx").write_bytes(b"garbage")
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["inspect", str(tmp_path / "spoilt"), "--image", str(photos / "1.png")])
+    assert ended.value.code == 2 and "model.onnx is damaged" in capsys.readouterr().err
+
+
+def test_a_name_too_long_for_any_file_is_one_more_that_is_not_there(model: Bundle, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is not a bundle"):
+        read(tmp_path / ("x" * 300))
+    [answer] = predict.predict(
+        classifier.load(model), files.find([tmp_path / ("x" * 300)]), how=pixels.preparation(model)
+    )
+    assert answer.reason == "unreadable: File name too long"
+
+
+def test_a_terminal_that_lacks_letters_gets_them_spelt(model: Bundle, photos: Path) -> None:
+    shutil.copy(photos / "1.png", photos / "ä 日.png")
+    said = {}
+    for form in ("--csv", "--json"):
+        command = [sys.executable, "-m", "neocog.cli", "predict", str(model.folder), str(photos / "ä 日.png"), form]
+        environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+        said[form] = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
+    assert r"\xe4 \u65e5.png" in said["--csv"]
+    assert json.loads(said["--json"])["file"].endswith("ä 日.png")
 
 
 def test_whoever_has_read_enough_ends_it_quietly(model: Bundle, photos: Path) -> None:

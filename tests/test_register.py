@@ -3,27 +3,38 @@
 import csv
 import json
 import os
+import re
+import signal
+import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import tiny
 import yaml
 from imports import ROOT, closure
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 from mlflow.models import Model
+from mlflow.pyfunc import PyFuncModel, scoring_server
+from PIL import Image
 from test_serve import base64_of
+from waiting import wait_for
 
 from neocog import cli, tracking
+from neocog.bundle import source
 from neocog.bundle.read import Bundle, digest, read
 from neocog.errors import UserError
-from neocog.registry import choose, register
-from neocog.serving import classifier, pyfunc, source
+from neocog.registry import choose, pack, register
+from neocog.serving import classifier, pyfunc
 from pipelines import register as stage
 
 ROWS = {  # model: top-1, ms, bytes
@@ -126,6 +137,52 @@ def test_what_missed_its_verdict_or_was_never_compared_is_not_chosen(project: Pa
         promote("trained/mlp")
 
 
+def spoil(folder: Path, how: str) -> None:
+    """Damage a bundle in one of the ways in which files get damaged."""
+    path = folder / "model.onnx"
+    if how == "garbage":
+        path.write_bytes(b"garbage")
+    elif how in ("cold", "no temperature"):
+        card = json.loads((folder / "bundle.json").read_text())
+        (folder / "bundle.json").write_text(json.dumps(card | {"temperature": 0 if how == "cold" else None}))
+    elif how == "NaN":
+        graph = onnx.load(path)
+        for each in graph.graph.initializer:
+            if each.data_type == onnx.TensorProto.FLOAT:
+                each.CopyFrom(
+                    onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(each) * np.float32("nan"), each.name)
+                )
+        onnx.save(graph, path)
+    else:
+        card = json.loads((folder / "bundle.json").read_text())
+        (folder / "bundle.json").write_text(json.dumps(card | {"classes": card["classes"][:-1]}))
+
+
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [
+        ("garbage", "model.onnx is damaged (InvalidProtobuf)"),
+        ("NaN", "NaN or infinite"),
+        ("classes", "shape [1, 10], not [1, 9]"),
+        ("cold", "bundle.json is damaged (ValueError('temperature 0'))"),
+        ("no temperature", "bundle.json is damaged"),
+    ],
+)
+def test_what_cannot_answer_an_image_becomes_no_champion(
+    project: Path, store: MlflowClient, capsys: pytest.CaptureFixture[str], how: str, told: str
+) -> None:
+    spoil(project / "models/trained/mlp", how)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["register", "models/trained/mlp"])
+    said = capsys.readouterr().err
+    assert ended.value.code == 2 and told in said and said.count("\n") == 1
+    assert not store.search_registered_models()
+    if how in ("garbage", "NaN", "classes"):
+        assert choose.best(prefer="top1", goals=choose.Goals())[0].model == "compressed/small", (
+            "the next best is chosen"
+        )
+
+
 def test_when_none_is_good_enough_it_says_what_each_lacks(project: Path) -> None:
     verdict(project / "models/compressed/small", met=False)
     with pytest.raises(UserError) as error:
@@ -178,8 +235,14 @@ def test_what_is_registered_is_the_bundle_and_mlflow_reads_the_rest(project: Pat
     assert model.signature.outputs.input_names() == ["class", "probability", "probabilities"]
     assert model.load_input_example(str(found.folder.parent)).columns.tolist() == ["image"]
     assert model.metadata["bundle.sha256"] == digest(found.folder)
-    for where in ("models:/neocog@nobody", "models:/neocog/9", "models:/other@champion", "models:/neocog"):
-        with pytest.raises(UserError):
+    for where, told in {
+        "models:/neocog@champoin": "did you mean '@champion'? known: /1, @champion",
+        "models:/neocog/9": "known: /1, @champion",
+        "models:/neocg@champion": "did you mean 'neocog'? known: neocog",
+        "models:/neocog": "name an alias, or a version",
+        "models:/neocog/99999999999999999999": "of at most 9 digits",
+    }.items():
+        with pytest.raises(UserError, match=re.escape(told)):
             source.find(where)
     (found.folder / "bundle.json").write_text(json.dumps(found.card | {"temperature": 9.0}))
     with pytest.raises(UserError, match="changed after it was registered"):
@@ -324,6 +387,88 @@ def test_the_verb_follows_params_yaml_and_says_what_it_did(
     assert aliases(store) == {"champion": "compressed/small"}
 
 
+def test_a_bundle_that_is_named_passes_the_goals_by_only_when_told_to(
+    project: Path, store: MlflowClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("params.yaml").write_text(yaml.safe_dump({"register": {"goals": {"min_top1": 0.9, "max_bytes": 10_000}}}))
+    (project / "models/trained/mlp").rename("other")
+    for named, lacking in (
+        ("models/trained/perceptron", "0.85 misses min_top1 0.9, 30000 misses max_bytes 10000"),
+        ("other", "it was never judged here"),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            cli.main(["register", named])
+        said = capsys.readouterr().err
+        assert ended.value.code == 2 and lacking in said and "--anyway" in said
+        assert not versions(store)
+        cli.main(["register", named, "--anyway", "--name", "other"])
+        assert lacking in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        cli.main(["register", "--anyway"])
+
+
+@pytest.mark.parametrize(
+    ("params", "told"),
+    [
+        (b"register: {prefr: size}", "register.prefr: unknown key; did you mean 'prefer'?"),
+        (b"register: {prefer: fast}", "register.prefer (='fast')"),
+        (b"register: {name: 3}", "register.name (=3) must be text"),
+        (b"register: [1]", "register (=[1]) must be a section with name, prefer, goals"),
+        (b"register: {goals: [1]}", "register.goals (=[1]) must be a section"),
+        (b"register: {goals: {min_top1: high}}", "register.goals.min_top1 (='high') must be a number"),
+        (b"register: {goals: {min_top1: .nan}}", "register.goals.min_top1 (=nan) must be a number"),
+        (b"register: {goals: {max_bytes: true}}", "register.goals.max_bytes (=True) must be a number"),
+        (b"tracking: 3", "tracking (=3) must be a section with experiment"),
+        (b"tracking: {experiment: null}", "tracking.experiment (=None) must be text"),
+        (b"- 1", "params.yaml must hold sections, not list"),
+        (b"register: {name: \xff}", "params.yaml cannot be read"),
+        (b"register: {", "params.yaml is not valid YAML"),
+    ],
+)
+def test_what_is_wrong_in_params_yaml_is_said_in_a_sentence(
+    project: Path, capsys: pytest.CaptureFixture[str], params: bytes, told: str
+) -> None:
+    Path("params.yaml").write_bytes(params)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["register"])
+    said = capsys.readouterr().err
+    assert ended.value.code == 2 and told in said and said.count("\n") == 1
+
+
+VERBS = {
+    "predict": ["x.png"],
+    "serve": [],
+    "inspect": ["--image", "x.png"],
+    "explain": ["--image", "x.png"],
+    "sensitivity": [],
+    "register": [],
+}
+
+
+def test_wherever_a_bundle_is_named_a_registered_one_may_be(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    promote("trained/mlp")
+    for verb, more in VERBS.items():
+        with pytest.raises(SystemExit) as ended:
+            cli.main([verb, "models:/neocog@nobody", *more])
+        said = capsys.readouterr().err
+        assert ended.value.code == 2 and "models:/neocog@nobody is not registered; known: /1, @champion" in said, verb
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save("x.png")
+    cli.main(["inspect", "models:/neocog@champion", "--image", "x.png"])
+    assert "mlp-inside.png: trained/mlp says" in capsys.readouterr().out
+
+
+def test_asking_where_nothing_is_registered_makes_no_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: MlflowClient
+) -> None:
+    with pytest.raises(UserError, match=r"models:/neocog@champion is not registered; no model is; `neocog register`"):
+        source.find("models:/neocog@champion")
+    (tmp_path / "nothing").mkdir()
+    monkeypatch.chdir(tmp_path / "nothing")
+    with pytest.raises(UserError, match=r"no model is registered here: .*mlflow.db.*`neocog register`"):
+        source.find("models:/neocog@champion")
+    assert not list(Path().iterdir())
+
+
 def test_the_stage_writes_what_equal_runs_share(project: Path, store: MlflowClient) -> None:
     Path("dvc.yaml").write_text(yaml.safe_dump({"stages": {"register": {"params": ["register"]}}}))
     Path("params.yaml").write_text(yaml.safe_dump({"architectures": {"mlp": {}}, "register": {"prefer": "latency"}}))
@@ -386,11 +531,38 @@ def test_a_name_that_mlflow_does_not_take_is_refused(project: Path) -> None:
         register.register(bundle("trained/mlp"), name="a/b", experiment="test")
 
 
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ({"inputs": ["no picture"]}, "image 0: not base64"),
+        ({"inputs": []}, "image 0: shape [0], not [8, 8, 1]"),
+        ({"dataframe_split": {"columns": ["image"], "data": []}}, "no image; send at least one"),
+        ({"inputs": [[[1, 2], [3]]]}, "image 0: rows of different lengths"),
+        ({"dataframe_split": {"columns": ["image"], "data": [[None]]}}, "image 0: neither base64 text nor an array"),
+        ({"dataframe_records": [{"image": "aGVsbG8="}]}, "image 0: not an image"),
+        ({"dataframe_split": {"columns": ["picture"], "data": [["aGVsbG8="]]}}, "missing inputs ['image']"),
+    ],
+)
+def test_mlflows_server_answers_what_is_wrong_with_the_sentence(project: Path, body: dict, told: str) -> None:
+    folder = project / "packed"
+    given = bundle("trained/mlp")
+    pack.write(folder, given, digest=digest(given.folder), model_id="m-1", location="here", run_id=None)
+    meta = Model.load(folder)
+    model = PyFuncModel(model_meta=meta, model_impl=pyfunc.Model(folder / "bundle"))
+    with pytest.raises(MlflowException) as error:
+        scoring_server.invocations(json.dumps(body), "application/json", model, meta.get_input_schema())
+    answer = error.value.serialize_as_json()
+    assert error.value.get_http_status_code() == 400
+    assert told in json.loads(answer)["message"] and "Traceback" not in answer
+
+
 @pytest.fixture
 def served(project: Path) -> Iterator[int]:
     """The port of `mlflow models serve` with the champion."""
     promote("trained/mlp")
-    port = 8600 + os.getpid() % 400
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
     command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", "models:/neocog@champion"]
     environment = os.environ | {
         "MLFLOW_TRACKING_URI": f"sqlite:///{project}/mlflow.db",
@@ -403,9 +575,19 @@ def served(project: Path) -> Iterator[int]:
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    yield port
-    os.killpg(server.pid, 15)
-    server.wait(timeout=30)
+
+    def answers() -> bool:
+        with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=5):
+            return True
+        return False
+
+    try:
+        assert wait_for(answers, seconds=300, process=server), "it answers, and lives"
+        yield port
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGTERM)
+        server.wait(timeout=30)
 
 
 @pytest.mark.slow
@@ -414,13 +596,6 @@ def test_mlflow_models_serve_answers_what_the_bundle_answers(project: Path, serv
     own = classifier.load(bundle("trained/mlp"))
     expected = own.told(own.probabilities(images))
     texts, arrays = [base64_of(each) for each in images], images.tolist()
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        try:
-            urllib.request.urlopen(f"http://127.0.0.1:{served}/ping")
-            break
-        except OSError:
-            time.sleep(0.5)
     asked = [
         {"dataframe_split": {"columns": ["image"], "data": [[each] for each in texts]}},
         {"dataframe_split": {"columns": ["image"], "data": [[each] for each in arrays]}},
@@ -433,7 +608,12 @@ def test_mlflow_models_serve_answers_what_the_bundle_answers(project: Path, serv
             data=json.dumps(body).encode(),
             headers={"Content-Type": "application/json"},
         )
-        answers = json.load(urllib.request.urlopen(request))["predictions"]
+        answers = json.load(urllib.request.urlopen(request, timeout=60))["predictions"]
         for answer, told in zip(answers, expected, strict=True):
             assert answer["class"] == told["class"]
             assert answer["probabilities"] == pytest.approx(told["probabilities"], abs=1e-6)
+    wrong = urllib.request.Request(request.full_url, json.dumps({"inputs": ["no picture"]}).encode(), request.headers)
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(wrong, timeout=60)
+    said = refused.value.read().decode()
+    assert refused.value.code == 400 and "image 0: not base64" in said and "Traceback" not in said

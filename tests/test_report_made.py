@@ -68,6 +68,17 @@ def test_every_chapter_names_its_files_commands_params_and_data(site):
     assert made.md5(root / "reports/benchmark.csv") in told["price"]
 
 
+def test_a_stage_that_writes_a_folder_is_known_by_the_folder(site):
+    """dvc.lock has no MD5 of the files in it."""
+    root, data, found = site
+    folder = root / "reports/explained"
+    folder.mkdir()
+    (folder / "maps.npz").write_text("maps")
+    markup = made.chapters(found, data, reports=root / "reports")["explained"]
+    assert f"reports/explained  md5 {made.md5(folder)}" in markup and made.md5(folder).endswith(".dir")
+    assert "maps.npz" not in markup and made.md5(folder / "maps.npz") not in markup
+
+
 def test_what_is_told_of_a_model_is_about_it(site):
     _, data, found = site
     compressed = next(model for model in found if model.row.kind == "compressed")

@@ -14,6 +14,8 @@ from neocog.bundle.temperature import fit
 from neocog.errors import UserError
 from neocog.evaluation import predictions, tables
 from neocog.evaluation.calibration import expected_calibration_error
+from neocog.evaluation.gaps import gaps
+from neocog.evaluation.slices import ahead
 from neocog.evaluation.trust import trust
 from neocog.report import models, story
 from neocog.report.trust import chapter, figures
@@ -39,14 +41,16 @@ def site(tmp_path_factory):
     folder = root / "reports/trained/perceptron"
     scores = json.loads((folder / "metrics.json").read_text())
     more = trust(logits, test.labels, bins=15, temperature=scale)
-    (folder / "metrics.json").write_text(json.dumps(scores | {f"test/{name}": value for name, value in more.items()}))
     judged = predictions.read(folder / "predictions.parquet")
     tables.reliability(folder / "reliability.csv", judged, bins=15)
     bright = np.where(
         test.images.mean(axis=(1, 2, 3)) > np.median(test.images.mean(axis=(1, 2, 3))), "bright <&>", "dark"
     )
-    tables.groups(folder / "groups.csv", judged, {"light": bright.tolist()})
-    tables.group_confusion(folder / "group_confusion.csv", judged, data.classes, {"light": bright.tolist()})
+    columns = {"light": bright.tolist()}
+    tables.groups(folder / "groups.csv", judged, columns)
+    tables.group_confusion(folder / "group_confusion.csv", judged, data.classes, columns)
+    more |= gaps(judged.labels, judged.predicted, columns, classes=data.classes)
+    (folder / "metrics.json").write_text(json.dumps(scores | {f"test/{name}": value for name, value in more.items()}))
     (folder / "seeds.csv").write_text("seed,top1\n0,0.90\n1,0.92\n2,0.94\n")
     return root, data, bundles
 
@@ -124,6 +128,27 @@ def test_a_model_that_is_too_sure_is_called_so(site):
     assert found.score("ece") > told.HONEST
     assert ("more often right than it says" in told.calibrated(found)) == (lean > 0)
     assert ("too sure" in told.calibrated(found)) == (lean < 0)
+
+
+def test_the_gap_has_the_interval_of_the_metrics_and_groups_are_told_how_alike_they_are(site):
+    found, drawn = gathered(site)
+    groups, scores = found["perceptron"].groups["light"], found["perceptron"].scores
+    dark, bright = sorted(groups, key=lambda each: each.top1)
+    assert ahead(bright, dark) == pytest.approx(
+        [scores[f"test/group_gap{end}"] for end in ("", "_low", "_high")], abs=1e-6
+    )
+    value, low, high = found["perceptron"].gap("demographic_parity_gap")
+    assert low < value < high
+    assert f"{100 * value:.1f} points [{100 * low:.1f} – {100 * high:.1f}] more often" in told.alike(
+        found["perceptron"]
+    )
+    assert told.alike(found["mlp"]) == "", "it has no groups"
+    page = plain(chapter.chapter(drawn, data=""))
+    assert page.count("(demographic parity);") == page.count("(equalized odds)") == 1
+    for each in found.values():
+        gap, low, high = ahead(*reversed(each.extremes))
+        assert f"{100 * gap:.1f} points [{100 * low:.1f} – {100 * high:.1f}] behind" in told.fair(each)
+        assert re.search(rf"{100 * gap:.1f}\s+\[{100 * low:.1f} – {100 * high:.1f}\]", page), "in the table"
 
 
 def test_many_groups_are_drawn_as_the_worst_and_the_best(site):

@@ -1,6 +1,7 @@
 """A model is made again from what is recorded of it: bit by bit where nothing changed, with the reasons where something did."""
 
 import hashlib
+import json
 import signal
 import subprocess
 import sys
@@ -9,8 +10,10 @@ from pathlib import Path
 import psutil
 import pytest
 import tiny
-from clones import commit, environment, params_on_digits, run, set_up, wait_for, write_params
+from clones import commit, environment, params_on_digits, run, set_up, write_params
+from waiting import wait_for
 
+from neocog import cli
 from neocog.bundle import read
 from neocog.errors import UserError
 from neocog.reproduce import compare, git, origin, plan, told, worktree
@@ -106,7 +109,7 @@ def test_a_kill_leaves_no_worktree_and_no_training_behind(project, number, reach
     assert wait_for(lambda: any((folder / reached).is_dir() for folder in worktrees()), seconds=120)
     [folder] = worktrees()
     started.send_signal(number)
-    assert started.wait(timeout=60) in (130, 143, -9)
+    assert started.wait(timeout=60) == {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGKILL: -9}[number]
     assert wait_for(lambda: not at_work(folder), seconds=30)
     if number == signal.SIGKILL:  # nothing could be done then, but by the next one
         assert worktrees() == [folder]
@@ -198,18 +201,43 @@ def test_a_library_of_another_version_is_named(small):
     ("arguments", "named"),
     [
         (["models/trained/nothing"], "is not a bundle"),
-        (["models:/neocog"], "name an alias or a version"),
+        (["models:/neocog"], "name an alias"),
         (["models/trained/a", "--at", "nowhere"], "nowhere: no commit"),
         (["models/trained/b", "--at", "HEAD"], "train@b: params.yaml of"),
     ],
 )
 def test_what_cannot_be_run_is_named(small, arguments, named, capsys):
-    from neocog import cli
-
     with pytest.raises(SystemExit) as ended:
         cli.main(["reproduce", *arguments])
     assert ended.value.code == 2
     assert named in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [b"architectures: {a: [}", b"architectures: 3", b"- a", b"text", b"tune: 3", b"a: \xff", b"day: 2026-13-45"],
+)
+def test_a_commit_whose_params_cannot_be_read_is_named_with_the_remedy(small, broken, capsys):
+    (small / "params.yaml").write_bytes(broken)
+    run(small, "git", "-c", "user.email=test@example.org", "-c", "user.name=test", "commit", "-qam", "broken")
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["reproduce", "models/trained/a", "--plan"])
+    assert ended.value.code == 2
+    commit = run(small, "git", "rev-parse", "HEAD")[:10]
+    said = capsys.readouterr().err
+    assert said.startswith(f"neocog: params.yaml of {commit} cannot be read (") and said.count("\n") == 1
+    assert said.rstrip().endswith("; name another with --at")
+
+
+@pytest.mark.parametrize("provenance", [None, 3, {}, {"seed": 0, "params": {}}])
+def test_a_bundle_that_does_not_say_what_made_it_has_no_plan(small, provenance, capsys):
+    path = small / "models/trained/a/bundle.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"provenance": provenance}))
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["reproduce", "models/trained/a", "--plan"])
+    assert ended.value.code == 2
+    assert "bundle.json: no data_digest, code_digest, " in (said := capsys.readouterr().err)
+    assert "`dvc repro train@a --force` makes one that says it" in said and said.count("\n") == 1
 
 
 def test_a_folder_without_a_pipeline_or_without_git_is_refused(tmp_path):

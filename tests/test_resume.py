@@ -10,8 +10,10 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import projects
 import pytest
 import yaml
+from waiting import wait_for
 
 from neocog import architectures
 from neocog.bundle import read
@@ -43,20 +45,14 @@ def epochs_done() -> int:
 def start_and_stop(by: signal.Signals, *, after_epoch: int) -> int:
     """Start a training, send `by` a random moment after `after_epoch`, and return its exit code."""
     process = subprocess.Popen(TRAIN, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
-    while epochs_done() < after_epoch and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.005)
+    assert wait_for(lambda: epochs_done() >= after_epoch, seconds=200, process=process)
     time.sleep(random.uniform(0, 0.1))
     process.send_signal(by)
     return process.wait(60)
 
 
 def runs() -> list:
-    from mlflow import MlflowClient
-
-    client = MlflowClient(f"sqlite:///{Path('mlflow.db').absolute()}")
-    [experiment] = [found for found in client.search_experiments() if found.name == "neocog"]
-    return [run for run in client.search_runs([experiment.experiment_id]) if run.info.run_name == "train@lenet"]
+    return projects.runs(Path.cwd(), of="train@lenet")
 
 
 @pytest.mark.slow

@@ -3,20 +3,14 @@
 import csv
 import hashlib
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tiny
 import yaml
-from imports import ROOT
-from projects import runs, set_up, stage
+from projects import killed, runs, set_up, stage
 
 from neocog.bundle import read
 from neocog.errors import UserError
@@ -143,35 +137,20 @@ def test_two_seeds_give_two_bundles_of_which_the_first_is_as_if_it_were_alone(tm
 
 
 @pytest.mark.slow
-def test_killed_in_its_second_seed_it_goes_on_there_and_ends_with_the_same_bits(tmp_path):
+def test_killed_in_its_third_seed_it_goes_on_there_and_ends_with_the_same_bits(tmp_path):
     project = small(tmp_path / "project", seeds=3, epochs=12)
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pipelines.train", "mlp"], cwd=project, env=environment, stderr=subprocess.DEVNULL
-    )
-    work, deadline = project / ".neocog/training", time.monotonic() + 200
-    finished: list[Path] = []
-    while process.poll() is None and time.monotonic() < deadline:
-        finished = list(work.glob("mlp-*/finished"))
-        trained = {path.parent for path in work.glob("mlp-*/epoch-*.ckpt")}
-        if finished and len(trained) == 3:  # the first, the one that is finished, and the one that it is at
-            break
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait(60) == -signal.SIGKILL and len(finished) == 1
+    third = "len({path.parent for path in target.parent.parent.glob('mlp-*/epoch-*.ckpt')}) == 3"
+    killed(project, "pipelines.train", "mlp", when=third)
+    work = project / ".neocog/training"
+    assert len(list(work.glob("mlp-*/finished"))) == 1, "the second is finished, its bundle waits"
     assert not (project / "models/trained/mlp").exists(), "it was killed on the way"
-    stamp = (finished[0].parent / "bundle/model.onnx").stat().st_mtime_ns, finished[0].stat().st_mtime_ns
-    again = subprocess.Popen([sys.executable, "-m", "pipelines.train", "mlp"], cwd=project, env=environment)
-    while again.poll() is None and finished[0].exists():
-        seen = (finished[0].parent / "bundle/model.onnx").stat().st_mtime_ns, finished[0].stat().st_mtime_ns
-        assert seen == stamp, "a finished seed is not trained again"
-        if (project / "models/trained/mlp").exists():
-            break
-        time.sleep(0.02)
-    assert again.wait(200) == 0
+    said = stage(project, "pipelines.train", "mlp")
+    assert "mlp seed 2 12/12" in said and "mlp seed 2 1/12" not in said, "it goes on"
+    assert "mlp seed 1 12/12" not in said, "a finished seed is not trained again"
     interrupted = content(project / "models/trained/mlp")
     names = sorted(run.info.run_name for run in runs(project, of="train@mlp"))
     assert names == ["train@mlp", "train@mlp/seed-1", "train@mlp/seed-2"], "each in the one run that it has"
     assert not list(work.glob("mlp-*")), "working checkpoints are cleared away"
-    stage(project, "pipelines.train", "mlp")
+    said = stage(project, "pipelines.train", "mlp")
+    assert "mlp seed 1 12/12" in said and "mlp seed 2 1/12" in said
     assert content(project / "models/trained/mlp") == interrupted, "the control: never killed"

@@ -2,6 +2,7 @@
 
 import copy
 import csv
+import dataclasses
 import subprocess
 import sys
 from functools import partial
@@ -91,6 +92,19 @@ def test_a_change_touches_nothing_but_its_layers(bundle, digits):
         changed = {name for name, value in before.items() if not torch.equal(state[name].float(), value.float())}
         assert changed and {name.rpartition(".")[0] for name in changed} <= change.touched
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+@pytest.mark.parametrize("norm", ["instance", "group", "none"])
+def test_layers_before_any_normalization_can_be_tried(digits, norm):
+    sizes = {"stem": 8, "growth": 4, "depths": [1, 1], "norm": norm}
+    network = architectures.build("densenet", channels=1, size=16, classes=10, sizes=sizes).eval()
+    images = torch.rand(2, 1, 16, 16)
+    larger = dataclasses.replace(digits, size=16)
+    tried = [change for change in changes(network, larger) if change.kind == "ratio"]
+    assert len(tried) >= 2 * len(RATIOS)
+    for change in tried:
+        assert params(change.network()) < params(network)
+        assert change.network()(images).shape == (2, 10)
 
 
 @pytest.mark.parametrize("shape", [(6, 3, 3, 3), (5, 7)])

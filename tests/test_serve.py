@@ -22,9 +22,11 @@ import numpy as np
 import pytest
 import tiny
 from PIL import Image
+from starlette.requests import Request
 
 from neocog.bundle.read import Bundle, digest
-from neocog.serving import classifier, together
+from neocog.errors import UserError
+from neocog.serving import app, classifier, together
 
 MAX_BYTES, MAX_IMAGES = 200_000, 64
 
@@ -204,6 +206,47 @@ def test_a_client_that_leaves_half_way_disturbs_nobody(server: Server) -> None:
     assert server.ask({"inputs": [base64_of(server.images[0])]})[0] == 200
 
 
+def test_all_pictures_of_a_request_may_have_only_so_many_pixels(server: Server) -> None:
+    large = BytesIO()
+    Image.new("1", (7000, 7000)).save(large, "PNG")
+    assert len(large.getvalue()) < 10_000, "small to send, large to decode"
+    text = base64.b64encode(large.getvalue()).decode()
+    began = time.monotonic()
+    status, told = server.ask({"inputs": [text] * 5})
+    assert (status, time.monotonic() - began < 1) == (413, True)
+    assert told["message"] == "245,000,000 pixels; send at most 200,000,000 in one request, all pictures together"
+
+
+def test_bodies_that_are_too_many_at_once_are_told_to_come_again(server: Server) -> None:
+    service = app.Service(classifier.load(server.bundle), app.Limits(max_bytes=1000))
+    sent = asyncio.Event()
+
+    def request(*parts: bytes) -> Request:
+        left = list(parts)
+
+        async def receive() -> dict[str, Any]:
+            if left:
+                return {"type": "http.request", "body": left.pop(0), "more_body": True}
+            await sent.wait()
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        headers = [(b"content-type", b"image/png")]
+        return Request({"type": "http", "method": "POST", "path": "/invocations", "headers": headers}, receive)
+
+    async def scene() -> None:
+        slow = [asyncio.create_task(service.invocations(request(b"x" * 1000))) for _ in range(app.HELD)]
+        await asyncio.sleep(0.05)
+        with pytest.raises(together.Overloaded):
+            await service.invocations(request(b"x"))
+        sent.set()
+        for refused in await asyncio.gather(*slow, return_exceptions=True):
+            assert isinstance(refused, UserError), "no pictures"
+        answer = await service.invocations(request(png(server.images[0])))
+        assert answer.status_code == 200, "and there is room again"
+
+    asyncio.run(scene())
+
+
 def test_requests_that_come_while_the_model_is_busy_are_asked_together() -> None:
     free, calls = threading.Event(), []
 
@@ -263,6 +306,7 @@ def test_a_port_that_is_taken_and_a_folder_that_is_none_end_with_2(server: Serve
         ([str(server.bundle.folder), "--port", str(server.port)], f"--port {server.port}: taken"),
         ([str(server.bundle.folder), "--port", "99999"], "0 to 65535"),
         ([str(tmp_path)], "is not a bundle"),
+        ([str(server.bundle.folder), "--threads", "100000"], "--threads 100000: this machine has"),
     ):
         command = [sys.executable, "-m", "neocog.cli", "serve", *arguments]
         ended = subprocess.run(command, capture_output=True, text=True, check=False)

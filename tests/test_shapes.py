@@ -300,6 +300,25 @@ def test_an_image_that_is_too_small_is_answered_with_the_smallest_that_works():
     assert layers_that_fit(build, channels=3, size=63)[1][-1].output == (1000,)
 
 
+def test_the_next_size_is_found_where_only_multiples_work():
+    def build(size):
+        form = {"form": "vit_base_patch16_224"}
+        return architectures.build("vit", channels=3, size=size, classes=10, sizes=form)
+
+    with pytest.raises(UserError) as refused:
+        layers_that_fit(build, channels=3, size=100)
+    assert str(refused.value).endswith("a multiple of 16, not 100; the next that works is --image 112")
+    assert "data.size" not in str(refused.value)
+
+
+def test_what_no_size_cures_is_said_as_it_is():
+    def build(size):
+        return architectures.build("hybrid", channels=1, size=size, classes=10, sizes={"heads": 5})
+
+    with pytest.raises(UserError, match=r"^hybrid\.widths: the last \(=96\) must be a multiple of heads \(=5\)$"):
+        layers_that_fit(build, channels=1, size=28)
+
+
 def shapes(*arguments, **options):
     return subprocess.run(
         [sys.executable, "-m", "neocog.cli", "shapes", *arguments],

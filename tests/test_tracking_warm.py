@@ -29,7 +29,9 @@ from neocog import tracking
 with tracking.start(sys.argv[1], experiment="test") as run:
     run.metrics({"val/top1": 0.5}, step=1)
     print("own" if psutil.Process().children() else "lent", os.getpid(), flush=True)
-    time.sleep(float(sys.argv[2]))
+    deadline = time.monotonic() + 120
+    while not Path(sys.argv[2]).exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
     run.metrics({"val/top1": 0.6}, step=2)
     Path("note.txt").write_text(sys.argv[1])
     run.artifact(Path("note.txt"))
@@ -45,11 +47,11 @@ class Dvc:
         self.process = subprocess.Popen(["sh"], cwd=folder, env=environment, text=True, **pipes)  # type: ignore[call-overload]
         self.folder = folder
 
-    def start(self, stage: str, *, seconds: float = 0.0, set: str = "") -> tuple[str, int]:
-        """Begin a stage that lasts `seconds`. Returns whose its sender is (own, lent) and its process."""
+    def start(self, stage: str, *, until: str = ".", set: str = "") -> tuple[str, int]:
+        """Begin a stage that lasts until there is a file `until`. Returns whose its sender is (own, lent) and its process."""
         assert self.process.stdin is not None
         self.process.stdin.write(
-            f"{set} DVC_STAGE={stage} {sys.executable} stage.py {stage} {seconds} </dev/null; echo ended $?\n"
+            f"{set} DVC_STAGE={stage} {sys.executable} stage.py {stage} {until} </dev/null; echo ended $?\n"
         )
         self.process.stdin.flush()
         whose, pid = self._line().split()
@@ -142,7 +144,7 @@ def test_the_first_stage_leaves_what_serves_the_others_and_ends_with_dvc(dvc: Dv
 
 
 def test_a_stage_that_nobody_runs_leaves_nothing(dvc: Dvc) -> None:
-    command = [sys.executable, "stage.py", "evaluate@0", "0"]
+    command = [sys.executable, "stage.py", "evaluate@0", "."]
     assert subprocess.check_output(command, cwd=dvc.folder, env=alone(dvc.folder), text=True).startswith("own")
     assert copies(dvc.folder) == set()
     assert dvc.run("evaluate@1") == "own"
@@ -179,9 +181,11 @@ def test_without_an_answer_from_the_copy_a_stage_starts_its_own(dvc: Dvc, number
 
 def test_kill_9_of_a_lent_sender_loses_nothing(dvc: Dvc) -> None:
     assert dvc.run("evaluate@0") == "own"
-    dvc.start("evaluate@1", seconds=2)
+    dvc.start("evaluate@1", until="enough")
     [sender] = dvc.forks(1)
     sender.kill()
+    sender.wait(timeout=30)  # one that is killed while the run ends is made up for by the next start only
+    (dvc.folder / "enough").touch()
     assert dvc.end() == "ended 0"
     _, found = runs(dvc.folder)
     assert (found.info.status, steps(dvc.folder, found)) == ("FINISHED", [1, 2])
@@ -189,7 +193,7 @@ def test_kill_9_of_a_lent_sender_loses_nothing(dvc: Dvc) -> None:
 
 def test_kill_9_of_a_stage_ends_its_lent_sender_and_its_run(dvc: Dvc) -> None:
     assert dvc.run("evaluate@0") == "own"
-    _, stage = dvc.start("evaluate@1", seconds=60)
+    _, stage = dvc.start("evaluate@1", until="never")
     [sender] = dvc.forks(1)
     os.kill(stage, signal.SIGKILL)
     assert "Killed" in dvc.end()
@@ -199,7 +203,7 @@ def test_kill_9_of_a_stage_ends_its_lent_sender_and_its_run(dvc: Dvc) -> None:
 
 
 def test_stages_that_start_at_once_leave_one_copy(dvc: Dvc) -> None:
-    stage = f"DVC_STAGE=evaluate@$number {sys.executable} stage.py evaluate@$number 0 </dev/null >/dev/null"
+    stage = f"DVC_STAGE=evaluate@$number {sys.executable} stage.py evaluate@$number . </dev/null >/dev/null"
     assert dvc.process.stdin is not None
     dvc.process.stdin.write(f"for number in 0 1 2; do {stage} & done; wait; echo ended $?\n")
     dvc.process.stdin.flush()

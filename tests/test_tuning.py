@@ -2,12 +2,14 @@
 
 import signal
 import uuid
+from contextlib import suppress
 from dataclasses import replace
 from itertools import product
 
 import psutil
 import pytest
 from pyarrow import fs
+from waiting import ray_workers
 
 from neocog.errors import NeocogError, UserError
 from neocog.training import checkpoint
@@ -57,18 +59,6 @@ class Heard:
         self.ended_.append((one.number, one.status))
 
 
-def workers() -> list[psutil.Process]:
-    """The processes that train trials."""
-    found = []
-    for process in psutil.Process().children(recursive=True):
-        try:
-            if process.name().startswith(("ray::run", "ray::Impl")):  # not the agents of the machine
-                found.append(process)
-        except psutil.NoSuchProcess:
-            pass
-    return found
-
-
 def told(found: list[Trial]) -> list[tuple]:
     """What must not depend on how often something was killed."""
     return [(each.number, each.values, each.status, each.rows) for each in found]
@@ -106,7 +96,7 @@ def test_every_searcher_begins_with_the_defaults_and_stays_inside(digits, tmp_pa
     if searcher == "optuna-cmaes":
         sides = {"lr": SPACE["lr"], "momentum": {"uniform": [0.1, 0.9]}}
     found = search(
-        job(digits, tmp_path, epochs=1),
+        job(digits, tmp_path, epochs=1, at_once=1),
         space(sides, where="x"),
         defaults={key: {"lr": 0.005, "weight_decay": 0.0, "momentum": 0.9}[key] for key in sides},
         searcher=searcher,
@@ -123,7 +113,7 @@ def test_a_trial_that_fails_says_why_and_spares_the_others(digits, tmp_path, ray
     sides = {"lr": {"choice": [1e30, 0.01]}}
     heard = Heard()
     found = search(
-        job(digits, tmp_path),
+        job(digits, tmp_path, at_once=1),
         space(sides, where="x"),
         points=[{"lr": 1e30}, {"lr": 0.01}],
         trials=2,
@@ -157,9 +147,10 @@ def test_a_killed_worker_changes_nothing(digits, tmp_path, ray_here):
 
     def kill(one):
         if one.number == 1 and len(one.rows) == 4 and not killed:
-            for process in workers():
-                killed.append(process.pid)
-                process.send_signal(signal.SIGKILL)
+            for process in ray_workers():
+                with suppress(psutil.NoSuchProcess):
+                    process.send_signal(signal.SIGKILL)
+                    killed.append(process.pid)
 
     heard = Heard(on_epoch=kill)
     found = run(job(digits, tmp_path / "killed", epochs=12), trials=3, listeners=[heard])

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 def test_one_trial_on_two_processes(digits, tmp_path):
     with cluster.connected("local"):
-        found = run(job(digits, tmp_path, epochs=2, processes=2), trials=2, at_once=1)
+        found = run(job(digits, tmp_path, epochs=2, processes=2, at_once=1), trials=2)
     assert [each.status for each in found] == ["finished"] * 2, [each.error for each in found]
     assert [len(each.rows) for each in found] == [2, 2]
 

@@ -2,12 +2,15 @@
 
 import argparse
 import os
+import sys
 from collections.abc import Sequence
 from importlib.metadata import version
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
-from neocog import architectures, errors
+from neocog import architectures, errors, limits, out
+from neocog.bundle.source import NAMED
 from neocog.edge import verb as export
 from neocog.evaluation import asked
 from neocog.explain import verb as explain
@@ -15,6 +18,7 @@ from neocog.registry import verb as registry
 from neocog.reproduce import verb as reproduce
 from neocog.serving import verbs as serving
 
+LONGEST = 3600  # seconds that a combination may be timed
 GUIDE = """
 The pipeline itself is DVC's: `dvc repro` runs what changed, `dvc exp run -S train.epochs=2` tries something,
 `dvc exp show` and `mlflow ui` compare. These verbs answer questions on the side.
@@ -23,6 +27,9 @@ The pipeline itself is DVC's: `dvc repro` runs what changed, `dvc exp run -S tra
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse `arguments` (those of the process by default) and run the verb; exit codes as in `neocog.errors`."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name that a terminal cannot show is no reason to end
     parser = argparse.ArgumentParser(
         prog="neocog",
         description="Train, compress and compare convolutional networks, reproducibly.",
@@ -67,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "image at several depths. Dark is the lowest answer of a map, bright its highest; the most varied maps come first.",
         epilog="examples: neocog inspect models/trained/resnet | neocog inspect models/trained/lenet --image shoe.jpg --out shoe.png",
     )
-    inspect.add_argument("bundle", metavar="BUNDLE", help="a model's folder, such as models/trained/resnet")
+    inspect.add_argument("bundle", metavar="BUNDLE", help=NAMED)
     asked.add(inspect)
     inspect.add_argument(
         "--out", metavar="FILE.png", type=Path, help="where to (default: <bundle's name>-inside.png here)"
@@ -87,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "validation images of data/prepared. Draws what each layer costs, writes FILE.csv beside the picture, and names the fragile ones.",
         epilog="examples: neocog sensitivity models/trained/resnet | neocog sensitivity models/tuned/lenet --images 5000 --out lenet.png",
     )
-    sensitivity.add_argument("bundle", metavar="BUNDLE", help="a model's folder, such as models/trained/resnet")
+    sensitivity.add_argument("bundle", metavar="BUNDLE", help=NAMED)
     sensitivity.add_argument(
         "--images", metavar="N", type=_positive, default=2000, help="to judge by (default: %(default)s)"
     )
@@ -150,9 +157,12 @@ def _models(options: argparse.Namespace) -> None:
 
 def _fastest(options: argparse.Namespace) -> None:
     card = architectures.card(options.architecture)
-    block, train = _params(options.architecture)
+    _within("--size", options.size, limits.LARGEST_IMAGE)
+    _within("--threads", options.threads, os.cpu_count() or 1, why=", the cores of this machine")
+    if not 0 < options.seconds <= LONGEST:
+        raise errors.UserError(f"--seconds (={options.seconds:g}) must be above 0 and at most {LONGEST}")
+    block, batch_size = _params(card.name)
     sizes = {key: value for key, value in block.items() if key in card.sizes}
-    batch_size = block.get("batch_size", train.get("batch_size", 64))
     shape = _shape(options.size, options.channels)
 
     import torch
@@ -168,6 +178,7 @@ def _fastest(options: argparse.Namespace) -> None:
             lambda: architectures.build(card.name, **shape, sizes=sizes),
             **shape,
             batch_size=batch_size,
+            name=card.name,
             seconds=options.seconds,
             on_turn=status.update,
         )
@@ -186,37 +197,39 @@ def _fastest(options: argparse.Namespace) -> None:
 
 
 def _inspect(options: argparse.Namespace) -> None:
-    from neocog.bundle import read
+    from neocog.bundle import source
     from neocog.evaluation import inside, subject
     from neocog.report import parts, poster
 
-    bundle = read.read(options.bundle)
+    bundle = source.find(options.bundle)
+    path = out.checked(options.out or Path(f"{bundle.name}-inside.png"), ".png")
+    bundle.session(threads=1)  # a damaged graph is said in a sentence
     image, about = subject.of(options, bundle)
     found = inside.look(bundle, image)
-    out = options.out or Path(f"{bundle.name}-inside.png")
-    poster.write(poster.draw(found, image, classes=bundle.classes, name=bundle.model, about=about), out)
+    poster.write(poster.draw(found, image, classes=bundle.classes, name=bundle.model, about=about), path)
     said = f"{bundle.classes[found.probabilities.argmax()]} ({found.probabilities.max():.1%})"
-    print(f"{out}: {bundle.model} says {said} of {about}; {parts.summary(found)}")
+    print(f"{path}: {bundle.model} says {said} of {about}; {parts.summary(found)}")
 
 
 def _sensitivity(options: argparse.Namespace) -> None:
-    from neocog.bundle import read
+    from neocog.bundle import source
     from neocog.data import prepared
     from neocog.evaluation import predictions
     from neocog.sensitivity import fragile, measure, picture
 
-    bundle, data = read.read(options.bundle), prepared.read()
+    bundle, data = source.find(options.bundle), prepared.read()
     predictions.match(bundle, data)
-    out = picture.checked(options.out or Path(f"{bundle.name}-sensitivity.svg"))
+    path = picture.checked(options.out or Path(f"{bundle.name}-sensitivity.svg"))
     found = measure.measure(bundle, data, images=options.images)
-    picture.write(out, found)
-    measure.write_csv(out.with_suffix(".csv"), found)
-    told = f"{out} and {out.with_suffix('.csv').name}: {bundle.model} on {found.images:,} validation images"
+    picture.write(path, found)
+    measure.write_csv(path.with_suffix(".csv"), found)
+    told = f"{path} and {path.with_suffix('.csv').name}: {bundle.model} on {found.images:,} validation images"
     print(told, *fragile.sentences(found), sep="\n")
 
 
 def _shapes(options: argparse.Namespace) -> None:
     card = architectures.card(options.architecture)
+    _within("--image", options.image, limits.LARGEST_IMAGE)
     block, _ = _params(card.name)
     form = options.form or block.get("form", architectures.SMALL)
     known = card.forms or (architectures.SMALL,)
@@ -251,10 +264,28 @@ def _shapes(options: argparse.Namespace) -> None:
     table.show(found, console, title=title, params=params, better=better)
 
 
-def _params(architecture: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The architecture's block and the `train` section of params.yaml, where there is one."""
+def _params(architecture: str) -> tuple[dict[str, Any], int]:
+    """The architecture's block in params.yaml, where there is one, and the batch size with which it is trained."""
+    from neocog import block, typed
+
     raw = registry.params_file()
-    return (raw.get("architectures") or {}).get(architecture) or {}, raw.get("train") or {}
+    given = {name: {} if raw.get(name) is None else raw[name] for name in ("architectures", "train")}
+    for name, section in given.items():
+        if not isinstance(section, dict):
+            raise errors.UserError(f"params.yaml: {name} (={section!r}) must be a block of keys")
+    found = given["architectures"].get(architecture)
+    found = {} if found is None else found
+    block.check(architecture, found)
+    batch = {"batch_size": (given["train"] | found).get("batch_size", 64)}
+    where = f"architectures.{architecture}" if "batch_size" in found else "train"
+    typed.keywords({"batch_size": (limits.AtLeast1, 64)}, where, batch)
+    return found, batch["batch_size"]
+
+
+def _within(option: str, value: int | None, largest: int, *, why: str = "") -> None:
+    """Raise UserError when the value of an option is above the largest that makes sense."""
+    if value is not None and value > largest:
+        raise errors.UserError(f"{option} (={value}) must be at most {largest}{why}")
 
 
 def _shape(size: int | None, channels: int | None) -> dict[str, int]:

@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from neocog.training import suited
+
 ROUNDS = 3
 
 
@@ -29,13 +31,16 @@ def measure(
     size: int,
     classes: int,
     batch_size: int,
+    name: str = "the network",
     seconds: float = 2.0,
     on_turn: Callable[[str], None] = lambda text: None,
 ) -> list[Speed]:
     """Time forward, backward and step of `build()` in turns, about `seconds` a combination; fastest first.
 
     The numbers of the image do not matter for speed, so a random batch of `channels` x `size` x `size` is used.
+    Raises UserError, which calls the network `name`, when it takes no images of that size.
     """
+    suited.build_for(build, name=name, channels=channels, size=size, batch_size=batch_size, key="--size")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     precisions = ["32-true", "bf16-mixed"] + (["16-mixed"] if device.type == "cuda" else [])
     combinations = list(itertools.product([False, True], precisions))
@@ -73,7 +78,7 @@ def _images_per_second(step: Callable[[], None], batch_size: int, seconds: float
     step()
     wait()
     begin, steps = time.perf_counter(), 0
-    while time.perf_counter() - begin < seconds:
+    while not steps or time.perf_counter() - begin < seconds:
         step()
         wait()
         steps += 1

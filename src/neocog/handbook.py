@@ -59,12 +59,18 @@ compress:
   last. A mistake is named before anything is computed.
 - **Training.** A step's `train` block trains the network again as its parent was trained, but for the keys it names (any of `train`):
   few epochs, and a learning rate below the first one. Without it half of the channels take nearly all that was learned along: the
-  default ResNet falls from 93 % to 11 % of 2,000 validation images. A killed recipe goes on where it was.
+  default ResNet falls from 93 % to 11 % of 2,000 validation images. A killed recipe goes on where it was. A recipe trains in one
+  process, whatever `devices` its model was trained with.
+- **Teachers** of `distill` are models such as `models/trained/resnet`. DVC does not know them: after one has changed, run
+  `dvc repro -f compress@<recipe>`.
 - **Goals** compare with the parent, and are all optional: `max_top1_drop`, a fraction, on the validation images; `min_speedup`, images
   a second of the ONNX graphs; `max_bytes`, of the graph's file. The first step that loses more than `max_top1_drop` ends the recipe,
   and the model before it is kept. A missed goal stops nothing: it stands in `verdict.json`, in the leaderboard's column `verdict` and
   in the report's chapter on compression.
-- **Several recipes for one model** are several blocks; a recipe may go on from another one's model.
+- **Several recipes for one model** are several blocks; a recipe may go on from another one's model: from one whose graph a step has
+  changed (`quantize_static`, `half`, ...) only with a `temperature` or `thresholds`.
+- **Other normalizations.** With `norm: group`, `prune_structured` leaves channels that are joined with others before a normalization
+  (DenseNet); `norm: batch` lets it prune them too.
 """
 
 

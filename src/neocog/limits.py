@@ -10,3 +10,4 @@ Fraction = Annotated[float, Ge(0), Le(1)]
 Below1 = Annotated[float, Ge(0), Lt(1)]
 Count = Annotated[int, Ge(0)]
 AtLeast1 = Annotated[int, Ge(1)]
+LARGEST_IMAGE = 1024  # pixels a side

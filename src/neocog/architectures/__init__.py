@@ -4,8 +4,9 @@ A file exposes `YEAR`, `IDEA` (one line: what it brought) and `build(*, channels
 makes the small-image form; the keywords of `build` are the keys that its block in params.yaml may hold. `FORMS` maps
 each form to its parameters and multiply-accumulates: `small` at 28 px, gray and ten classes, and the published ones
 at their size and 1000 classes, which `published(form, *, channels, size, classes)` makes; `BLOCKS` names the building
-blocks (`neocog.blocks`) that params may exchange. All of this is read from the source text, so that listing
-architectures and checking params costs milliseconds and no torch.
+blocks (`neocog.blocks`) that params may exchange; `FIRST_WEIGHTS` the keywords that only say which weights training
+begins with: a bundle has its own. All of this is read from the source text, so that listing architectures and
+checking params costs milliseconds and no torch.
 """
 
 import ast
@@ -23,7 +24,7 @@ from neocog.errors import UserError, nearest
 
 GIVEN = ("channels", "size", "classes")  # what the data decide, not the user
 SMALL = "small"  # the form that `build` makes
-CONSTANTS: dict[str, Any] = {"BLOCKS": (), "FORMS": {}}  # and what holds where a file does not say
+CONSTANTS: dict[str, Any] = {"BLOCKS": (), "FORMS": {}, "FIRST_WEIGHTS": ()}  # and what holds where a file does not say
 FOLDER = Path(__file__).parent
 
 
@@ -42,6 +43,7 @@ class Card:
     sizes: Mapping[str, tuple[Any, Any]]
     blocks: tuple[str, ...]
     forms: Mapping[str, tuple[int, int]]  # parameters and multiply-accumulates
+    first_weights: tuple[str, ...]  # those of `sizes` that only fill the network
     own_rule: (
         bool  # learns by a rule of its own (`learning_rule`, `solve`) instead of backpropagation of the task's loss
     )
@@ -90,6 +92,7 @@ def card(name: str) -> Card:
         sizes,
         constants["BLOCKS"],
         forms,
+        constants["FIRST_WEIGHTS"],
         own_rule=bool(methods & {"learning_rule", "solve"}),
     )
 
@@ -98,6 +101,18 @@ def load(name: str) -> ModuleType:
     """The module of one architecture (imports torch)."""
     card(name)
     return import_module(f"neocog.architectures.{name}")
+
+
+def sizes(name: str, block: Mapping[str, Any]) -> dict[str, Any]:
+    """What shapes the network: what its `block` in params.yaml sets, and the defaults of the rest."""
+    about = card(name)
+    found = {key: block.get(key, default) for key, (_, default) in about.sizes.items()}
+    return {key: value for key, value in found.items() if key not in about.blocks or value is not None}
+
+
+def empty(name: str, sizes: Mapping[str, Any]) -> dict[str, Any]:
+    """Of `sizes`, those that shape the network: what builds it for weights that are there already."""
+    return {key: value for key, value in sizes.items() if key not in card(name).first_weights}
 
 
 def build(name: str, *, channels: int, size: int, classes: int, sizes: Mapping[str, Any] | None = None) -> Any:

@@ -27,6 +27,7 @@ FORMS = {
     "small": (79_582, 1_977_056),
     "coatnet_0_224": (25_036_820, 4_546_507_776),
 }
+BLOCKS = ("norm", "activation", "init")
 
 
 def build(

@@ -19,6 +19,7 @@ from neocog.errors import UserError, nearest
 YEAR = 2019
 IDEA = "A thousand networks behind one interface, many pretrained"
 FORMS = {"small": (373_370, 3_325_440)}
+FIRST_WEIGHTS = ("pretrained", "weights")
 
 
 class TimmNetwork(nn.Module):

@@ -5,6 +5,8 @@ instance: over H, W (Ulyanov, Vedaldi & Lempitsky 2016, arXiv:1607.08022); group
 arXiv:1803.08494); none: only the bias that the convolution before would have had.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -28,8 +30,14 @@ def num_groups(channels: int) -> int:
 
 
 def apply(model: nn.Module, choice: str) -> int:
-    """Exchange the batch normalizations in `model`; how many there were."""
-    return exchange(model, (nn.BatchNorm2d,), lambda norm: make(choice, norm.num_features))  # type: ignore[arg-type]
+    """Exchange the batch normalizations in `model`; how many there were. Of timm's, the activation in them stays."""
+    kinds = {type(module) for module in model.modules() if isinstance(module, nn.BatchNorm2d)}
+
+    def like(norm: Any) -> nn.Module:
+        made = make(choice, norm.num_features)
+        return nn.Sequential(made, norm.act) if hasattr(norm, "act") else made
+
+    return exchange(model, tuple(kinds), like)
 
 
 def make(choice: str, channels: int) -> nn.Module:

@@ -38,44 +38,62 @@ class Bundle:
     def session(self, *, threads: int = 0) -> "onnxruntime.InferenceSession":
         """The graph in ONNX Runtime on the CPU: `images` uint8 [N, H, W, C] -> `logits` float32 [N, classes].
 
-        `threads` 0 lets the runtime choose.
+        `threads` 0 lets the runtime choose. Raises UserError when the file is damaged.
         """
         import onnxruntime
 
+        path = self.folder / GRAPH
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        return onnxruntime.InferenceSession(self.folder / GRAPH, options, providers=["CPUExecutionProvider"])
+        try:
+            return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # the runtime's own have no ancestor in common
+            raise damaged(path, type(error).__name__) from error
 
 
 def read(folder: Path | str) -> Bundle:
-    """The bundle in `folder`. Raises UserError when files are missing or it was written by a newer neocog."""
+    """The bundle in `folder`. Raises UserError when files are missing, the card is damaged or was written by a newer neocog."""
     folder = Path(folder)
-    missing = [name for name in (GRAPH, WEIGHTS, CARD) if not (folder / name).is_file()]
+    missing = [name for name in (GRAPH, WEIGHTS, CARD) if not _is_file(folder / name)]
     if missing:
         raise UserError(f"{folder} is not a bundle: {', '.join(missing)} missing; `dvc repro` makes it")
     try:
-        card = json.loads((folder / CARD).read_text())
-        if card["format"] > FORMAT:
-            raise UserError(
-                f"{folder / CARD}: format {card['format']} is newer than {FORMAT}, update neocog to read it"
-            )
-        return Bundle(
-            folder=folder,
-            kind=card["kind"],
-            name=card["name"],
-            architecture=card["architecture"],
-            task=card["task"],
-            classes=tuple(card["classes"]),
-            channels=card["input"]["channels"],
-            size=card["input"]["size"],
-            card=card,
-        )
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
-        raise UserError(
-            f"{folder / CARD} is damaged ({error!r}); train the model again or restore it with `dvc pull`"
-        ) from error
+        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+        if card["format"] <= FORMAT:
+            return _bundle(folder, card)
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise damaged(folder / CARD, repr(error)[:120]) from error
+    raise UserError(f"{folder / CARD}: format {card['format']} is newer than {FORMAT}, update neocog to read it")
+
+
+def damaged(path: Path, why: str) -> UserError:
+    """What to raise for a file of a bundle that is not what was written."""
+    return UserError(f"{path} is damaged ({why}); train the model again or restore it with `dvc pull`")
+
+
+def _bundle(folder: Path, card: dict[str, Any]) -> Bundle:
+    if not 0 < (temperature := card.get("temperature", 1.0)) < float("inf"):
+        raise ValueError(f"temperature {temperature}")
+    return Bundle(
+        folder=folder,
+        kind=card["kind"],
+        name=card["name"],
+        architecture=card["architecture"],
+        task=card["task"],
+        classes=tuple(card["classes"]),
+        channels=card["input"]["channels"],
+        size=card["input"]["size"],
+        card=card,
+    )
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name too long for any file
+        return False
 
 
 def digest(folder: Path | str) -> str:

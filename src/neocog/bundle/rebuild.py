@@ -21,7 +21,7 @@ def rebuild(bundle: Bundle) -> nn.Module:
         channels=bundle.channels,
         size=bundle.size,
         classes=len(bundle.classes),
-        sizes=bundle.card["build"]["sizes"],
+        sizes=architectures.empty(bundle.architecture, bundle.card["build"]["sizes"]),
     )
     if hasattr(model, "drop_auxiliary"):
         model.drop_auxiliary()  # type: ignore[operator]

@@ -66,7 +66,7 @@ def fill(
         },
         "temperature": temperature.of(proof.graph, data.split("val")),
         "build": {
-            "sizes": dict(sizes),
+            "sizes": architectures.empty(architecture, sizes),
             "buffers": [key for key, _ in model.named_buffers()],
             **({"widths": widths} if widths else {}),
         },

@@ -98,7 +98,9 @@ def apply(
         network = architectures.build(
             student, channels=data.channels, size=data.size, classes=len(data.classes), sizes=sizes
         )
-        candidate = replace(candidate, architecture=student, sizes=dict(sizes or {}), sparse=False).changed(network)
+        candidate = replace(candidate, architecture=student, sizes=dict(sizes or {}), sparse=False, fresh=True).changed(
+            network
+        )
     rows = torch.from_numpy(answers(bundles, data.split("train").images))
     answering = SoftTargets(rows, temperature, share)
     if not (hints or attention):
@@ -109,7 +111,7 @@ def apply(
     assert isinstance(trained, maps.Watched)
     if hasattr(trained.network, "drop_auxiliary"):
         trained.network.drop_auxiliary()  # type: ignore[operator]
-    return candidate.changed(trained.network)
+    return candidate.changed(trained.network, fresh=False)
 
 
 def answers(bundles: Sequence[Bundle], images: np.ndarray) -> np.ndarray:

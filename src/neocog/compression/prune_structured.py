@@ -33,6 +33,8 @@ PAPER = "Fang et al. 2023, arXiv:2301.12900"
 ON = "network"
 TRAINS = "may"
 BATCH = 32  # images behind one gradient
+NEARLY_ALL = 0.99  # of the channels: the most that is tried for a ratio of macs, before all that can go
+SHORT = 0.02  # of all channels, which may stay by rounding without a word
 REFUSES = {
     "perceptron": "it has no hidden units; its only layer gives the classes",
     "adaline": "it has no hidden units; its only layer gives the classes",
@@ -56,11 +58,13 @@ def apply(
 ) -> Candidate:
     """Remove the `ratio` of channels, or as many as hold that ratio `of` the multiply-accumulates.
 
-    `scope`: the same share of each `layer`, or the least important anywhere (`global`; a tenth of a layer stays always). `round_to`: what
-    is left is a multiple of it. `images`: training images behind `taylor`. Raises UserError when nothing can be removed.
+    `scope`: the same share of each `layer`, down to one channel, or the least important anywhere (`global`; a tenth of a layer stays
+    always). `round_to`: what is left is a multiple of it. `images`: training images behind `taylor`. Where the ratio cannot be reached,
+    one sentence says how far it got. Raises UserError when nothing can be removed.
     """
     example = channels.example(data)
-    params, macs, kept = _params(candidate.network), channels.macs(candidate.network, example), 1.0
+    before = candidate.copied()
+    params, macs, kept = _params(before), channels.macs(before, example), 1.0
     for number in range(1, rounds + 1):
         goal = (1 - ratio) ** (number / rounds)
         scores = _scores(candidate, data, importance, images=images, seed=seed)
@@ -74,6 +78,14 @@ def apply(
         raise UserError(
             f"prune_structured: ratio (={ratio}) with round_to (={round_to}) removes nothing from {candidate.architecture}; "
             "raise ratio or lower round_to"
+        )
+    count, slack = (channels.width, SHORT) if of == "channels" else (channels.macs, 0.0)
+    gone = 1 - count(candidate.copied(), example) / count(before, example)
+    if gone < ratio - slack:
+        least = "a tenth of each layer stays" if scope == "global" else "one channel of each layer stays"
+        multiple = f", and what stays is a multiple of round_to (={round_to})" if round_to > 1 else ""
+        print(
+            f"prune_structured: ratio (={ratio}) of {of} is not reached, {100 * gone:.1f} % are gone; {least}{multiple}"
         )
     return candidate
 
@@ -143,13 +155,13 @@ def _narrowed(
 
 
 def _share(narrowed: Callable[[float], nn.Module], example: Tensor, *, macs: float) -> float:
-    """The smallest share of channels that leaves at most `macs`, to a hundredth; nearly all when none does."""
-    low, high = 0.0, 0.99
+    """The smallest share of channels that leaves at most `macs`, to a hundredth; all that can go when none does."""
+    low, high = 0.0, NEARLY_ALL
     while high - low > 0.01:
         middle = (low + high) / 2
         fits = channels.macs(narrowed(middle), example) <= macs
         low, high = (low, middle) if fits else (middle, high)
-    return high
+    return 1.0 if high == NEARLY_ALL and channels.macs(narrowed(high), example) > macs else high
 
 
 def _params(network: nn.Module) -> int:

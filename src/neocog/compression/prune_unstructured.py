@@ -91,6 +91,11 @@ def _weights(network: nn.Module) -> list[Tensor]:
 def _first(candidate: Candidate) -> nn.Module:
     """The network as it was before its first training, drawn again from the parent's seed."""
     parent = candidate.parent
+    if (candidate.architecture, dict(candidate.sizes)) != (parent.architecture, dict(parent.card["build"]["sizes"])):
+        raise UserError(
+            f"prune_unstructured: rewind (=true) goes back to the first weights of {parent.model}, which a student of distill "
+            f"(={candidate.architecture}) never had; set it to false"
+        )
     torch.manual_seed(parent.card["provenance"]["seed"])
     network: nn.Module = architectures.build(
         parent.architecture,
@@ -99,6 +104,8 @@ def _first(candidate: Candidate) -> nn.Module:
         classes=len(parent.classes),
         sizes=candidate.sizes,
     )
+    if hasattr(network, "drop_auxiliary"):
+        network.drop_auxiliary()  # type: ignore[operator]
     if [weight.shape for weight in _weights(network)] != [weight.shape for weight in _weights(candidate.network)]:
         raise UserError(
             "prune_unstructured: rewind (=true) has no first weights for a network that was pruned or exchanged; set it to false"

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from neocog.bundle.source import NAMED
 from neocog.edge import EXTRAS, require
 
 
@@ -17,7 +18,7 @@ def add(verbs: Any) -> None:
         "at a time in turns. A file that answers otherwise is not written. The figures stand in FILE.json too.",
         epilog="examples: neocog export models/trained/resnet --to executorch --int8 | neocog export models/tuned/lenet --to openvino",
     )
-    export.add_argument("bundle", metavar="BUNDLE", help="a model's folder, such as models/trained/resnet")
+    export.add_argument("bundle", metavar="BUNDLE", help=NAMED)
     export.add_argument("--to", required=True, choices=sorted(EXTRAS), help="the runtime, an extra of this package")
     export.add_argument("--int8", action="store_true", help="in integers, with ranges measured on training images")
     export.add_argument(
@@ -30,11 +31,11 @@ def _run(options: argparse.Namespace) -> None:
     require(options.to)
     from rich.console import Console
 
-    from neocog.bundle import read
+    from neocog.bundle import source
     from neocog.data import prepared
     from neocog.edge import told
 
-    bundle, data = read.read(options.bundle), prepared.read()
+    bundle, data = source.find(options.bundle), prepared.read()
     with Console(file=sys.stdout).status(
         "exporting ..."
     ):  # file: what a runtime prints is kept from sys.stdout meanwhile

@@ -1,11 +1,13 @@
 """For whom is it worse? Accuracy of each group of images, the worst group, and the gap to the best.
 
 A group is a value of a column that came with the images (`data.groups`), a class, or both: a cell. Intervals are Wilson's (1927), which
-hold for few images and for shares near 0 and 1.
+hold for few images and for shares near 0 and 1, and of differences those that Newcombe makes of two of them (1998, Interval estimation for
+the difference between independent proportions, Statistics in Medicine 17, 873-890, method 10).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import hypot
 
 import numpy as np
 
@@ -13,6 +15,8 @@ from neocog.evaluation.accuracy import Bools
 
 Z = 1.959964  # of a 95 % interval
 FEW = 10  # images below which a group is not called the worst
+
+Gap = tuple[float, float, float]  # a difference of two shares, and the ends of its 95 % interval
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,11 @@ class Slice:
     top1: float
     low: float
     high: float
+
+    @property
+    def hits(self) -> int:
+        """How many of its images are right."""
+        return round(self.top1 * self.images)
 
 
 def slices(correct: Bools, columns: Mapping[str, Sequence[str | None]]) -> list[Slice]:
@@ -54,26 +63,23 @@ def crossed(names: Sequence[str], columns: Mapping[str, Sequence[str | None]]) -
     }
 
 
-def gaps(correct: Bools, names: Sequence[str], columns: Mapping[str, Sequence[str | None]]) -> dict[str, float]:
-    """worst_class; with columns, worst_group, group_gap and worst_cell: top-1 of the images [N] it goes worst for, and what the best of
-    the same column is ahead, the largest of all columns. Each accuracy with _low and _high; left out where fewer than two are large enough.
-    """
-    found: dict[str, float] = {}
-    for told, of in (("class", {"class": names}), ("group", columns), ("cell", crossed(names, columns))):
-        ends = [pair for column in of if (pair := extremes(slices(correct, {column: of[column]}), column))]
-        if not ends:
-            continue
-        worst = min((low for low, _ in ends), key=lambda each: each.top1)
-        found |= {f"worst_{told}": worst.top1, f"worst_{told}_low": worst.low, f"worst_{told}_high": worst.high}
-        if told == "group":
-            found["group_gap"] = max(high.top1 - low.top1 for low, high in ends)
-    return found
-
-
 def wilson(hits: int, n: int) -> tuple[float, float]:
     """The ends of the 95 % interval of a share of which `hits` of `n` were seen."""
     middle, width = (hits + Z**2 / 2) / (n + Z**2), Z / (n + Z**2) * np.sqrt(hits * (n - hits) / n + Z**2 / 4)
     return max(0.0, float(middle - width)), min(1.0, float(middle + width))
+
+
+def newcombe(hits: int, n: int, fewer: int, of: int) -> Gap:
+    """By how much the share `hits` / `n` is larger than `fewer` / `of`, seen on other images."""
+    (low, high), (other_low, other_high) = wilson(hits, n), wilson(fewer, of)
+    share, other = hits / n, fewer / of
+    gap = share - other
+    return gap, gap - hypot(share - low, other_high - other), gap + hypot(high - share, other - other_low)
+
+
+def ahead(best: Slice, worst: Slice) -> Gap:
+    """By how much the top-1 of one group is above that of another."""
+    return newcombe(best.hits, best.images, worst.hits, worst.images)
 
 
 def extremes(found: Sequence[Slice], column: str) -> tuple[Slice, Slice] | None:

@@ -11,9 +11,9 @@ from neocog.data.prepared import read
 from neocog.data.sources.decode import decode
 from neocog.errors import UserError
 from neocog.evaluation import predictions
+from neocog.evaluation.preparation import preparation
 
 TRIED = 100  # test images among which to look for one that the model gets right
-MAX_PIXELS = 50_000_000
 
 Subject = tuple[NDArray[np.uint8], str]  # uint8 [H, W, C], and where it comes from
 
@@ -24,8 +24,8 @@ def of(options: Namespace, bundle: Bundle) -> Subject:
 
 
 def of_file(path: Path, bundle: Bundle) -> Subject:
-    """The picture in a file, upright, cut to its middle square, at the bundle's size and channels. Raises UserError."""
-    found = decode(path, size=bundle.size, channels=bundle.channels, resize="crop", max_pixels=MAX_PIXELS)
+    """The picture in a file, made as the bundle's images were prepared. Raises UserError."""
+    found = decode(path, **preparation(bundle))
     if found.pixels is None:
         raise UserError(f"--image {path}: {found.reason}; name a picture file")
     return found.pixels, path.name

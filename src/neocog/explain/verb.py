@@ -4,7 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from neocog import explain
+from neocog import explain, out
+from neocog.bundle.source import NAMED
 from neocog.evaluation import asked
 
 
@@ -17,7 +18,7 @@ def add(verbs: Any) -> None:
         "Bright is where it looked; orange pixels speak for the class, blue ones against it.",
         epilog="examples: neocog explain models/trained/resnet | neocog explain models/trained/vit --image shoe.jpg --method rollout",
     )
-    parser.add_argument("bundle", metavar="BUNDLE", help="a model's folder, such as models/trained/resnet")
+    parser.add_argument("bundle", metavar="BUNDLE", help=NAMED)
     asked.add(parser)
     parser.add_argument("--method", metavar="M", help=f"one of {', '.join(explain.names())} (default: all)")
     parser.add_argument("--of", metavar="CLASS", help="what speaks for this class (default: for its answer)")
@@ -28,18 +29,18 @@ def add(verbs: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from neocog.bundle import read
+    from neocog.bundle import source
     from neocog.evaluation import subject
     from neocog.explain import poster
     from neocog.report.poster import write
 
-    bundle = read.read(options.bundle)
+    bundle = source.find(options.bundle)
+    path = out.checked(options.out or Path(f"{bundle.name}-explained.png"), ".png")
     methods = [options.method] if options.method else explain.names()
     for name in methods:
         explain.method(name)
     image, about = subject.of(options, bundle)
     told = poster.explained(bundle, image, methods, of=options.of)
-    out = options.out or Path(f"{bundle.name}-explained.png")
-    write(poster.draw(told, image, about=about), out)
+    write(poster.draw(told, image, about=about), path)
     silent = "".join(f"; {name} has nothing to say: {why}" for name, why in told.missing.items())
-    print(f"{out}: what speaks for {told.target} in {about}, by {', '.join(told.maps)}{silent}")
+    print(f"{path}: what speaks for {told.target} in {about}, by {', '.join(told.maps)}{silent}")

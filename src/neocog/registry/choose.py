@@ -7,8 +7,9 @@ from pathlib import Path
 
 from neocog.bundle import read
 from neocog.bundle.read import Bundle
-from neocog.errors import UserError, nearest
+from neocog.errors import NeocogError, UserError, nearest
 from neocog.report.compressed import verdict
+from neocog.serving import classifier
 
 LEADERBOARD = Path("reports/leaderboard.csv")
 PREFER = {  # the lowest key wins; a tie goes to the more accurate, then the faster, then by name
@@ -29,11 +30,13 @@ class Goals:
 
 
 def goals(told: Mapping[str, float | None]) -> Goals:
-    """The `register.goals` of params.yaml. Raises UserError for one that does not exist."""
+    """The `register.goals` of params.yaml. Raises UserError for one that does not exist or is no number."""
     known = [field.name for field in fields(Goals)]
-    for name in told:
+    for name, limit in told.items():
         if name not in known:
-            raise UserError(f"params.yaml: register.goals.{name}: unknown key; {nearest(name, known)}")
+            raise UserError(f"params.yaml: register.goals.{name}: unknown key; {nearest(str(name), known)}")
+        if limit is not None and not (type(limit) in (int, float) and limit >= 0):  # True is no number, nor is NaN
+            raise UserError(f"params.yaml: register.goals.{name} (={limit!r}) must be a number of at least 0, or null")
     return Goals(**told)  # type: ignore[arg-type]
 
 
@@ -78,7 +81,20 @@ def unfit(bundle: Bundle) -> str:
         found = verdict.read(bundle.folder)
         if not found.met:
             return f"its recipe missed {', '.join(goal.goal for goal in found.goals if not goal.met) or 'a goal'}"
+    try:
+        classifier.load(bundle, threads=1)
+    except NeocogError as error:
+        return str(error)
     return ""
+
+
+def shortfall(bundle: Bundle, goals: Goals, *, leaderboard: Path = LEADERBOARD, models: Path = Path("models")) -> str:
+    """Why a bundle that was named may not be good enough: the goals it misses, or that it was never judged; empty when it is."""
+    rows = rows_of(leaderboard) if leaderboard.is_file() else []
+    row = next((row for row in rows if row.model == bundle.model), None)
+    if row is None or not _same(models / row.model, bundle):
+        return f"it was never judged here (no row of {leaderboard} is about it)"
+    return missed(row, goals)
 
 
 def missed(row: Row, goals: Goals) -> str:
@@ -94,6 +110,10 @@ def missed(row: Row, goals: Goals) -> str:
         for name, limit in wanted.items()
         if (values[name] < limit if name.startswith("min") else values[name] > limit)
     )
+
+
+def _same(folder: Path, bundle: Bundle) -> bool:
+    return (folder / read.CARD).is_file() and read.digest(folder) == read.digest(bundle.folder)
 
 
 def rows_of(leaderboard: Path) -> list[Row]:

@@ -27,10 +27,10 @@ from PIL import Image
 
 from neocog.bundle import read
 from neocog.bundle.read import CARD, GRAPH, WEIGHTS, Bundle
+from neocog.bundle.source import BUNDLE
 from neocog.errors import NeocogError
 from neocog.serving import pyfunc
 from neocog.serving.protocol import COLUMN
-from neocog.serving.source import BUNDLE
 
 PACKAGES = ("mlflow", "numpy", "onnxruntime", "pillow")
 EXAMPLE, SERVING_EXAMPLE = "input_example.json", "serving_input_example.json"

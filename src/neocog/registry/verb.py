@@ -4,7 +4,12 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from neocog.errors import UserError
+from neocog.bundle.source import NAMED
+from neocog.errors import UserError, nearest
+
+REGISTER = {"name": str, "prefer": str, "goals": dict | None}
+TRACKING = {"experiment": str}
+_CALLED = {str: "text"}
 
 
 def add(verbs: Any) -> None:
@@ -16,33 +21,59 @@ def add(verbs: Any) -> None:
         "registered model with the alias @champion; the champion so far becomes @previous. The same bundle again changes nothing.",
         epilog="examples: neocog register | neocog register models/compressed/resnet-int8 --name shoes",
     )
-    register.add_argument("bundle", metavar="BUNDLE", nargs="?", help="this one, whatever the goals")
+    register.add_argument("bundle", metavar="BUNDLE", nargs="?", help=f"this one: {NAMED}")
+    register.add_argument(
+        "--anyway", action="store_true", help="even if BUNDLE misses register.goals, or was never judged here"
+    )
     register.add_argument("--name", help="of the registered model (default: register.name of params.yaml, else neocog)")
     register.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace) -> None:
-    from neocog.bundle import read
+    from neocog.bundle import source
     from neocog.registry import choose, register
 
     params = params_file()
-    how = params.get("register") or {}
-    name = options.name or how.get("name", "neocog")
+    how, tracking = _section(params, "register", REGISTER), _section(params, "tracking", TRACKING)
+    name, goals = options.name or how.get("name", "neocog"), choose.goals(how.get("goals") or {})
+    lacking = ""
+    if options.anyway and not options.bundle:
+        raise UserError("--anyway is about a BUNDLE that is named; name one")
     if options.bundle:
-        bundle = read.read(options.bundle)
+        bundle = source.find(options.bundle)
+        lacking = choose.shortfall(bundle, goals)
     else:
-        bundle, _ = choose.best(prefer=how.get("prefer", "top1"), goals=choose.goals(how.get("goals") or {}))
-    experiment = (params.get("tracking") or {}).get("experiment", "neocog")
-    promoted = register.register(bundle, name=name, experiment=experiment)
-    print(register.sentence(bundle, promoted, name=name))
+        bundle, _ = choose.best(prefer=how.get("prefer", "top1"), goals=goals)
+    if lacking and not options.anyway:
+        raise UserError(f"{bundle.model} is not registered: {lacking}; name another, or add --anyway")
+    promoted = register.register(bundle, name=name, experiment=tracking.get("experiment", "neocog"))
+    print(register.sentence(bundle, promoted, name=name) + (f"; anyway: {lacking}" if lacking else ""))
 
 
 def params_file() -> dict[str, Any]:
-    """params.yaml, where there is one."""
+    """params.yaml, where there is one. Raises UserError when it cannot be read."""
     import yaml
 
     path = Path("params.yaml")
     try:
-        return (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.is_file() else {}
+        found = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.exists() else {}
     except yaml.YAMLError as error:
         raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read ({error}); it must be a text file in UTF-8") from error
+    if not isinstance(found, dict):
+        raise UserError(f"{path} must hold sections, not {type(found).__name__}; `git diff {path}` shows what changed")
+    return found
+
+
+def _section(params: dict[str, Any], name: str, kinds: dict[str, Any]) -> dict[str, Any]:
+    """A section of params.yaml, whose keys and their types are `kinds`. Raises UserError for any other."""
+    found = params.get(name) or {}
+    if not isinstance(found, dict):
+        raise UserError(f"params.yaml: {name} (={found!r}) must be a section with {', '.join(kinds)}")
+    for key, value in found.items():
+        if key not in kinds:
+            raise UserError(f"params.yaml: {name}.{key}: unknown key; {nearest(str(key), kinds)}")
+        if not isinstance(value, kinds[key]):
+            raise UserError(f"params.yaml: {name}.{key} (={value!r}) must be {_CALLED.get(kinds[key], 'a section')}")
+    return found

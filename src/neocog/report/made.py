@@ -83,7 +83,7 @@ def chapters(models: Sequence[Model], prepared: Prepared, *, reports: Path) -> d
     """The disclosures of the figures about all `models`, by the ids of their chapters."""
 
     def told(stage: str, name: str) -> list[Source]:
-        return [source(stage, f"reports/{name}", file=reports / name)] if (reports / name).is_file() else []
+        return [source(stage, f"reports/{name}", file=reports / name)] if (reports / name).exists() else []
 
     def each(name: str) -> list[Source]:
         return [found for model in models for found in judged(model.bundle, model.folder, name)]
@@ -98,7 +98,7 @@ def chapters(models: Sequence[Model], prepared: Prepared, *, reports: Path) -> d
         "learning": [found for model in models for found in trained(model.bundle, model.folder, "history.csv")],
         "compression": [*compressed, *timed, *scored],
         "compare": each("predictions.parquet"),
-        "explained": [*told("explain", "explained/maps.npz"), *told("explain", "explained/explained.json")],
+        "explained": told("explain", "explained"),
         "audit": [
             found for name in ("audit.json", "labels.csv", "duplicates.csv") for found in told("audit", f"audit/{name}")
         ],

@@ -7,13 +7,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from neocog.bundle.read import Bundle
+from neocog.bundle.read import CARD, Bundle
 from neocog.errors import UserError, nearest
 from neocog.reproduce.git import Project
 from neocog.reproduce.origin import LOCK, Origin
 
 STAGES = {"trained": "train", "tuned": "tune", "compressed": "compress"}
 PACKAGES = "requirements.lock"
+RECORDED = ("data_digest", "code_digest", "params", "seed", "libraries")  # provenance without which there is no plan
 
 
 @dataclass(frozen=True)
@@ -94,23 +95,40 @@ _WHY = {
 
 
 def check(plan: Plan) -> Plan:
-    """The same. Raises UserError for a bundle that no stage makes, or none of that commit."""
-    import yaml
-
+    """The same. Raises UserError for a bundle that no stage makes, or none of that commit, or that does not say what made it."""
     if plan.bundle.kind not in STAGES:
         raise UserError(f"{plan.bundle.folder}: no stage makes a {plan.bundle.kind} model; {nearest('', STAGES)}")
-    params = yaml.safe_load(plan.project.file(plan.origin.commit, "params.yaml") or "") or {}
-    sections: dict[str, Any] = {
-        "trained": params.get("architectures"),
-        "tuned": (params.get("tune") or {}).get("architectures"),
-        "compressed": params.get("compress"),
-    }
-    if plan.origin.committed and plan.bundle.name not in (sections[plan.bundle.kind] or ()):
+    named = _named(plan)
+    if plan.origin.committed and plan.bundle.name not in named:
         raise UserError(
             f"{plan.stage}: params.yaml of {plan.origin.commit[:10]} has no {plan.bundle.name!r} there; "
-            f"{nearest(plan.bundle.name, sections[plan.bundle.kind] or ())}"
+            f"{nearest(plan.bundle.name, named)}"
+        )
+    made = plan.bundle.card.get("provenance")
+    if lacking := [name for name in RECORDED if not isinstance(made, Mapping) or name not in made]:
+        raise UserError(
+            f"{plan.bundle.folder / CARD}: no {', '.join(lacking)} in its `provenance`, so what made it cannot be told; "
+            f"`dvc repro {plan.stage} --force` makes one that says it"
         )
     return plan
+
+
+def _named(plan: Plan) -> list[str]:
+    """Those of the bundle's kind that params.yaml of the commit has."""
+    import yaml
+
+    commit = plan.origin.commit
+    try:
+        params = yaml.safe_load(plan.project.file(commit, "params.yaml") or "") or {}
+        sections = {
+            "trained": params.get("architectures"),
+            "tuned": (params.get("tune") or {}).get("architectures"),
+            "compressed": params.get("compress"),
+        }
+        return [str(name) for name in sections[plan.bundle.kind] or ()]
+    except (yaml.YAMLError, ValueError, AttributeError, TypeError) as error:
+        why = " ".join(str(error).split())
+        raise UserError(f"params.yaml of {commit[:10]} cannot be read ({why}); name another with --at") from None
 
 
 def _params(params: Mapping[str, Any]) -> str:

@@ -6,6 +6,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from neocog.bundle.source import NAMED
+
 DIFFERS = 1  # exit code
 
 
@@ -19,11 +21,7 @@ def add(verbs: Any) -> None:
         "store and DVC cache stay as they are. Exit code 0: identical, 1: it differs, 2: it cannot be run.",
         epilog="examples: neocog reproduce models:/neocog@champion | neocog reproduce models/trained/lenet --plan",
     )
-    reproduce.add_argument(
-        "bundle",
-        metavar="BUNDLE",
-        help="a model's folder, or models:/name@alias or models:/name/3 of MLflow's registry",
-    )
+    reproduce.add_argument("bundle", metavar="BUNDLE", help=NAMED)
     reproduce.add_argument("--plan", "--dry-run", action="store_true", help="only say what made it and what would run")
     reproduce.add_argument(
         "--at", metavar="COMMIT", help="run the stage of this commit (default: of the commit that made it)"
@@ -33,8 +31,8 @@ def add(verbs: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
+    from neocog.bundle import source
     from neocog.reproduce import git, origin, plan, rerun
-    from neocog.serving import source
 
     project = git.project(Path.cwd())
     bundle = source.find(options.bundle)

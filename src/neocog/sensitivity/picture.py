@@ -9,6 +9,7 @@ from typing import Literal
 
 from PIL import Image, ImageDraw, ImageFont
 
+from neocog import out
 from neocog.errors import UserError
 from neocog.report import drawings, numbers, svg
 from neocog.report.poster import INK, PAPER, SOFT
@@ -58,10 +59,7 @@ Piece = Cell | Words
 
 def checked(path: Path) -> Path:
     """`path`, if a picture can end with its suffix and its folder is there: asked before anything is measured. Raises UserError."""
-    if path.suffix not in FORMATS:
-        raise UserError(
-            f"--out (={path}): a picture ends with {', '.join(FORMATS)}; name it {path.with_suffix('.svg')}"
-        )
+    out.checked(path, *FORMATS)
     if not path.parent.is_dir():
         raise UserError(f"--out (={path}): the folder {path.parent} does not exist; make it, or name another")
     return path
@@ -70,10 +68,10 @@ def checked(path: Path) -> Path:
 def write(path: Path, found: Sensitivity) -> None:
     """The picture in the format that the file's name ends with. Raises UserError where nothing can be written."""
     try:
-        if path.suffix == ".png":
+        if path.suffix.lower() == ".png":
             png(found).save(path, "PNG", optimize=True)
         else:
-            path.write_text(html(found) if path.suffix == ".html" else drawing(found), encoding="utf-8")
+            path.write_text(html(found) if path.suffix.lower() == ".html" else drawing(found), encoding="utf-8")
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}; name a file in a folder that exists and is writable") from None
 

@@ -28,6 +28,7 @@ CODES |= {
     500: "INTERNAL_ERROR",
     503: "TEMPORARILY_UNAVAILABLE",
 }
+HELD = 8  # times `max_bytes`: so much of all bodies is held until they are answered; who sends more is told to wait
 DRAINED = 8  # times `max_bytes`: so much of a body that is too large is still read, so that its sender hears why
 
 
@@ -37,6 +38,7 @@ class Limits:
 
     max_bytes: int = 32 << 20
     max_images: int = 1024
+    max_pixels: int = 200_000_000  # of all pictures in a request as they are sent: some seconds of decoding
     max_waiting: int = 4096
     max_seconds: float = 30.0
 
@@ -46,6 +48,7 @@ class Service:
 
     def __init__(self, classifier: Classifier, limits: Limits) -> None:
         self._limits = limits
+        self._held = 0  # bytes of bodies under way
         self._classifier = classifier
         self._how = pixels.preparation(classifier.bundle)
         self._together = Together(classifier.probabilities, waiting=limits.max_waiting)
@@ -55,8 +58,14 @@ class Service:
     async def invocations(self, request: Request) -> Response:
         """Images in, `predictions` out."""
         loop = asyncio.get_running_loop()
-        body = await self._body(request)
-        images = await loop.run_in_executor(self._readers, self._images, body, request.headers.get("content-type", ""))
+        kind = request.headers.get("content-type", "")
+        body: list[bytes] = []
+        try:
+            await self._read(request, body)
+            images = await loop.run_in_executor(self._readers, self._images, b"".join(body), kind)
+        finally:
+            self._held -= sum(map(len, body))
+            body.clear()
         probabilities = await self._together.ask(images)
         written = await loop.run_in_executor(
             self._readers, lambda: protocol.response(self._classifier.told(probabilities))
@@ -75,25 +84,30 @@ class Service:
         items = protocol.items(body, content_type)
         if len(items) > self._limits.max_images:
             raise HTTPException(413, f"{len(items)} images; send at most {self._limits.max_images} in one request")
+        most = max(self._limits.max_pixels, self._how["max_pixels"])  # what may be sent alone is no crowd
+        if (found := pixels.promised(items)) > most:
+            raise HTTPException(413, f"{found:,} pixels; send at most {most:,} in one request, all pictures together")
         return pixels.images(items, self._how)
 
-    async def _body(self, request: Request) -> bytes:
+    async def _read(self, request: Request, body: list[bytes]) -> None:
+        """Add the parts of a request's body to `body`, and their bytes to those held."""
         most = self._limits.max_bytes
-        kept: list[bytes] = []
         size = 0
         try:
             async with asyncio.timeout(self._limits.max_seconds):
                 async for chunk in request.stream():
                     size += len(chunk)
                     if size <= most:
-                        kept.append(chunk)
+                        body.append(chunk)
+                        self._held += len(chunk)
                     elif size > DRAINED * most:
                         break
+                    if self._held > HELD * most:
+                        raise Overloaded
         except TimeoutError:
             raise HTTPException(408, f"the body took longer than {self._limits.max_seconds:g} s to arrive") from None
         if size > most:
             raise HTTPException(413, f"the body has more than {most:,} bytes; send fewer images at a time")
-        return b"".join(kept)
 
 
 def about(classifier: Classifier) -> dict[str, object]:
@@ -140,7 +154,7 @@ async def _wrong(request: Request, error: UserError) -> Response:
 
 
 async def _busy(request: Request, error: Overloaded) -> Response:
-    return _refuse(503, "too many images wait already; try again in a second", {"Retry-After": "1"})
+    return _refuse(503, "too much waits already; try again in a second", {"Retry-After": "1"})
 
 
 async def _left(request: Request, error: ClientDisconnect) -> Response:

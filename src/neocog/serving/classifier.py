@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.bundle.read import Bundle
+from neocog.bundle.read import GRAPH, Bundle, damaged
 from neocog.errors import NeocogError
 from neocog.evaluation.calibration import log_softmax
 
@@ -51,8 +51,20 @@ class Classifier:
 
 
 def load(bundle: Bundle, *, threads: int = 0) -> Classifier:
-    """The bundle with its graph loaded; `threads` 0 lets the runtime choose."""
-    return Classifier(bundle, bundle.session(threads=threads), float(bundle.card.get("temperature", 1.0)))
+    """The bundle with its graph loaded, and asked one black image; `threads` 0 lets the runtime choose.
+
+    Raises UserError when the graph is damaged, NeocogError when its answer is NaN.
+    """
+    loaded = Classifier(bundle, bundle.session(threads=threads), float(bundle.card.get("temperature", 1.0)))
+    try:
+        answered = loaded.probabilities(np.zeros((1, bundle.size, bundle.size, bundle.channels), np.uint8)).shape
+    except NeocogError:
+        raise
+    except Exception as error:  # the runtime's own have no ancestor in common
+        raise damaged(bundle.folder / GRAPH, f"it does not take an image: {type(error).__name__}") from error
+    if answered != (1, len(bundle.classes)):
+        raise damaged(bundle.folder / GRAPH, f"its answer has shape {list(answered)}, not [1, {len(bundle.classes)}]")
+    return loaded
 
 
 def ranked(probabilities: NDArray[np.float32]) -> NDArray[np.int64]:

@@ -27,7 +27,7 @@ def find(named: Sequence[Path]) -> list[File]:
     """`named` in that order; a folder stands for all files below it, sorted by path. Links to folders in it are not followed."""
     found: list[File] = []
     for path in named:
-        if path.is_dir():
+        if os.path.isdir(path):  # noqa: PTH112 - pathlib's raises at a name too long
             found += list(_below(path)) or [File(path, "empty folder: no file is in it")]
         else:
             found.append(_file(path))
@@ -55,4 +55,5 @@ def _below(folder: Path) -> Iterator[File]:
 
 def _file(path: Path) -> File:
     """A pipe would never end, a device may do anything; what is not there is said when it is opened."""
-    return File(path, "no file: a device, pipe or socket" if path.exists() and not path.is_file() else "")
+    odd = os.path.exists(path) and not os.path.isfile(path)  # noqa: PTH110, PTH113 - pathlib's raise at a name too long
+    return File(path, "no file: a device, pipe or socket" if odd else "")

@@ -2,38 +2,18 @@
 
 import base64
 import binascii
+import warnings
 from collections.abc import Sequence
 from io import BytesIO
-from typing import Any, TypedDict
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from neocog.bundle.read import Bundle
-from neocog.data.sources.decode import HASHED_SIDE, RefusedError, read_pixels, to_row
+from neocog.data.sources.decode import FORMATS, HASHED_SIDE, RefusedError, read_pixels, to_row
 from neocog.errors import UserError
-
-RESIZE, MAX_PIXELS = "crop", 50_000_000  # for bundles whose card does not say: the defaults of `data` in params.yaml
-
-
-class Preparation(TypedDict):
-    """How the images that a bundle was trained on were made: the keywords of `decode`."""
-
-    size: int
-    channels: int
-    resize: str
-    max_pixels: int
-
-
-def preparation(bundle: Bundle) -> Preparation:
-    """What the bundle's card says; `preprocessing` may hold `resize` and `max_pixels`."""
-    card = bundle.card.get("preprocessing", {})
-    return {
-        "size": bundle.size,
-        "channels": bundle.channels,
-        "resize": card.get("resize", RESIZE),
-        "max_pixels": card.get("max_pixels", MAX_PIXELS),
-    }
+from neocog.evaluation.preparation import Preparation, preparation  # noqa: F401 - asked before `images` is
 
 
 def images(items: Sequence[Any], how: Preparation) -> NDArray[np.uint8]:
@@ -46,6 +26,11 @@ def images(items: Sequence[Any], how: Preparation) -> NDArray[np.uint8]:
             raise UserError(f"image {number}: {error}") from None
     shape = (0, how["size"], how["size"], how["channels"])
     return np.stack(rows) if rows else np.zeros(shape, np.uint8)
+
+
+def promised(items: Sequence[Any]) -> int:
+    """How many pixels the pictures among `items` have, as their headers tell: known before any is decoded."""
+    return sum(_promised(item) for item in items if isinstance(item, str | bytes))
 
 
 def picture(content: bytes, how: Preparation) -> NDArray[np.uint8]:
@@ -63,6 +48,17 @@ def _image(item: Any, how: Preparation) -> NDArray[np.uint8]:
     if isinstance(item, bytes):
         return picture(item, how)
     return _array(item, size=how["size"], channels=how["channels"])
+
+
+def _promised(item: str | bytes) -> int:
+    try:
+        file = BytesIO(_content(item) if isinstance(item, str) else item)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(file, formats=FORMATS) as image:
+                return image.width * image.height
+    except Exception:  # no picture, or a spoilt one: `images` says what is wrong
+        return 0
 
 
 def _content(text: str) -> bytes:

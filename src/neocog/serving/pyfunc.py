@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from neocog.bundle import read
+from neocog.errors import UserError
 from neocog.serving import classifier, pixels
 from neocog.serving.protocol import COLUMN
 
@@ -26,6 +27,7 @@ FILES = (
     "evaluation/__init__.py",
     "evaluation/accuracy.py",
     "evaluation/calibration.py",
+    "evaluation/preparation.py",
     "serving/__init__.py",
     "serving/classifier.py",
     "serving/pixels.py",
@@ -45,9 +47,17 @@ class Model:
     def predict(self, model_input: Any, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         """`class`, `probability` and `probabilities` of each image in a data frame's column `image`, or in an array or list.
 
-        Raises UserError naming the first image that cannot be used; MLflow answers it as a bad request.
+        Raises MlflowException naming the first image that cannot be used: what MLflow answers as a bad request, with that sentence.
         """
-        images = pixels.images(list(_items(model_input)), self._how)
+        try:
+            images = pixels.images(list(_items(model_input)), self._how)
+            if not len(images):
+                raise UserError("no image; send at least one")
+        except UserError as error:
+            from mlflow.exceptions import MlflowException
+            from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
+
+            raise MlflowException(str(error), error_code=INVALID_PARAMETER_VALUE) from None
         return self._classifier.told(self._classifier.probabilities(images))
 
 

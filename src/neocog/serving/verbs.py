@@ -5,9 +5,10 @@ import os
 from pathlib import Path
 from typing import Any
 
+from neocog.bundle.source import NAMED
 from neocog.errors import UserError
 
-BUNDLE = "a model's folder, such as models/trained/resnet, or models:/name@alias of MLflow's registry"
+CROWD = 4  # threads a core: more only wait for each other, and thousands never start
 
 
 def add(verbs: Any) -> None:
@@ -19,7 +20,7 @@ def add(verbs: Any) -> None:
         "does. Files that cannot be used are named on stderr with the reason, and make the exit code 2; the others are answered.",
         epilog="examples: neocog predict models/trained/resnet shoe.jpg photos/ | neocog predict models:/neocog@champion photos/ --csv",
     )
-    predict.add_argument("bundle", metavar="BUNDLE", help=BUNDLE)
+    predict.add_argument("bundle", metavar="BUNDLE", help=NAMED)
     predict.add_argument("files", metavar="FILE", nargs="+", type=Path, help="an image, or a folder of them")
     predict.add_argument(
         "--top", metavar="K", type=int, default=3, help="likeliest classes to name (default: %(default)s)"
@@ -46,7 +47,7 @@ def add(verbs: Any) -> None:
         epilog="examples: neocog serve models/trained/resnet | neocog serve models:/neocog@champion --port 9000; "
         "curl --data-binary @shoe.jpg -H 'Content-Type: image/jpeg' http://127.0.0.1:8000/invocations",
     )
-    serve.add_argument("bundle", metavar="BUNDLE", help=BUNDLE)
+    serve.add_argument("bundle", metavar="BUNDLE", help=NAMED)
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     serve.add_argument("--port", type=int, default=8000, help="0 takes any free one (default: %(default)s)")
     serve.add_argument(
@@ -61,7 +62,8 @@ def add(verbs: Any) -> None:
 
 def _predict(options: argparse.Namespace) -> None:
     _check(options, top=1, workers=0)
-    from neocog.serving import classifier, files, pixels, predict, source, written
+    from neocog.bundle import source
+    from neocog.serving import classifier, files, pixels, predict, written
 
     bundle = source.find(options.bundle)
     how = pixels.preparation(bundle)
@@ -73,10 +75,14 @@ def _predict(options: argparse.Namespace) -> None:
 
 def _serve(options: argparse.Namespace) -> None:
     _check(options, threads=0, max_images=1, max_bytes=1)
-    from neocog.serving import app, classifier, serve, source
+    cores = os.cpu_count() or 1
+    if options.threads > CROWD * cores:
+        raise UserError(f"--threads {options.threads}: this machine has {cores} cores; name at most {CROWD * cores}")
+    from neocog.bundle import source
+    from neocog.serving import app, classifier, serve
 
     limits = app.Limits(max_bytes=options.max_bytes, max_images=options.max_images)
-    threads = options.threads or max(1, (os.cpu_count() or 1) - 1)  # that one reads requests and writes answers
+    threads = options.threads or max(1, cores - 1)  # that one reads requests and writes answers
     model = classifier.load(source.find(options.bundle), threads=threads)
     serve.serve(model, host=options.host, port=options.port, limits=limits)
 

@@ -50,7 +50,7 @@ def as_json(answer: Answer, classes: Sequence[str], top: int) -> str:
         entry["refused"] = answer.reason
     else:
         entry["predictions"] = [{"class": c, "probability": p} for c, p in likeliest(answer, classes, top)]
-    return json.dumps(entry, ensure_ascii=False)
+    return json.dumps(entry)  # in ASCII: what a pipe of another encoding made of a letter would be no JSON
 
 
 def as_csv(answer: Answer, classes: Sequence[str], top: int) -> str:

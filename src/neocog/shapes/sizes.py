@@ -6,10 +6,11 @@ from functools import partial
 from torch import nn
 
 from neocog.errors import UserError
+from neocog.limits import LARGEST_IMAGE
 from neocog.shapes.layers import Layer, layers_of
 from neocog.shapes.record import TooSmall
 
-LARGEST = 1024  # pixels
+NEXT = 32  # sizes that are tried one by one: what divides an image often wants multiples of 16 or 32
 TRIES = 12
 REFUSALS = (
     ValueError,
@@ -20,19 +21,21 @@ REFUSALS = (
 
 
 def layers_that_fit(build: Callable[[int], nn.Module], *, channels: int, size: int) -> tuple[nn.Module, list[Layer]]:
-    """The network that `build(size)` makes, and its layers. Raises UserError with the smallest size that works if this one does not."""
+    """The network that `build(size)` makes, and its layers. Raises UserError with the next size that works if this one does not."""
     try:
         return layers_of(partial(build, size), channels=channels, size=size)
     except REFUSALS as error:
-        works = _smallest(build, channels=channels, above=size)
-        if works is None:
+        works = _next(build, channels=channels, above=size)
+        if works is None and isinstance(error, UserError) and not isinstance(error, TooSmall):  # it is not the size
             raise
         trouble = "is too small" if isinstance(error, TooSmall) else "does not work"
-        raise UserError(f"--image {size} {trouble}: {error}; the smallest that works is --image {works}") from error
+        reason = str(error).partition("; set data.size")[0]  # here it is asked for by --image
+        remedy = f"the next that works is --image {works}" if works else f"nor does a larger one up to {LARGEST_IMAGE}"
+        raise UserError(f"--image {size} {trouble}: {reason}; {remedy}") from error
 
 
-def _smallest(build: Callable[[int], nn.Module], *, channels: int, above: int) -> int | None:
-    """The smallest size from `above` on that a network takes, if one up to 1024 does: found by doubling, then halving."""
+def _next(build: Callable[[int], nn.Module], *, channels: int, above: int) -> int | None:
+    """The next size above `above` that a network takes, if one up to the largest does: one by one, then by doubling and halving."""
 
     def works(size: int) -> bool:
         try:
@@ -41,11 +44,14 @@ def _smallest(build: Callable[[int], nn.Module], *, channels: int, above: int) -
             return False
         return True
 
-    low, high = above, above * 2
-    while not works(high):
+    for size in range(above + 1, min(above + NEXT, LARGEST_IMAGE) + 1):
+        if works(size):
+            return size
+    low, high = above + NEXT, 2 * (above + NEXT)
+    while high <= LARGEST_IMAGE and not works(high):
         low, high = high, high * 2
-        if high > LARGEST:
-            return None
+    if high > LARGEST_IMAGE:
+        return None
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if works(middle) else (middle, high)

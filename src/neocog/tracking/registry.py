@@ -21,7 +21,7 @@ from mlflow.entities import LoggedModelOutput, Metric
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
-from neocog.errors import NeocogError, UserError
+from neocog.errors import NeocogError, UserError, nearest
 from neocog.tracking import address
 from neocog.tracking.run import _home
 from neocog.tracking.store import Store
@@ -30,6 +30,7 @@ DIGEST = "bundle.sha256"
 CHAMPION, PREVIOUS = "champion", "previous"
 MAKERS = ("train", "tune", "compress")  # stages whose run made the bundle; others only looked at it
 TIMEOUT = 60.0  # s a request
+_FILE = "sqlite:///"
 _FOLDER = Path(".neocog") / "registry"
 _ALREADY, _GONE, _WRONG = "RESOURCE_ALREADY_EXISTS", "RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"
 
@@ -137,10 +138,15 @@ class Registry(Store):
         return before
 
     def named(self, name: str, which: str) -> ModelVersion:
-        """The version `which` (3, or @champion) of the model `name`."""
-        if which.startswith("@"):
-            return self.client.get_model_version_by_alias(name, which[1:])
-        return self.client.get_model_version(name, which)
+        """The version `which` (/3, or @champion) of the model `name`. Raises UserError, with what there is, when it is none."""
+        try:
+            if which.startswith("@"):
+                return self.client.get_model_version_by_alias(name, which[1:])
+            return self.client.get_model_version(name, which[1:])
+        except MlflowException as error:
+            if error.error_code not in (_WRONG, _GONE):
+                raise
+            raise UserError(f"models:/{name}{which} is not registered; {self._there(name, which)}") from None
 
     def download(self, version: ModelVersion) -> Path:
         """The folder of a version's model: where it is, if that is a folder of this machine, else a copy of it."""
@@ -151,6 +157,15 @@ class Registry(Store):
         shutil.rmtree(kept, ignore_errors=True)
         kept.mkdir(parents=True)
         return Path(download_artifacts(artifact_uri=source, dst_path=str(kept), tracking_uri=self._uri))
+
+    def _there(self, name: str, which: str) -> str:
+        names = [each.name for each in self.client.search_registered_models()]
+        if not names:
+            return "no model is; `neocog register` makes one"
+        if name not in names:
+            return nearest(name, names)
+        versions = [f"/{each.version}" for each in self.client.search_model_versions(f"name = '{name}'")]
+        return nearest(which, [*(f"@{alias}" for alias in self.client.get_registered_model(name).aliases), *versions])
 
     def _made_by(self, run_id: str) -> list[str]:
         outputs = self.client.get_run(run_id).outputs
@@ -165,11 +180,7 @@ class Registry(Store):
 def opened(*, alone: bool = False) -> Iterator[Registry]:
     """The registry of this project; `alone`: one process of this project at a time. Raises NeocogError when it does not answer."""
     logging.getLogger("mlflow").setLevel(logging.WARNING)  # it tells of every table that it makes
-    root = _home()
-    uri = address.place(address.configured())
-    path = uri.removeprefix("sqlite:///")
-    if path != uri and not path.startswith("/"):  # a database beside the project, wherever this process is
-        uri = f"sqlite:///{root / path}"
+    root, uri = _home(), _where()
     try:
         address.knock(uri, seconds=10.0)
         registry = Registry(uri, root)
@@ -186,11 +197,24 @@ def opened(*, alone: bool = False) -> Iterator[Registry]:
 def fetch(name: str, which: str) -> tuple[Path, str]:
     """The folder of the model `name` that `which` stands for (`@alias`, or `/version`), and the digest that its bundle should have.
 
-    Raises UserError when there is none.
+    Raises UserError when there is none; a database that is not there is not made.
     """
+    uri = _where()
+    path = uri.removeprefix(_FILE)
+    if path != uri and not Path(path).is_file():
+        raise UserError(
+            f"no model is registered here: no {path}; `neocog register` makes it, or set MLFLOW_TRACKING_URI"
+        )
     with opened() as registry:
-        version = registry.named(name, which.removeprefix("/"))
+        version = registry.named(name, which)
         return registry.download(version), version.tags.get(DIGEST, "")
+
+
+def _where() -> str:
+    """The store's place; a database beside the project is there wherever this process is."""
+    uri = address.place(address.configured())
+    path = uri.removeprefix(_FILE)
+    return uri if path == uri else f"{_FILE}{_home() / path}"
 
 
 @contextmanager

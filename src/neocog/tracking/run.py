@@ -182,12 +182,19 @@ def _begin(
 
 
 def _finish(sender: subprocess.Popen | Lent, journal: Journal, root: Path) -> None:
-    """Wait while the rest is sent; leave it in the journal when the server does not answer for PATIENCE seconds."""
-    if sender.poll() not in (None, LEFT) and journal.size():  # it was killed on the way
-        again = _sender(root, journal.run)
-        if again is None:
+    """Wait while the rest is sent, by another sender if this one was killed on the way or is killed meanwhile."""
+    for _ in range(2):
+        if sender.poll() not in (None, LEFT) and journal.size():
+            again = _sender(root, journal.run)
+            if again is None:
+                return
+            sender = again
+        if not _ended(sender, journal):
             return
-        sender = again
+
+
+def _ended(sender: subprocess.Popen | Lent, journal: Journal) -> bool:
+    """Wait for the sender's end; False, with the rest left in the journal, when the server does not answer for PATIENCE seconds."""
     began = time.time()
     assert sender.stdin is not None
     sender.stdin.close()
@@ -199,8 +206,9 @@ def _finish(sender: subprocess.Popen | Lent, journal: Journal, root: Path) -> No
             sender.wait()
             if not sent.failing:
                 print(waiting(str(journal.begin().get("place"))), file=sys.stderr)
-        else:
-            time.sleep(0.02)
+            return False
+        time.sleep(0.02)
+    return True
 
 
 def _sender(root: Path, run: str) -> subprocess.Popen | Lent | None:

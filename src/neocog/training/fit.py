@@ -25,7 +25,7 @@ from neocog import tracking
 from neocog.data.loader import Batches
 from neocog.data.prepared import Prepared
 from neocog.errors import Busy, OutOfMemory, UserError
-from neocog.training import checkpoint, fairness, memory, unsupervised, whole
+from neocog.training import checkpoint, fairness, memory, suited, unsupervised, whole
 from neocog.training.epochs import Epochs, Log, OnEpoch
 from neocog.training.guide import Guide
 from neocog.training.module import Learner
@@ -122,7 +122,7 @@ def _fit(
             f"mixup (={recipe.mixup}) and cutmix (={recipe.cutmix}) blend images, what {name} is taught belongs to one alone; set both to 0"
         )
     torch.manual_seed(recipe.seed)
-    model = build()
+    model = suited.build_for(build, name=name, channels=data.channels, size=data.size, batch_size=recipe.batch_size)
     fairness.check(model, recipe, name=name)
     learner = Learner.of(model, data, recipe, guide=guide, dro=fairness.dro(data, recipe))
     if hasattr(learner.model, "solve"):

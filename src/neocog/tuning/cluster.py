@@ -61,6 +61,16 @@ def _drive_from_outside(folder: str) -> None:
     storage._get_ray_train_session_dir = lambda: folder
 
 
+def places_for(needs: Mapping[str, float]) -> int:
+    """How many processes with such `needs` (Ray's resources of each) the machines can run beside each other now, at least one."""
+    import ray
+
+    machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    asked = {name: amount for name, amount in needs.items() if amount}
+    fits = (min((has.get(name, 0.0) // amount for name, amount in asked.items()), default=1.0) for has in machines)
+    return max(1, int(sum(fits)))
+
+
 def cpus_for(trainings: int) -> float:
     """CPUs that each of so many trainings can have when they run beside each other, each on one machine."""
     import ray

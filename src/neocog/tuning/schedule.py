@@ -16,6 +16,8 @@ from ray.tune.schedulers import (
 
 from neocog.tuning.space import Dimension, Scheduler, Space
 
+STOPPING = ("asha", "hyperband", "median")  # end poor trials before their last epoch
+PAUSING = ("hyperband", "pbt")  # let trials wait for each other; a paused one goes on from its checkpoint in any worker
 FACTOR = 3  # asha and hyperband keep one in so many at each rung
 
 

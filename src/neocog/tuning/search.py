@@ -13,7 +13,8 @@ from functools import partial
 from typing import Any
 
 from neocog.errors import NeocogError
-from neocog.tuning.schedule import scheduler
+from neocog.tuning.cluster import places_for
+from neocog.tuning.schedule import PAUSING, STOPPING, scheduler
 from neocog.tuning.space import Method, Scheduler, Space, grid
 from neocog.tuning.suggest import Suggest, study
 from neocog.tuning.trial import Job, run
@@ -34,12 +35,10 @@ def search(
     searcher: Method = "random",
     schedule: Scheduler = "none",
     listeners: Sequence[Listener] = (),
-    at_once: int = 0,
 ) -> list[Trial]:
     """Run the trials of `job`, each for at most `job.recipe.epochs` epochs; all of them, by number. Ray must be connected.
 
-    Trial 0 has the `defaults`, unless `points` name the values of all. `at_once` limits how many run beside each other (0: as many as
-    fit). Raises NeocogError when every trial failed.
+    Trial 0 has the `defaults`, unless `points` name the values of all. Raises NeocogError when every trial failed.
     """
     from ray import tune
 
@@ -47,7 +46,7 @@ def search(
     place = Place(job.place)
     place.forget("ray")  # what Ray kept of an earlier start
     epochs = job.recipe.epochs
-    job = replace(job, hands_over=schedule in ("pbt", "hyperband"))
+    job = replace(job, hands_over=schedule in PAUSING)
     if not points and searcher == "grid":
         points = [defaults or {}, *grid(space)]
     asked = Suggest(
@@ -60,7 +59,7 @@ def search(
         points=points,
         study=study(searcher, seed=seed) if searcher.startswith("optuna") else None,
     )
-    watch = Watch(place, job, stops=schedule in ("asha", "hyperband", "median"), listeners=listeners)
+    watch = Watch(place, job, stops=schedule in STOPPING, listeners=listeners)
     resources: dict[str, float] = (
         {"cpu": job.cpus, "gpu": job.gpus, **(job.custom or {})} if job.processes == 1 else {"cpu": 0, "memory": 1}
     )
@@ -74,7 +73,7 @@ def search(
         num_samples=1 if every_at_once else trials,
         scheduler=scheduler(schedule, space, metric=job.metric, epochs=epochs, seed=seed),
         resources_per_trial=resources,
-        max_concurrent_trials=at_once or None,
+        max_concurrent_trials=None if schedule in PAUSING else job.at_once or _fitting(job),
         max_failures=RETRIES,
         raise_on_failed_trial=False,
         reuse_actors=True,
@@ -98,6 +97,12 @@ def _all(asked: Suggest, space: Space) -> dict[str, Any]:
     values = [asked.number(number) for number in range(asked.trials)]
     looked_up = {key: tune.sample_from(partial(_value, values, key)) for key in space}
     return {"trial": tune.grid_search(list(range(asked.trials))), **looked_up}
+
+
+def _fitting(job: Job) -> int:
+    """How many trials fit now. Were Tune not told, it would start a trial's worker, with all its imports, when the one before has begun."""
+    one = {"CPU": job.cpus, "GPU": job.gpus, **(job.custom or {})}
+    return max(1, places_for(one) // job.processes)
 
 
 def _value(values: Sequence[Mapping[str, Any]], key: str, config: Mapping[str, Any]) -> Any:

@@ -26,7 +26,8 @@ class Job:
     """What all trials of a sweep have in common; it travels to every worker. Paths are absolute.
 
     `metric` is wanted high; `driver` names the process that runs the sweep now; with `hands_over` the scheduler gives a trial's
-    checkpoint to another one; `processes` train one trial together, each with `cpus`, `gpus` and the `custom` resources.
+    checkpoint to another one; `processes` train one trial together, each with `cpus`, `gpus` and the `custom` resources;
+    `at_once` run beside each other (0: as many as fit when the sweep begins).
     """
 
     architecture: str
@@ -42,6 +43,7 @@ class Job:
     cpus: float = 1.0
     gpus: float = 0.0
     custom: Mapping[str, float] | None = None
+    at_once: int = 0
 
     def settings(self, values: Mapping[str, Any]) -> tuple[Recipe, dict[str, Any]]:
         """The recipe and the sizes with a trial's values in them. Raises UserError where these do not go together."""
@@ -59,6 +61,7 @@ def job(
     *,
     name: str,
     storage_path: str | None = None,
+    trials_at_once: int = 0,
     processes_per_trial: int = 1,
     cpus_per_trial: float = 1.0,
     gpus_per_trial: float = 0.0,
@@ -79,6 +82,7 @@ def job(
         cpus=cpus_per_trial,
         gpus=gpus_per_trial,
         custom=dict(resources_per_trial or {}),
+        at_once=trials_at_once,
     )
 
 

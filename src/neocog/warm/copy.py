@@ -102,6 +102,7 @@ def leave(what: str, prepare: Callable[[], object], serve: Callable[..., int]) -
         except OSError:
             return
         prepare()
+        listener.listen()  # whoever asks from now on waits for the fork
         if child := os.fork():
             os.close(ended)
             os.waitpid(child, 0)
@@ -122,7 +123,7 @@ def _stay(listener: socket.socket, ended: int, serve: Callable[..., int]) -> Non
         os.dup2(nowhere, descriptor)
     gc.freeze()  # a collection in a fork would copy every page
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    listener.listen()
+    listener.listen()  # again: what answers is this process, not the one that has forked it
     while select.select([listener.fileno(), ended], [], [], IDLE)[0] == [listener.fileno()]:
         connection, _ = listener.accept()
         if os.fork() == 0:

@@ -1,17 +1,22 @@
 """A model on its way through a recipe."""
 
 import copy
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import onnx
+from safetensors import safe_open
 from torch import nn
 
+from neocog.bundle import sparse
 from neocog.bundle.proof import Proof, prove
-from neocog.bundle.read import GRAPH, Bundle
+from neocog.bundle.read import GRAPH, WEIGHTS, Bundle
 from neocog.bundle.rebuild import rebuild
 from neocog.data.prepared import Prepared
+from neocog.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -19,7 +24,7 @@ class Candidate:
     """What the steps so far have made of the bundle `parent`. Methods return a new one and leave this as it is.
 
     `network` is float, on the CPU, in evaluation mode. `graph` is what a step has made of its ONNX graph; None while that is the network's
-    own. `sparse` says that its zeros were put there by pruning and must survive every later training.
+    own. `sparse` says that its zeros were put there by pruning and must survive every later training; `fresh`, that it was never trained.
     """
 
     parent: Bundle
@@ -28,13 +33,14 @@ class Candidate:
     network: nn.Module
     graph: onnx.ModelProto | None = None
     sparse: bool = False
+    fresh: bool = False
     proofs: list[Proof] = field(
         default_factory=list, repr=False, compare=False
     )  # of this network, once it was exported
 
     def changed(self, network: nn.Module, **other: Any) -> "Candidate":
-        """This candidate with another network."""
-        assert self.graph is None, "nothing changes a network whose graph has gone its own way"
+        """This candidate with another network. Raises UserError when its graph has gone its own way."""
+        self.check_graph()
         return replace(self, network=network.eval(), proofs=[], **other)
 
     def copied(self) -> nn.Module:
@@ -48,21 +54,48 @@ class Candidate:
         return self.proofs[0]
 
     def exported(self, data: Prepared) -> onnx.ModelProto:
-        """The network's own graph; not to be changed in place."""
+        """The network's own graph; not to be changed in place. Raises UserError when another one has taken its place."""
+        self.check_graph()
         return self.proof(data).graph
 
     def shipped(self, data: Prepared) -> onnx.ModelProto:
         """The graph that would be shipped now: what a step has made of it, or the network's own."""
         return self.exported(data) if self.graph is None else self.graph
 
+    def check_graph(self) -> None:
+        """Raise UserError unless the graph is the network's own: from then on only what it answers can be changed."""
+        if self.graph is not None:
+            earlier = self.parent.card["compression"]["parent"] if _has_own_graph(self.parent) else self.parent.model
+            raise UserError(
+                f"{self.parent.model}: a step has changed its graph, which a step on the network or the graph would undo; "
+                f"only a temperature or thresholds may follow. Begin with {earlier}, and put that step before the others"
+            )
+
 
 def begin(parent: Bundle) -> Candidate:
-    """The candidate that a recipe for `parent` begins with. The parent's graph stands for the network as it did when it was written."""
-    own = "integer" not in parent.card["parity"]  # and not one that another recipe rounded
+    """The candidate that a recipe for `parent` begins with: its network, and its graph as it was shipped.
+
+    Weights that an earlier recipe packed are those that pruning made sparse.
+    """
+    graph = onnx.load(parent.folder / GRAPH)
+    own = _has_own_graph(parent)
     return Candidate(
         parent=parent,
         architecture=parent.architecture,
         sizes=parent.card["build"]["sizes"],
         network=rebuild(parent),
-        proofs=[Proof(onnx.load(parent.folder / GRAPH), parent.card["parity"])] if own else [],
+        graph=graph if own else None,
+        sparse=_is_packed(parent.folder / WEIGHTS),
+        proofs=[] if own else [Proof(graph, parent.card["parity"])],
     )
+
+
+def _has_own_graph(bundle: Bundle) -> bool:
+    """Whether the graph of a bundle is what a step made of it, and not its network's."""
+    return "integer" in bundle.card["parity"]
+
+
+def _is_packed(weights: Path) -> bool:
+    """Whether some weights are written as a bit for each and the values that are not 0."""
+    with safe_open(weights, framework="numpy") as file:
+        return bool(json.loads((file.metadata() or {}).get(sparse.SHAPES, "{}")))

@@ -59,12 +59,13 @@ def trainer(
     numbers = count(1)
 
     def train(candidate: Candidate, *, guide: Guide | None = None) -> Candidate:
+        candidate.check_graph()
         network = candidate.copied().train()  # Lightning leaves the mode as it finds it
         if hasattr(network, "solve"):
             raise UserError(
                 f"{candidate.architecture} is solved for all images at once and cannot be trained on; remove the step's train block"
             )
-        epochs_before = getattr(network, "pretrain_epochs", None)
+        epochs_before = None if candidate.fresh else getattr(network, "pretrain_epochs", None)
         if epochs_before:
             network.pretrain_epochs = 0  # type: ignore[assignment] # what was learned without labels is there already
         number = next(numbers)
@@ -82,7 +83,7 @@ def trainer(
             done.model.pretrain_epochs = epochs_before
         if fitted is not None:
             fitted.append(done)
-        return candidate.changed(done.model)
+        return candidate.changed(done.model, fresh=False)
 
     return train
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from neocog.evaluation.slices import Slice
+from neocog.evaluation.slices import Slice, ahead
 from neocog.report import confusion, numbers
 from neocog.report.made import how, judged
 from neocog.report.models import Model
@@ -127,7 +127,7 @@ def _panel(drawn: Drawn, i: int, *, rival: str, data: str) -> str:
         *(tag("p", escape(words)) for words in (story.calibrated(each), story.answering(each)) if words),
         tag("div", *shown, class_="pair"),
         tag("h3", "For whom it is worse"),
-        tag("p", escape(story.fair(each))),
+        *(tag("p", escape(words)) for words in (story.fair(each), story.alike(each)) if words),
         tag(
             "div",
             *(
@@ -172,7 +172,7 @@ def _table(drawn: Drawn) -> str:
     heads = [_head("model", "", word=True), *(_head(c[1], c[2]) for c in columns)]
     heads += [
         _head("worst", "top-1 of its worst group or class"),
-        _head("gap", "from the best group to the worst, points"),
+        _head("gap", "from the best group to the worst, points, with its 95 % interval (Newcombe 1998)"),
     ]
     heads += [_head("seeds", "top-1 of several trainings, mean ± standard deviation")] if seeds else []
     rows = [_row(each, drawn.called[each.model.row.model], columns, seeds=seeds) for each in drawn.found]
@@ -190,7 +190,9 @@ def _row(
     cells = [_cell(each.score(score), told) for score, _, _, told in columns]
     worst, best = each.extremes or (None, None)
     cells.append(_cell(worst.top1 if worst else None, numbers.percent, note=worst.value if worst else ""))
-    cells.append(_cell(best.top1 - worst.top1 if worst and best else None, lambda gap: f"{100 * gap:.1f}"))
+    gap = ahead(best, worst) if worst and best else None
+    ends = story.interval(gap) if gap else ""
+    cells.append(_cell(gap[0] if gap else None, lambda value: f"{100 * value:.1f}", note=ends))
     if seeds:
         spread = f"± {100 * each.seeds.spread:.2f}" if each.seeds else ""
         cells.append(_cell(each.seeds.mean if each.seeds else None, numbers.percent, note=spread))

@@ -14,7 +14,7 @@ from neocog.evaluation import calibration, selective, slices
 from neocog.evaluation.accuracy import Floats, Ints
 from neocog.evaluation.calibration import Bin
 from neocog.evaluation.selective import Curve
-from neocog.evaluation.slices import Slice
+from neocog.evaluation.slices import Gap, Slice
 from neocog.report.models import Model, makers
 
 CLASS = "class"  # the column of groups that every data set has
@@ -62,6 +62,11 @@ class Trust:
         """The worst and the best group of the column with the widest gap."""
         found = [slices.extremes(list(groups), column) for column, groups in self.groups.items()]
         return max((pair for pair in found if pair), key=lambda pair: pair[1].top1 - pair[0].top1, default=None)
+
+    def gap(self, name: str) -> Gap | None:
+        """A gap of metrics.json with its interval; only a model with groups has one."""
+        value, low, high = (self.score(name + end) for end in ("", "_low", "_high"))
+        return None if value is None or low is None or high is None else (value, low, high)
 
 
 def read(model: Model) -> Trust:

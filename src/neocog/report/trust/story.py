@@ -1,6 +1,6 @@
 """What a model's confidence is worth, in sentences that follow from the numbers."""
 
-from neocog.evaluation.slices import FEW
+from neocog.evaluation.slices import FEW, Gap, ahead
 from neocog.evaluation.trust import RISK
 from neocog.report import numbers
 from neocog.report.trust.read import CLASS, Trust
@@ -42,11 +42,30 @@ def fair(found: Trust) -> str:
         return f"No two groups have {FEW} images, so none is called the worst."
     worst, best = found.extremes
     column = "class" if worst.column == CLASS else worst.column
-    gap = numbers.points(best.top1 - worst.top1)
     return (
         f"By {column}, it is worst on {worst.value}: {numbers.percent(worst.top1)} "
-        f"[{numbers.percent(worst.low)} – {numbers.percent(worst.high)}], {gap} behind {best.value}."
+        f"[{numbers.percent(worst.low)} – {numbers.percent(worst.high)}], {_told(ahead(best, worst))} behind {best.value}."
     )
+
+
+def alike(found: Trust) -> str:
+    """How differently it treats the groups that came with the images; empty without such."""
+    parity, odds = (found.gap(name) for name in ("demographic_parity_gap", "equalized_odds_gap"))
+    if parity is None:
+        return ""
+    told = f"It calls images of one group by a class up to {_told(parity)} more often than those of another (demographic parity)"
+    if odds is None:
+        return f"{told}."
+    return f"{told}; of images that are all of a class, or all of others, up to {_told(odds)} (equalized odds)."
+
+
+def _told(gap: Gap) -> str:
+    return f"{numbers.points(gap[0])} {interval(gap)}"
+
+
+def interval(gap: Gap) -> str:
+    """The ends of a gap's interval, in points."""
+    return f"[{100 * gap[1]:.1f} – {100 * gap[2]:.1f}]"
 
 
 def seeds(found: Trust) -> str:

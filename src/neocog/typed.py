@@ -5,11 +5,11 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError, create_model
+from pydantic import ConfigDict, TypeAdapter, ValidationError, create_model
 
 from neocog.errors import UserError, nearest
-from pipelines.sections import STRICT
 
+STRICT = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 UNION_MEMBER = re.compile(r"[\[\]-]|^(int|float|str)$")  # steps of pydantic's path that are types, not keys
 
 

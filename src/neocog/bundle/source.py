@@ -7,8 +7,11 @@ from neocog.bundle.read import Bundle
 from neocog.errors import UserError
 
 REGISTERED = "models:/"
+NAMED = "a model's folder, such as models/trained/resnet, or models:/name@alias of MLflow's registry"  # for help texts
 BUNDLE = "bundle"  # folder of it in a registered model
-_NAMED = re.compile(r"models:/(?P<name>[^/@:]+)(?P<which>@[^/@:]+|/\d+)")
+_NAMED = re.compile(
+    r"models:/(?P<name>[^/@:]+)(?P<which>@[^/@:]+|/[0-9]{1,9})"
+)  # what every database takes as a version
 
 
 def find(where: str) -> Bundle:
@@ -18,7 +21,7 @@ def find(where: str) -> Bundle:
     found = _NAMED.fullmatch(where)
     if not found:
         raise UserError(
-            f"{where}: name an alias or a version too, such as {REGISTERED}neocog@champion or {REGISTERED}neocog/3"
+            f"{where}: name an alias, or a version of at most 9 digits, such as {REGISTERED}neocog@champion or {REGISTERED}neocog/3"
         )
     from neocog.tracking import registry
 

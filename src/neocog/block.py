@@ -1,0 +1,47 @@
+"""An architecture's block in params.yaml: what it may hold, and whether it makes sense. No torch."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from neocog import architectures
+from neocog.errors import UserError, nearest
+from neocog.limits import AtLeast1
+from neocog.training.recipe import KEYS
+from neocog.typed import keywords
+
+TIMES: dict[str, tuple[Any, Any]] = {"seeds": (AtLeast1, 1)}  # how often to train it
+
+
+def check(name: str, values: Any) -> None:
+    """Raise UserError for the first thing that is wrong with the block `values` of an architecture, but for its recipe."""
+    sizes = architectures.card(name).sizes
+    if not isinstance(values, dict):
+        raise UserError(
+            f"params.yaml: architectures.{name} (={values!r}) must be a block of keys; write {{}} for the defaults"
+        )
+    for key in values:
+        if key not in sizes and key not in KEYS and key not in TIMES:
+            raise UserError(
+                f"params.yaml: architectures.{name}.{key} (={values[key]!r}): unknown key; {nearest(str(key), [*sizes, *KEYS, *TIMES])}"
+            )
+    keywords(sizes, f"architectures.{name}", architectures.sizes(name, values))
+    keywords(TIMES, f"architectures.{name}", {key: values[key] for key in TIMES if key in values})
+    _check_form(name, values)
+    lists = {key: values.get(key, sizes[key][1]) for key in ("widths", "depths") if key in sizes}
+    if any(not stages for stages in lists.values()) and len(lists) > 1:
+        raise UserError(f"params.yaml: architectures.{name}: {lists} must name at least one stage of the network")
+    if len({len(stages) for stages in lists.values()}) > 1:
+        raise UserError(
+            f"params.yaml: architectures.{name}: {lists} must be equally long, one entry a stage of the network"
+        )
+
+
+def _check_form(name: str, values: Mapping[str, Any]) -> None:
+    card, form = architectures.card(name), values.get("form", architectures.SMALL)
+    if form in card.forms and form != architectures.SMALL:
+        for key in values:
+            if key in card.sizes and key not in ("form", *card.blocks):
+                raise UserError(
+                    f"params.yaml: architectures.{name}.{key} (={values[key]!r}) shapes the small form, but form is {form}; "
+                    f"remove {key}, or set form: {architectures.SMALL}"
+                )
