@@ -15,9 +15,10 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from difflib import get_close_matches
+from types import FrameType
 from typing import Any
 
 
@@ -77,6 +78,28 @@ def run(main: Callable[..., object], arguments: Sequence[Any] = ()) -> None:
     except KeyboardInterrupt:
         print("neocog: interrupted; the same command continues where it stopped", file=sys.stderr)
         sys.exit(130)
+
+
+@contextmanager
+def sigterm_raises() -> Iterator[None]:
+    """SIGTERM raises SystemExit(143) in the main thread of this process, so that blocks end as they should."""
+    before = signal.getsignal(signal.SIGTERM)
+    if threading.current_thread() is not threading.main_thread() or before is None:
+        yield
+        return
+    owner = os.getpid()
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        if os.getpid() == owner:
+            raise SystemExit(128 + number)
+        signal.signal(number, signal.SIG_DFL)  # a forked worker ends as if there were no handler
+        os.kill(os.getpid(), number)
+
+    signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _check_arguments(main: Callable[..., object], arguments: Sequence[Any]) -> None:

@@ -10,7 +10,7 @@ checking params costs milliseconds and no torch.
 """
 
 import ast
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -18,7 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
-from neocog import limits
+from neocog import cards
 from neocog.blocks.choices import CHOICES
 from neocog.errors import UserError, nearest
 
@@ -63,23 +63,8 @@ def card(name: str) -> Card:
         known = [p.stem for p in FOLDER.glob("*.py") if p.stem != "__init__"]
         raise UserError(f"architectures.{name}: there is no such architecture; {nearest(name, known)}")
     tree = ast.parse(path.read_text())
-    constants = CONSTANTS | {
-        node.targets[0].id: ast.literal_eval(node.value)
-        for node in tree.body
-        if isinstance(node, ast.Assign)
-        and isinstance(node.targets[0], ast.Name)
-        and node.targets[0].id in ("YEAR", "IDEA", *CONSTANTS)
-    }
-    build = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "build")
-    words = {name: getattr(limits, name) for name in vars(limits) if not name.startswith("_")} | {
-        "Literal": Literal,
-        "Sequence": Sequence,
-    }
-    sizes = {
-        arg.arg: (eval(ast.unparse(arg.annotation), words), ast.literal_eval(default))
-        for arg, default in zip(build.args.kwonlyargs, build.args.kw_defaults, strict=True)
-        if arg.arg not in GIVEN and arg.annotation is not None and default is not None
-    }
+    constants = CONSTANTS | cards.constants(tree, ("YEAR", "IDEA", *CONSTANTS))
+    sizes = cards.keywords(tree, "build", given=GIVEN)
     if len(forms := constants["FORMS"]) > 1:
         sizes["form"] = (Literal[tuple(forms)], SMALL)
     sizes |= {block: (CHOICES[block] | None, None) for block in constants["BLOCKS"]}

@@ -17,11 +17,9 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from annotated_types import Gt, Le, Lt
-
-from neocog import limits
+from neocog import cards
 from neocog.errors import UserError, nearest
 
 if TYPE_CHECKING:
@@ -67,29 +65,8 @@ def card(name: str) -> Card:
         known = [p.stem for p in FOLDER.glob("*.py") if p.stem != "__init__"]
         raise UserError(f"method (={name!r}): there is no such compression method; {nearest(name, known)}")
     tree = ast.parse(path.read_text())
-    constants = CONSTANTS | {
-        node.targets[0].id: ast.literal_eval(node.value)
-        for node in tree.body
-        if isinstance(node, ast.Assign)
-        and isinstance(node.targets[0], ast.Name)
-        and node.targets[0].id in (*REQUIRED, *CONSTANTS)
-    }
-    apply = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "apply")
-    words = {word: getattr(limits, word) for word in vars(limits) if not word.startswith("_")} | {
-        "Annotated": Annotated,
-        "Any": Any,
-        "Gt": Gt,
-        "Le": Le,
-        "Literal": Literal,
-        "Lt": Lt,
-        "Mapping": Mapping,
-        "Sequence": Sequence,
-    }
-    settings = {
-        arg.arg: (eval(ast.unparse(arg.annotation), words), ast.literal_eval(default))
-        for arg, default in zip(apply.args.kwonlyargs, apply.args.kw_defaults, strict=True)
-        if arg.arg not in GIVEN and arg.annotation is not None and default is not None
-    }
+    constants = CONSTANTS | cards.constants(tree, (*REQUIRED, *CONSTANTS))
+    settings = cards.keywords(tree, "apply", given=GIVEN)
     return Card(
         name,
         idea=constants["IDEA"],

@@ -2,15 +2,13 @@
 
 import os
 import shutil
-import signal
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import FrameType
 
-from neocog.errors import NeocogError
+from neocog.errors import NeocogError, sigterm_raises
 from neocog.reproduce.git import Project
 
 NAMED = "neocog-reproduce-"  # and the process that made it
@@ -24,7 +22,7 @@ def clean(project: Project, commit: str, *, keep: bool = False) -> Iterator[Path
     """
     _sweep(project)
     folder = Path(tempfile.mkdtemp(prefix=f"{NAMED}{os.getpid()}-"))
-    with _sigterm_raises():
+    with sigterm_raises():
         try:
             project.git("-c", "core.hooksPath=/dev/null", "worktree", "add", "--detach", "--quiet", str(folder), commit)
             yield folder / project.prefix
@@ -57,15 +55,3 @@ def _sweep(project: Project) -> None:
             maker = folder.name.removeprefix(NAMED).partition("-")[0]
             if maker.isdigit() and not psutil.pid_exists(int(maker)):
                 _remove(project, folder)
-
-
-@contextmanager
-def _sigterm_raises() -> Iterator[None]:
-    def leave(number: int, frame: FrameType | None) -> None:
-        raise SystemExit(128 + number)
-
-    before = signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

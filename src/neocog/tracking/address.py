@@ -2,6 +2,7 @@
 
 import os
 import re
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 DEFAULT = "sqlite:///mlflow.db"
@@ -13,6 +14,12 @@ _SECRET_NAME = re.compile(
     re.IGNORECASE,
 )
 _SHORTEST_SECRET = 6  # characters: a shorter value cannot be told from ordinary text
+
+
+def home() -> Path:
+    """Where journals and the default store are: this folder, or the project of which DVC runs a temporary copy here."""
+    here, project = Path.cwd(), Path(os.environ.get("DVC_ROOT", "/")).resolve()
+    return project if here.is_relative_to(project / ".dvc" / "tmp") else here
 
 
 def configured() -> str:

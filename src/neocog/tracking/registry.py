@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
-from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
 from mlflow.entities import LoggedModelOutput, Metric
 from mlflow.entities.model_registry import ModelVersion
@@ -23,7 +22,6 @@ from mlflow.exceptions import MlflowException
 
 from neocog.errors import NeocogError, UserError, nearest
 from neocog.tracking import address
-from neocog.tracking.run import _home
 from neocog.tracking.store import Store
 
 DIGEST = "bundle.sha256"
@@ -37,11 +35,6 @@ _ALREADY, _GONE, _WRONG = "RESOURCE_ALREADY_EXISTS", "RESOURCE_DOES_NOT_EXIST", 
 
 class Registry(Store):
     """The registry beside the runs of a tracking store. Used within `opened()`."""
-
-    @property
-    def client(self) -> MlflowClient:
-        """The store's own."""
-        return self._client
 
     def run_of(self, digest: str) -> str | None:
         """The id of the run that made the bundle, the first if several did."""
@@ -152,11 +145,11 @@ class Registry(Store):
         """The folder of a version's model: where it is, if that is a folder of this machine, else a copy of it."""
         source = self.client.get_model_version_download_uri(version.name, version.version)
         if source.startswith("file://") or "://" not in source:
-            return Path(download_artifacts(artifact_uri=source, tracking_uri=self._uri))
-        kept = self._root / _FOLDER / f"{version.name}-{version.version}"
+            return Path(download_artifacts(artifact_uri=source, tracking_uri=self.uri))
+        kept = self.root / _FOLDER / f"{version.name}-{version.version}"
         shutil.rmtree(kept, ignore_errors=True)
         kept.mkdir(parents=True)
-        return Path(download_artifacts(artifact_uri=source, dst_path=str(kept), tracking_uri=self._uri))
+        return Path(download_artifacts(artifact_uri=source, dst_path=str(kept), tracking_uri=self.uri))
 
     def _there(self, name: str, which: str) -> str:
         names = [each.name for each in self.client.search_registered_models()]
@@ -180,11 +173,11 @@ class Registry(Store):
 def opened(*, alone: bool = False) -> Iterator[Registry]:
     """The registry of this project; `alone`: one process of this project at a time. Raises NeocogError when it does not answer."""
     logging.getLogger("mlflow").setLevel(logging.WARNING)  # it tells of every table that it makes
-    root, uri = _home(), _where()
+    root, uri = address.home(), _where()
     try:
         address.knock(uri, seconds=10.0)
         registry = Registry(uri, root)
-        with _lock(root) if alone else nullcontext(), _global(registry._uri), registry.open(TIMEOUT):
+        with _lock(root) if alone else nullcontext(), _global(registry.uri), registry.open(TIMEOUT):
             yield registry
     except (OSError, MlflowException) as error:
         if isinstance(error, MlflowException) and error.error_code in (_WRONG, _GONE):
@@ -214,7 +207,7 @@ def _where() -> str:
     """The store's place; a database beside the project is there wherever this process is."""
     uri = address.place(address.configured())
     path = uri.removeprefix(_FILE)
-    return uri if path == uri else f"{_FILE}{_home() / path}"
+    return uri if path == uri else f"{_FILE}{address.home() / path}"
 
 
 @contextmanager

@@ -5,14 +5,12 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
-from neocog.errors import NeocogError
+from neocog.errors import NeocogError, sigterm_raises
 from neocog.tracking import address
 from neocog.tracking import resume as resumption
 from neocog.tracking.journal import COPY, FOLDER, WRITER, Journal, journals, waiting
@@ -63,8 +61,8 @@ class Run:
     def artifact(self, path: Path, *, folder: str = "") -> None:
         """Keep the file or folder `path` with the run, under `folder`.
 
-        It is linked, not copied: it may be deleted or replaced at once, as DVC does, but not changed in place before
-        the run has ended. Raises FileNotFoundError.
+        A small file is copied; a large one is linked: it may be deleted or replaced at once, as DVC does, but not changed in place
+        before the run has ended. Raises FileNotFoundError.
         """
         if self._journal is None or os.getpid() != self._pid:
             return
@@ -113,7 +111,7 @@ def start(
     if not is_first_rank():
         yield Run(None, {})
         return
-    root = _home()
+    root = address.home()
     try:
         journal, begin = resumption.open_journal(root / FOLDER, _begin(stage, experiment, tags, config, parent), resume)
     except OSError as error:
@@ -124,7 +122,7 @@ def start(
     sender = None if mother and mother.written() else _sender(root, journal.run)
     end, error_tag = "FINISHED", {}
     try:
-        with _sigterm_raises():
+        with sigterm_raises():
             yield run
     except BaseException as raised:
         end = _ending(raised)
@@ -147,18 +145,12 @@ def start(
 
 def sync() -> int:
     """Send what earlier runs could not, each to the place it was meant for. Returns how many of them are still left."""
-    root = _home()
+    root = address.home()
     if journals(root / FOLDER):
         sender = _start(root)
         if sender is not None:
             sender.communicate()
     return sum(not journal.written() for journal in journals(root / FOLDER))
-
-
-def _home() -> Path:
-    """Where journals and the default store are: this folder, or the project of which DVC runs a temporary copy here."""
-    here, project = Path.cwd(), Path(os.environ.get("DVC_ROOT", "/")).resolve()
-    return project if here.is_relative_to(project / ".dvc" / "tmp") else here
 
 
 def _begin(
@@ -247,28 +239,6 @@ def _start(root: Path, *arguments: str) -> subprocess.Popen | None:
     except OSError as error:
         print(f"neocog: tracking: no process to send with ({error}); records wait in {FOLDER}", file=sys.stderr)
         return None
-
-
-@contextmanager
-def _sigterm_raises() -> Iterator[None]:
-    """SIGTERM raises SystemExit(143) in the main thread of this process, so that blocks end as they should."""
-    before = signal.getsignal(signal.SIGTERM)
-    if threading.current_thread() is not threading.main_thread() or before is None:
-        yield
-        return
-    owner = os.getpid()
-
-    def leave(number: int, frame: FrameType | None) -> None:
-        if os.getpid() == owner:
-            raise SystemExit(128 + number)
-        signal.signal(number, signal.SIG_DFL)  # a forked worker ends as if there were no handler
-        os.kill(os.getpid(), number)
-
-    signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _ending(raised: BaseException) -> str:

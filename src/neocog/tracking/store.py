@@ -1,4 +1,4 @@
-"""The only file that imports mlflow: what a run needs of it, by MlflowClient with explicit run ids."""
+"""With registry.py the only file that imports mlflow: what a run needs of it, by MlflowClient with explicit run ids."""
 
 import fcntl
 import json
@@ -45,11 +45,11 @@ class Store:
     def __init__(self, place: str, root: Path) -> None:
         self.place = place
         self.refused: list[str] = []  # what MLflow will never take, as sentences
-        self._root = root
-        self._uri, self._credentials = address.resolve(place)
-        self.remote = self._uri.startswith(_REMOTE)
+        self.root = root
+        self.uri, self._credentials = address.resolve(place)
+        self.remote = self.uri.startswith(_REMOTE)
         self._experiments: dict[str, str] = {}
-        self._client_: MlflowClient | None = None
+        self._connected: MlflowClient | None = None
 
     @contextmanager
     def open(self, timeout: float) -> Iterator["Store"]:
@@ -60,17 +60,18 @@ class Store:
         for name in (name for name, value in changes.items() if not value):
             os.environ.pop(name, None)
         try:
-            if self._client_ is None:
-                self._client_ = self._connect()
+            if self._connected is None:
+                self._connected = self._connect()
             yield self
         finally:
             for name, value in before.items():
                 os.environ.pop(name, None) if value is None else os.environ.__setitem__(name, value)
 
     @property
-    def _client(self) -> MlflowClient:
-        assert self._client_ is not None, "used outside open()"
-        return self._client_
+    def client(self) -> MlflowClient:
+        """MLflow's own, as long as the store is open."""
+        assert self._connected is not None, "used outside open()"
+        return self._connected
 
     def _connect(self) -> MlflowClient:
         """A client; a database that is not there yet is made first.
@@ -78,10 +79,10 @@ class Store:
         Its schema takes 4-10 s. A process that looks at it meanwhile fails, and so does every later one when its maker was
         killed: so one process at a time makes it, under another name.
         """
-        database = self._uri.partition("?")[0].removeprefix("sqlite:///")
-        if not self._uri.startswith("sqlite:///") or not database:
-            return MlflowClient(self._uri, registry_uri=self._uri)
-        path = self._root / database
+        database = self.uri.partition("?")[0].removeprefix("sqlite:///")
+        if not self.uri.startswith("sqlite:///") or not database:
+            return MlflowClient(self.uri, registry_uri=self.uri)
+        path = self.root / database
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.with_name(f"{path.name}.lock").open("ab") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
@@ -90,7 +91,7 @@ class Store:
                 part.unlink(missing_ok=True)
                 MlflowClient(f"sqlite:///{part}").search_experiments()
                 part.replace(path)
-            client = MlflowClient(self._uri, registry_uri=self._uri)
+            client = MlflowClient(self.uri, registry_uri=self.uri)
             client.search_experiments(max_results=1)  # it looks at the schema now
             return client
 
@@ -112,30 +113,30 @@ class Store:
         return self._experiments[name]
 
     def _experiment(self, name: str) -> str:
-        found = self._client.get_experiment_by_name(name)
+        found = self.client.get_experiment_by_name(name)
         if found is None:
-            folder = self._root / "mlartifacts" / quote(name, safe="")
+            folder = self.root / "mlartifacts" / quote(name, safe="")
             try:
-                return self._client.create_experiment(name, artifact_location=None if self.remote else folder.as_uri())
+                return self.client.create_experiment(name, artifact_location=None if self.remote else folder.as_uri())
             except MlflowException as error:
                 if error.error_code != _ALREADY:
                     raise
-            found = self._client.get_experiment_by_name(name)
+            found = self.client.get_experiment_by_name(name)
             assert found is not None
         if found.lifecycle_stage == "deleted":
-            self._client.restore_experiment(found.experiment_id)
+            self.client.restore_experiment(found.experiment_id)
         return found.experiment_id
 
     def find(self, experiment: str, run: str) -> list[str]:
         """Ids of the runs tagged with the local id `run`, the first started first."""
         where = f"tags.`{RUN_TAG}` = '{run}'"
-        found = self._client.search_runs([self.experiment(experiment)], where, order_by=["attributes.start_time ASC"])
+        found = self.client.search_runs([self.experiment(experiment)], where, order_by=["attributes.start_time ASC"])
         return [each.info.run_id for each in found]
 
     def create(self, begin: Mapping) -> str:
         """A new run for a journal's `begin`."""
         with self._known():
-            created = self._client.create_run(
+            created = self.client.create_run(
                 self.experiment(begin["experiment"]),
                 start_time=begin["begun"],
                 run_name=begin["stage"],
@@ -147,13 +148,13 @@ class Store:
         """RUNNING again, or terminated at `ended` (ms)."""
         with self._known():
             if ended is None:
-                self._client.update_run(run_id, status=status)
+                self.client.update_run(run_id, status=status)
             else:
-                self._client.set_terminated(run_id, status=status, end_time=ended)
+                self.client.set_terminated(run_id, status=status, end_time=ended)
 
     def remove(self, run_id: str) -> None:
         """Put a run into MLflow's bin."""
-        self._client.delete_run(run_id)
+        self.client.delete_run(run_id)
 
     def log(self, run_id: str, *, metrics: list[tuple[str, float, int, int]], params: dict, tags: dict) -> None:
         """Metrics (name, value, ms, step), params whose first value stays, tags whose last value stays.
@@ -162,7 +163,7 @@ class Store:
         """
         if params:
             with self._known():
-                known = self._client.get_run(run_id).data.params
+                known = self.client.get_run(run_id).data.params
             params = {name[:MAX_ENTITY_KEY_LENGTH]: value[:MAX_PARAM_VAL_LENGTH] for name, value in params.items()}
             changed = {name: value for name, value in params.items() if known.get(name, value) != value}
             tags = {**{f"changed.{name}": value for name, value in changed.items()}, **tags}
@@ -179,7 +180,7 @@ class Store:
     def _log(self, run_id: str, part: list[Metric | Param | RunTag]) -> None:
         try:
             with self._known():
-                self._client.log_batch(
+                self.client.log_batch(
                     run_id,
                     metrics=[each for each in part if isinstance(each, Metric)],
                     params=[each for each in part if isinstance(each, Param)],
@@ -201,12 +202,12 @@ class Store:
             name, digest[:MAX_DATASET_DIGEST_SIZE], source_type="local", source=json.dumps({"uri": source})
         )
         with self._known():
-            self._client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", context)])])
+            self.client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", context)])])
 
     def artifacts(self, run_id: str, folder: Path) -> None:
         """What lies in `folder`, laid out as it lies there."""
         with self._known():
-            self._client.log_artifacts(run_id, str(folder))
+            self.client.log_artifacts(run_id, str(folder))
 
 
 def load(uri: str) -> None:
