@@ -13,7 +13,7 @@ are left out.
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -104,7 +104,10 @@ def all_ways(bundle: Bundle, data: Prepared, folder: Path) -> Iterator[tuple[str
     deployed = Deployed(rebuild(whole), mean=data.mean, std=data.std).eval()
     yield EAGER, Way(eagerly(deployed), (whole.folder / "weights.safetensors").stat().st_size)
     yield FLOAT, graph_way(whole.folder / GRAPH)
-    candidate, source = begin(bundle), folder / "source.onnx"
+    candidate, source = (
+        replace(begin(bundle), graph=None),
+        folder / "source.onnx",
+    )  # its network in floats, whatever is shipped
     onnx.save(candidate.exported(data), source)
     if bundle is not whole:
         yield "its recipe, as shipped", graph_way(bundle.folder / GRAPH)

@@ -291,7 +291,7 @@ def test_the_stages_make_the_report_from_bundles_without_torch(tmp_path):
     assert told.stdout.splitlines()[-1] == "[]"
     assert "trained/mlp: top-1 " in told.stdout and "On digits, " in told.stdout
     made = {path.relative_to(tmp_path).as_posix() for path in (tmp_path / "reports").rglob("*") if path.is_file()}
-    tables = ("per_class.csv", "confusion.csv", "reliability.csv", "groups.csv", "seeds.csv")
+    tables = ("per_class.csv", "confusion.csv", "reliability.csv", "groups.csv", "group_confusion.csv", "seeds.csv")
     judged = ("metrics.json", "predictions.parquet", *tables, "history.csv", "training.json")
     figures = (
         "ladder",

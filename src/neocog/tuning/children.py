@@ -40,7 +40,7 @@ class Children:
                 experiment=self.experiment,
                 tags={"architecture": self.architecture, "part": self.part, "trial": str(trial.number)},
                 config={"values": trial.values, "seed": trial.seed},
-                resume=self.folder / self.part / f"{trial.name}.json",
+                resume=self._memory(trial),
                 parent=self.parent.id,
             )
         )
@@ -54,12 +54,21 @@ class Children:
         run.metrics(trial.rows[-1], step=len(trial.rows))
 
     def ended(self, trial: Trial) -> None:
-        """End the run as the trial ended: FINISHED, with the tag `trial.status`, or FAILED with the error."""
+        """End the run as the trial ended: FINISHED, with the tag `trial.status`, or FAILED with the error.
+
+        Of a trial that had ended before, the run is ended again if the sweep was cut off before that was told.
+        """
         if trial.number not in self.open:
-            return
+            if not self._memory(trial).exists():
+                return
+            self.began(trial)
         stack, run = self.open.pop(trial.number)
         run.tags({"trial.status": trial.status})
         run.params(trial.values)
         failure = NeocogError(trial.error) if trial.status == "failed" else None
         with suppress(NeocogError):
             stack.__exit__(type(failure) if failure else None, failure, None)
+
+    def _memory(self, trial: Trial) -> Path:
+        """Where it is remembered which run is the trial's, until that has finished."""
+        return self.folder / self.part / f"{trial.name}.json"
