@@ -9,11 +9,13 @@ from numpy.typing import NDArray
 
 from neocog.evaluation.accuracy import Floats, Ints
 from neocog.report import numbers
+from neocog.report.labels import cut
 from neocog.report.pictures import png
 from neocog.report.svg import figure, tag, text, title
 
 SIDE = 560  # px of the whole matrix where cells may shrink
 LARGEST, NUMBERED = 64.0, 34.0  # px of a cell: at most; with its number written in
+LONGEST = 19  # characters of a class's name
 DRAWN = 30  # classes: beyond, the cells are pixels of one picture
 RIGHT, WRONG = (0, 114, 178), (213, 94, 0)  # as --right and --wrong in figures.css (Okabe & Ito 2008)
 
@@ -48,7 +50,7 @@ def heatmap(matrix: Ints, classes: Sequence[str], *, name: str) -> str:
     """Rows are what an image is, columns what it was called, in % of the row: blue is right, orange is wrong."""
     cell = min(LARGEST, SIDE / len(classes))
     step = ceil(14 / cell) if cell < 9 else 1  # write every so many names where they would not fit
-    longest = max(len(_short(label)) for label in classes)
+    longest = max(len(cut(label, LONGEST)) for label in classes)
     left, top = 26 + 6.7 * longest, 26 + 5.0 * longest
     side = cell * len(classes)
     drawn = len(classes) <= DRAWN
@@ -56,11 +58,13 @@ def heatmap(matrix: Ints, classes: Sequence[str], *, name: str) -> str:
     named = list(enumerate(classes))[::step]
     small = "tick" if cell >= 13 or step > 1 else "tick tiny"
     rows = [
-        text(left - 7, top + (i + 0.5) * cell + 4, _short(label), class_=small, text_anchor="end") for i, label in named
+        text(left - 7, top + (i + 0.5) * cell + 4, cut(label, LONGEST), class_=small, text_anchor="end")
+        for i, label in named
     ]
     turned = [(left + (i + 0.5) * cell + 4, top - 7.0, label) for i, label in named]
     columns = [
-        text(x, y, _short(label), class_=small, transform=f"rotate(-45 {x:.1f} {y:.1f})") for x, y, label in turned
+        text(x, y, cut(label, LONGEST), class_=small, transform=f"rotate(-45 {x:.1f} {y:.1f})")
+        for x, y, label in turned
     ]
     return figure(
         tag("rect", x=left, y=top, width=side, height=side, class_="plain"),
@@ -106,7 +110,3 @@ def _pixels(matrix: Ints, left: float, top: float, side: float) -> list[str]:
 def _depth(share: NDArray[np.floating] | float, *, right: bool) -> Floats:
     """How strongly a cell is coloured, 0 to 1; a mistake in 40 % of a class fully, so that rare ones are seen too."""
     return np.asarray(0.08 + 0.87 * share if right else np.minimum(1.0, (share / 0.4) ** 0.6) * 0.95)
-
-
-def _short(label: str) -> str:
-    return label if len(label) <= 20 else label[:18] + "…"

@@ -1,4 +1,4 @@
-"""Where to write the names of points so that none covers another name, a mark or a line."""
+"""Names in a figure: cut to their room, and placed so that none covers another name, a mark or a line."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -71,6 +71,13 @@ class Label:
     def led(self) -> bool:
         """Whether it is so far away that a line must lead to it."""
         return self.distance > NEAR
+
+
+def cut(words: str, width: int, *, end: bool = True) -> str:
+    """`words` in `width` characters: what is too much goes from the end, or from the beginning."""
+    if len(words) <= width:
+        return words
+    return words[: max(1, width - 1)] + "…" if end else "…" + words[1 - width :]
 
 
 def place(points: Sequence[tuple[float, float, str]], *, obstacles: Sequence[Box], within: Box) -> list[Label | None]:

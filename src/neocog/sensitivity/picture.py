@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from neocog import out
 from neocog.errors import UserError
 from neocog.report import drawings, numbers, svg
+from neocog.report.labels import cut
 from neocog.report.poster import INK, PAPER, SOFT
 from neocog.sensitivity.changes import BITS, RATIOS, Kind
 from neocog.sensitivity.fragile import name, sentences
@@ -145,7 +146,7 @@ def layout(found: Sensitivity) -> tuple[list[Piece], float]:
         for each in tried:
             top = TOP + rows.index(each.layers) * ROW
             if each.amount == amounts[0]:
-                pieces.append(Words(left + LABEL - 10, top + 16, _short(name(each)), "name", "end"))
+                pieces.append(Words(left + LABEL - 10, top + 16, cut(name(each), LONGEST, end=False), "name", "end"))
             pieces += _cell(found, each, middle=middles[each.amount], top=top, wide=wide)
         heights.append(TOP + len(rows) * ROW)
     return pieces, max(heights)
@@ -179,7 +180,3 @@ def _drawn(piece: Piece) -> str:
 
 def _told(kind: Kind, amount: float) -> str:
     return numbers.percent(amount, digits=0) if kind == "ratio" else f"{amount:.0f}"
-
-
-def _short(words: str) -> str:
-    return words if len(words) <= LONGEST else "…" + words[1 - LONGEST :]

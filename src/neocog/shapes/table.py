@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from neocog.report import numbers
+from neocog.report.labels import cut
 from neocog.shapes.fit import Window
 from neocog.shapes.layers import Layer
 
@@ -69,7 +70,7 @@ def short(name: str, width: int = NAME) -> str:
         if len(".".join(parts)) > width:
             parts[place] = part[0] + "".join(character for character in part[1:] if character.isdigit())
     whole = ".".join(parts)
-    return whole if len(whole) <= width else "…" + whole[1 - width :]
+    return cut(whole, width, end=False)
 
 
 def _cells(layer: Layer) -> list[str]:
@@ -79,7 +80,7 @@ def _cells(layer: Layer) -> list[str]:
     across = str(layer.jump[0]) if layer.jump[0] == layer.jump[1] else "x".join(map(str, layer.jump))
     return [
         short(layer.name) or "(itself)",
-        kind if len(kind) <= KIND else kind[: KIND - 1] + "…",
+        cut(kind, KIND),
         "x".join(map(str, layer.output)),
         _filter(layer.windows),
         sees,

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from neocog.report import numbers
 from neocog.report.compare.pairs import LEVEL, Pairs
 from neocog.report.figures import WIDTH
+from neocog.report.labels import cut
 from neocog.report.svg import figure, tag, text
 
 CELL = 34.0  # px at most
@@ -20,7 +21,7 @@ def triangle(pairs: Pairs, names: Sequence[str]) -> str:
         return ""
     cell = min(CELL, (WIDTH - LEFT - RIGHT) / (count - 1))
     height = cell * 0.76
-    short = [name if len(name) <= 22 else name[:21] + "…" for name in names]
+    short = [cut(name, 22) for name in names]
     top = 16 + 4.7 * max(map(len, short[1:]))
     cells = [
         _cell(pairs, i, j, x=LEFT + (j - 1) * cell, y=top + i * height, width=cell, height=height)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from neocog.evaluation.corruptions.suite import CORRUPTIONS
 from neocog.report import numbers
 from neocog.report.figures import WIDTH
+from neocog.report.labels import cut
 from neocog.report.robustness import story
 from neocog.report.robustness.read import Model, Robustness
 from neocog.report.svg import figure, line, tag, text, title
@@ -17,7 +18,7 @@ MID = 0.65  # depth from which words in a cell are dark in dark pages too
 
 def heatmap(found: Robustness) -> str:
     """Rows are models by mCE, columns corruptions by family, each averaged over its severities."""
-    names = [_short(model.name) for model in found.models]
+    names = [cut(model.name, 24) for model in found.models]
     left = 12 + 7.2 * max(map(len, names))
     families = list(dict.fromkeys(CORRUPTIONS[name] for name in found.corruptions))
     gaps = GAP * (len(families) - 1)
@@ -90,7 +91,3 @@ def _family(family: str, columns: dict[str, float], *, cell: float, y: float) ->
 
 def _turned(x: float, y: float, words: str) -> str:
     return text(x, y, words, class_="tick", transform=f"rotate(-45 {x:.1f} {y:.1f})")
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= 24 else name[:23] + "…"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from neocog.report import numbers
 from neocog.report.figures import WIDTH
+from neocog.report.labels import cut
 from neocog.report.svg import Scale, figure, line, path, tag, text, title
 from neocog.report.sweeps.figures import TODAY, about, accuracies, mark, shares, spot
 from neocog.report.sweeps.read import DEFAULTS, Sweep, Trial, written
@@ -82,7 +83,7 @@ def _drawn(axis: Axis, x: float, i: int, *, step: float) -> list[str]:
     """The axis and its name; names that would not fit side by side stand at two heights."""
     room = int((2 * step if step < 110 else step) / CHARACTER) - 1
     height = 16 + 18 * (i % 2) if step < 110 else 34
-    name = text(x, height, _cut(axis.name, room), class_="name", text_anchor="middle")
+    name = text(x, height, cut(axis.name, room), class_="name", text_anchor="middle")
     return [line(x, TOP, x, BOTTOM, class_="scale"), name]
 
 
@@ -90,7 +91,7 @@ def _ticks(axis: Axis, x: float, *, step: float) -> list[str]:
     room = max(4, int((min(step, LEFT) - 14) / CHARACTER))
     return [
         line(x - 3, at, x + 3, at, class_="scale")
-        + text(x - 8, at + 4, _cut(told, room), class_="tick halo", text_anchor="end")
+        + text(x - 8, at + 4, cut(told, room), class_="tick halo", text_anchor="end")
         for at, told in axis.ticks
     ]
 
@@ -137,7 +138,3 @@ def _ends(ends: Sequence[Trial], sweep: Sweep, axis: Axis, x: float) -> list[str
             text(x + 16, height + 15, numbers.percent(trial.top1 or 0.0), class_="tick"),
         ]
     return drawn
-
-
-def _cut(words: str, room: int) -> str:
-    return words if len(words) <= room else words[: max(1, room - 1)] + "…"

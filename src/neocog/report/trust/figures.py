@@ -10,6 +10,7 @@ from neocog.evaluation.slices import Slice
 from neocog.evaluation.trust import RISK
 from neocog.report import numbers
 from neocog.report.figures import HALF
+from neocog.report.labels import cut
 from neocog.report.svg import Scale, figure, line, path, tag, text, title
 
 TALL = 330  # px
@@ -110,7 +111,7 @@ def groups(found: Sequence[Slice], *, name: str, overall: float) -> str:
     order = sorted(found, key=lambda each: each.top1)
     half = MOST // 2
     shown = order if len(order) <= MOST else [*order[:half], *order[-half:]]
-    names = [each.value if len(each.value) <= 24 else each.value[:23] + "…" for each in shown]
+    names = [cut(each.value, 24) for each in shown]
     left = 14 + 7.0 * max(map(len, names))
     low = max(0.0, min(each.low for each in shown) - 0.03)
     x = Scale(low, 1, left + 8, HALF - 70)
