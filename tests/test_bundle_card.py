@@ -15,7 +15,8 @@ from neocog.data.prepare import prepare
 from neocog.data.prepared import Prepared
 from neocog.evaluation import predictions
 from neocog.evaluation.calibration import negative_log_likelihood
-from neocog.serving import classifier, pixels
+from neocog.evaluation.preparation import preparation
+from neocog.serving import classifier
 
 
 def bundle_of(folder: Path, data: Prepared, *, boast: float = 1.0) -> Bundle:
@@ -38,7 +39,7 @@ def test_files_are_served_as_prepare_made_pixels_of_them(tmp_path, resize):
     how = {"resize": resize, "max_pixels": 5000}
     data = prepare(tmp_path / "prepared", source="folder", root=root, size=8, channels=1, workers=1, **how)
     bundle = bundle_of(tmp_path / "bundle", data)
-    assert pixels.preparation(bundle) == {"size": 8, "channels": 1, **how}
+    assert preparation(bundle) == {"size": 8, "channels": 1, **how}
 
 
 def test_sources_without_files_say_nothing_of_files(digits, tmp_path):

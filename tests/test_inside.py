@@ -16,6 +16,7 @@ from neocog import cli
 from neocog.bundle.read import Bundle, read
 from neocog.errors import UserError
 from neocog.evaluation import inside, subject
+from neocog.evaluation.preparation import preparation
 from neocog.report import looks, parts, pictures
 from neocog.serving import pixels
 
@@ -245,7 +246,7 @@ def test_a_picture_becomes_the_pixels_that_the_server_makes_of_it(project, tmp_p
     for card in ({}, {"resize": "crop"}, {"resize": "pad"}, {"resize": "stretch"}):
         bundle = replace(plain, card=plain.card | {"preprocessing": card})
         image, _ = subject.of_file(path, bundle)
-        np.testing.assert_array_equal(image, pixels.picture(path.read_bytes(), pixels.preparation(bundle)))
+        np.testing.assert_array_equal(image, pixels.picture(path.read_bytes(), preparation(bundle)))
         seen.add(image.tobytes())
     assert len(seen) == 3, "a card that says nothing means crop"
     small = replace(plain, card=plain.card | {"preprocessing": {"max_pixels": 639}})

@@ -23,6 +23,7 @@ from neocog.data.prepare import prepare
 from neocog.data.sources.decode import decode
 from neocog.errors import UserError
 from neocog.evaluation import predictions
+from neocog.evaluation.preparation import preparation
 from neocog.serving import classifier, files, pixels, predict
 
 
@@ -98,7 +99,7 @@ def test_many_files_come_back_in_order_from_many_processes(model: Bundle, tmp_pa
     for i in range(predict.FEW + 30):
         save(picture(i, width=8 + i % 5), tmp_path / "many" / f"{i:03}.png")
     (tmp_path / "many" / "050.png").write_bytes(b"no picture")
-    found, how, asked = files.find([tmp_path / "many"]), pixels.preparation(model), classifier.load(model)
+    found, how, asked = files.find([tmp_path / "many"]), preparation(model), classifier.load(model)
     answers = list(predict.predict(asked, found, how=how, workers=2))
     assert [answer.file for answer in answers] == [file.name for file in found]
     for answer, file in zip(answers, found, strict=True):
@@ -140,8 +141,8 @@ def test_the_bundle_says_how_its_images_were_made_and_how_sure_to_be(model: Bund
         (tmp_path / "cooler" / name).write_bytes((model.folder / name).read_bytes())
     (tmp_path / "cooler" / "bundle.json").write_text(json.dumps(card))
     other = read(tmp_path / "cooler")
-    assert pixels.preparation(other) == {"size": 8, "channels": 1, "resize": "pad", "max_pixels": 1000}
-    assert pixels.preparation(model)["resize"] == "crop"
+    assert preparation(other) == {"size": 8, "channels": 1, "resize": "pad", "max_pixels": 1000}
+    assert preparation(model)["resize"] == "crop"
     image = np.random.default_rng(0).integers(0, 256, (1, 8, 8, 1), dtype=np.uint8)
     sure, unsure = (classifier.load(each).probabilities(image)[0].astype(float) for each in (model, other))
     np.testing.assert_allclose(unsure, np.sqrt(sure) / np.sqrt(sure).sum(), rtol=1e-4)
@@ -189,9 +190,7 @@ def test_a_damaged_graph_is_not_drawn(
 def test_a_name_too_long_for_any_file_is_one_more_that_is_not_there(model: Bundle, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is not a bundle"):
         read(tmp_path / ("x" * 300))
-    [answer] = predict.predict(
-        classifier.load(model), files.find([tmp_path / ("x" * 300)]), how=pixels.preparation(model)
-    )
+    [answer] = predict.predict(classifier.load(model), files.find([tmp_path / ("x" * 300)]), how=preparation(model))
     assert answer.reason == "unreadable: File name too long"
 
 

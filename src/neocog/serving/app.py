@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from neocog.bundle import read
 from neocog.errors import UserError
+from neocog.evaluation.preparation import preparation
 from neocog.serving import pixels, protocol
 from neocog.serving.classifier import Classifier
 from neocog.serving.together import Overloaded, Pixels, Together
@@ -50,7 +51,7 @@ class Service:
         self._limits = limits
         self._held = 0  # bytes of bodies under way
         self._classifier = classifier
-        self._how = pixels.preparation(classifier.bundle)
+        self._how = preparation(classifier.bundle)
         self._together = Together(classifier.probabilities, waiting=limits.max_waiting)
         self._readers = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="reader")
         self.about = about(classifier)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from neocog.data.sources.decode import FORMATS, HASHED_SIDE, RefusedError, read_pixels, to_row
 from neocog.errors import UserError
-from neocog.evaluation.preparation import Preparation, preparation  # noqa: F401 - asked before `images` is
+from neocog.evaluation.preparation import Preparation
 
 
 def images(items: Sequence[Any], how: Preparation) -> NDArray[np.uint8]:

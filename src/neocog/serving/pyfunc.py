@@ -11,6 +11,7 @@ import numpy as np
 
 from neocog.bundle import read
 from neocog.errors import UserError
+from neocog.evaluation.preparation import preparation
 from neocog.serving import classifier, pixels
 from neocog.serving.protocol import COLUMN
 
@@ -42,7 +43,7 @@ class Model:
     def __init__(self, folder: Path) -> None:
         bundle = read.read(folder)
         self._classifier = classifier.load(bundle)
-        self._how = pixels.preparation(bundle)
+        self._how = preparation(bundle)
 
     def predict(self, model_input: Any, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         """`class`, `probability` and `probabilities` of each image in a data frame's column `image`, or in an array or list.

@@ -63,10 +63,11 @@ def add(verbs: Any) -> None:
 def _predict(options: argparse.Namespace) -> None:
     _check(options, top=1, workers=0)
     from neocog.bundle import source
-    from neocog.serving import classifier, files, pixels, predict, written
+    from neocog.evaluation.preparation import preparation
+    from neocog.serving import classifier, files, predict, written
 
     bundle = source.find(options.bundle)
-    how = pixels.preparation(bundle)
+    how = preparation(bundle)
     how["resize"] = options.resize or how["resize"]
     found = files.find(options.files)
     answers = predict.predict(classifier.load(bundle), found, how=how, workers=options.workers)
