@@ -10,9 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
-import yaml
-
-from neocog import architectures
+from neocog import architectures, params_yaml
 from neocog.errors import UserError, nearest
 from neocog.training.recipe import KEYS, Recipe
 from neocog.tuning.space import Dimension, space
@@ -122,7 +120,7 @@ class Params:
 def for_stage(stage: str, *, folder: Path | str = ".") -> Params:
     """The params of `train@resnet`, checked and cut to what dvc.yaml declares for it. Raises UserError (exit 2)."""
     folder = Path(folder)
-    raw = _load(folder / "params.yaml")
+    raw = params_yaml.read(folder / "params.yaml")
     checks.sections(raw)
     checks.check(Params("params.yaml", raw))
     cut: dict[str, Any] = {section: raw[section] for section in UNWATCHED}
@@ -138,37 +136,10 @@ def for_stage(stage: str, *, folder: Path | str = ".") -> Params:
     return Params(stage, cut)
 
 
-def _load(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise UserError(f"{path.name} not found; run neocog at the root of the project")
-    try:
-        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path.name} is not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(raw, dict):
-        raise UserError(f"{path.name} must hold sections ({', '.join(SECTIONS)}), not {type(raw).__name__}")
-    return raw
-
-
-class _Loader(yaml.SafeLoader):
-    """Refuses a key that stands twice, where YAML would silently take the last."""
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        twice = sorted({str(key) for key in keys if keys.count(key) > 1})
-        if twice:
-            raise yaml.YAMLError(f"key {twice[0]!r} stands twice in one block {node.start_mark}")
-        return super().construct_mapping(node, deep)
-
-
 def _declared(path: Path, stage: str) -> list[str]:
     base, _, item = stage.partition("@")
     try:
-        body = yaml.safe_load(path.read_text())["stages"][base]
-    except FileNotFoundError:
-        raise UserError(f"{path.name} not found; run neocog at the root of the project") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"{path.name} is not valid YAML: {' '.join(str(error).split())}") from error
+        body = params_yaml.read(path)["stages"][base]
     except KeyError:
         raise UserError(f"dvc.yaml: there is no stage {base!r}") from None
     names = body.get("do", body).get("params", [])

@@ -14,14 +14,16 @@ from pipelines import params
 
 WRONG = [  # (what stands there, what is put there, what the message must say)
     ("epochs: 6", "epohcs: 6", ["train.epohcs (=6)", "did you mean 'epochs'?"]),
-    ("  lr: 0.2\n", "  lr: 1e-3\n", ["train.lr (='1e-3')", "write 0.001"]),
-    ("  lr: 0.2\n", "  lr: '0.1'\n", ["train.lr (='0.1')"]),
+    ("  lr: 0.2\n", "  lr: '1e-5'\n", ["train.lr (='1e-5')", "write 1e-05"]),
+    ("epochs: 6", "epochs: '7'", ["train.epochs (='7')", "write 7"]),
+    ("  lr: 0.2\n", "  lr: 'inf'\n", ["train.lr (='inf')", "valid number"]),
+    ("  lr: 0.2\n", "  lr: &lr [*lr]\n", ["train: an alias", "only numbers"]),
     ("  lr: 0.2\n", "  lr: .inf\n", ["train.lr (=inf)", "finite"]),
     ("  lr: 0.2\n", "  lr: -1\n", ["train.lr (=-1)", "greater than 0"]),
     ("optimizer: sgd", "optimizer: agd", ["train.optimizer (='agd')", "did you mean 'sgd'?"]),
     ("epochs: 6", "epochs: 2.5", ["train.epochs (=2.5)", "integer"]),
     ("epochs: 6", "epochs: true", ["train.epochs (=True)"]),
-    ("  momentum: 0.9", "  momentum: 0.9\n  momentum: 0.8", ["'momentum' stands twice"]),
+    ("  momentum: 0.9", "  momentum: 0.9\n  momentum: 0.8", ["duplicate key 'momentum'"]),
     ("betas: [0.9, 0.999]", "betas: [0.9]", ["train.betas"]),
     ("devices: 1", "devices: many", ["train.devices (='many')"]),
     ("strategy: auto", "strategy: ddp", ["strategy (=ddp)", "devices (=1)"]),
@@ -175,7 +177,7 @@ def test_a_stage_with_a_mistake_ends_with_2_within_3_seconds_before_torch_and_wr
     assert busy() - begin < 3
     assert ended.returncode == 2
     modules = [line.split("|")[-1].strip() for line in ended.stderr.splitlines() if line.startswith("import time")]
-    assert "yaml" in modules
+    assert "ruamel.yaml" in modules
     assert "torch" not in modules
     said = [line for line in ended.stderr.splitlines() if not line.startswith("import time")]
     assert len(said) == 1 and "train.epohcs (=6)" in said[0], said

@@ -1,8 +1,10 @@
 """Plain values as a type, or one sentence that names the key, its value and the nearest valid choice."""
 
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError, create_model
@@ -16,11 +18,14 @@ UNION_MEMBER = re.compile(r"[\[\]-]|^(int|float|str)$")  # steps of pydantic's p
 def typed(adapter: TypeAdapter[Any], section: str, values: Any, *, shown: Mapping[str, Any] | None = None) -> Any:
     """`values` as the adapter's type; through JSON, where a list may stand for a tuple though types are strict."""
     try:
-        return adapter.validate_json(json.dumps(values))
-    except TypeError as error:
+        plain = json.dumps(values, check_circular=False)
+    except (TypeError, RecursionError) as error:
+        why = error if isinstance(error, TypeError) else "an alias stands inside its own anchor"
         raise UserError(
-            f"params.yaml: {section}: {error}; only numbers, text, true/false, null and lists may stand there"
+            f"params.yaml: {section}: {why}; only numbers, text, true/false, null and lists may stand there"
         ) from error
+    try:
+        return adapter.validate_json(plain)
     except ValidationError as error:
         schema = adapter.json_schema()
         known = [key for part in (schema, *schema.get("$defs", {}).values()) for key in part.get("properties", {})]
@@ -48,10 +53,12 @@ def _sentences(error: ValidationError, section: str, known: Iterable[str]) -> It
 
 
 def _number_in_quotes(value: object) -> str:
-    try:
-        return f"; {value!r} is text to YAML, write {float(value)!r}" if isinstance(value, str) else ""
-    except ValueError:
-        return ""
+    """What to write instead of a number that stands in quotes."""
+    for number in (int, float):
+        with suppress(ValueError):
+            if isinstance(value, str) and math.isfinite(found := number(value)):
+                return f"; {value!r} is text to YAML, write {found!r}"
+    return ""
 
 
 def keywords(settings: Mapping[str, tuple[Any, Any]], section: str, values: Any) -> None:

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from neocog import params_yaml
 from neocog.bundle.source import NAMED
 from neocog.errors import UserError, nearest
 
@@ -52,18 +53,8 @@ def _run(options: argparse.Namespace) -> None:
 
 def params_file() -> dict[str, Any]:
     """params.yaml, where there is one. Raises UserError when it cannot be read."""
-    import yaml
-
     path = Path("params.yaml")
-    try:
-        found = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.exists() else {}
-    except yaml.YAMLError as error:
-        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read ({error}); it must be a text file in UTF-8") from error
-    if not isinstance(found, dict):
-        raise UserError(f"{path} must hold sections, not {type(found).__name__}; `git diff {path}` shows what changed")
-    return found
+    return params_yaml.read(path) if path.exists() else {}
 
 
 def _section(params: dict[str, Any], name: str, kinds: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from neocog import params_yaml
 from neocog.bundle.read import CARD, Bundle
 from neocog.errors import UserError, nearest
 from neocog.reproduce.git import Project
@@ -115,18 +116,16 @@ def check(plan: Plan) -> Plan:
 
 def _named(plan: Plan) -> list[str]:
     """Those of the bundle's kind that params.yaml of the commit has."""
-    import yaml
-
     commit = plan.origin.commit
     try:
-        params = yaml.safe_load(plan.project.file(commit, "params.yaml") or "") or {}
+        params = params_yaml.parse(plan.project.file(commit, "params.yaml") or "")
         sections = {
             "trained": params.get("architectures"),
             "tuned": (params.get("tune") or {}).get("architectures"),
             "compressed": params.get("compress"),
         }
         return [str(name) for name in sections[plan.bundle.kind] or ()]
-    except (yaml.YAMLError, ValueError, AttributeError, TypeError) as error:
+    except (ValueError, AttributeError, TypeError) as error:
         why = " ".join(str(error).split())
         raise UserError(f"params.yaml of {commit[:10]} cannot be read ({why}); name another with --at") from None
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from neocog import params_yaml
 from neocog.errors import NeocogError
 from neocog.reproduce.origin import LOCK
 from neocog.reproduce.plan import Plan
@@ -116,7 +117,7 @@ def _settings(plan: Plan, copy: Copy, cache: Path) -> None:
 def _own_params(plan: Plan, path: Path) -> None:
     """Put what the bundle's card says of its params into params.yaml, as far as it can be put there."""
     told = plan.bundle.card["provenance"]["params"]
-    params: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    params = params_yaml.read(path)
     name = plan.bundle.name
     if "compress" in told:
         block = {key: value for key, value in told["compress"].items() if key != "parent"}
@@ -125,7 +126,7 @@ def _own_params(plan: Plan, path: Path) -> None:
         params["tune"] = {**params.get("tune", {}), **told["tune"]}
     else:
         _put_recipe(params, name, told)
-    path.write_text(yaml.safe_dump(params, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    path.write_text(params_yaml.dump(params), encoding="utf-8")
 
 
 def _put_recipe(params: dict[str, Any], name: str, told: Mapping[str, Any]) -> None:
@@ -158,7 +159,7 @@ def _restore(plan: Plan, copy: Copy, path: str, maker: str) -> None:
 
 def _link_raw(project: Path, folder: Path) -> None:
     """Let `prepare` find in the worktree the source files that lie beside the project and not in git."""
-    root = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))["data"]["root"]
+    root = params_yaml.read(folder / "params.yaml")["data"]["root"]
     if Path(root).expanduser().is_absolute() or not (project / root).is_dir():
         return
     (folder / root).mkdir(parents=True, exist_ok=True)
