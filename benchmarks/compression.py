@@ -1,6 +1,7 @@
 """Integers: what neocog's `quantize_static` gives, against what one call of ONNX Runtime or NNCF gives, and against floats.
 
-    make edge && python -m benchmarks.compression [bundle ...]
+    make edge && python -m benchmarks.compression        # four networks of the default params and two wide ones: ten minutes
+    python -m benchmarks.compression models/trained/vgg  # one network: a minute
 
 Of each bundle (a compressed one is held against what it was made from), from the same float graph with the same calibration images:
 (a) neocog's step as a recipe runs it; (b) ONNX Runtime's `quant_pre_process` and `quantize_static` with their defaults; (c)
@@ -10,12 +11,12 @@ Wide networks follow, with the weights they begin with, since only their speed i
 are left out.
 """
 
-import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -25,6 +26,7 @@ from onnxruntime.quantization import quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import nn
 
+from benchmarks import _tiny, parser
 from neocog import architectures, compression
 from neocog.bundle import write
 from neocog.bundle.onnx import Deployed
@@ -44,7 +46,7 @@ BUNDLES = (
     "models/trained/mobilenet",
     "models/compressed/resnet-pruned-int8",
 )
-WIDE: dict[str, dict[str, object]] = {
+WIDE: dict[str, dict[str, Any]] = {
     "resnet": {"widths": [64, 128, 256, 512], "depths": [1, 1, 1, 1]},
     "vgg": {"widths": [64, 128, 256, 512], "depths": [1, 1, 2, 2], "units": 512},
 }
@@ -61,12 +63,33 @@ class Way:
     size_bytes: int
 
 
-def main(*folders: str) -> None:
-    """Print the table for the bundles in `folders`, or for those of the default params and wide networks."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the table for the bundles asked for, or for those of the default params and wide networks."""
+    options = parser("compression", __doc__)
+    options.add_argument(
+        "bundles", nargs="*", metavar="BUNDLE", help=f"default: {', '.join(BUNDLES)}, and wide networks"
+    )
+    asked = options.parse_args(arguments)
     torch.set_num_threads(1)
-    data = prepared.read("data/prepared")
+    with tempfile.TemporaryDirectory() as temporary:
+        if asked.tiny:
+            data = _tiny.digits(Path(temporary))
+            head()
+            table(_tiny.lenet(Path(temporary), data), data, rounds=1, limit=64)
+        else:
+            tables(*asked.bundles)
+
+
+def head() -> None:
+    """Print the names of the columns."""
     print("| network | | test top-1 | kB | images/s, batch 64 | x fp32 | ms an image | x fp32 | x PyTorch |")
     print("|---|---|--:|--:|--:|--:|--:|--:|--:|")
+
+
+def tables(*folders: str) -> None:
+    """Print the rows of the bundles in `folders`, or of the default ones."""
+    data = prepared.read("data/prepared")
+    head()
     for folder in folders or BUNDLES:
         if folders or Path(folder).is_dir():
             table(read(folder), data)
@@ -113,7 +136,7 @@ def all_ways(bundle: Bundle, data: Prepared, folder: Path) -> Iterator[tuple[str
         yield "its recipe, as shipped", graph_way(bundle.folder / GRAPH)
         yield "its network, fp32", graph_way(source)
     seen = data.split("train", limit=CALIBRATION).images
-    onnx.save(compression.apply({"method": "quantize_static"}, candidate, data).graph, folder / "ours.onnx")
+    onnx.save(compression.apply({"method": "quantize_static"}, candidate, data).shipped(data), folder / "ours.onnx")
     yield "int8, neocog", graph_way(folder / "ours.onnx")
     for name, quantize in (("int8, ONNX Runtime's defaults", by_onnxruntime), ("int8, NNCF, ONNX Runtime", by_nncf)):
         if quantize is not by_nncf or find_spec("nncf"):
@@ -175,7 +198,7 @@ def accuracy(predict: Predict, images: Images, labels: np.ndarray) -> float:
     return float((np.concatenate([np.asarray(predict(part)) for part in parts]).argmax(1) == labels).mean())
 
 
-def untrained(folder: Path, name: str, sizes: Mapping[str, object], data: Prepared) -> Bundle:
+def untrained(folder: Path, name: str, sizes: Mapping[str, Any], data: Prepared) -> Bundle:
     """A bundle of an architecture with the weights it begins with."""
     torch.manual_seed(0)
     shape = {"channels": data.channels, "size": data.size, "classes": len(data.classes)}
@@ -186,7 +209,7 @@ def untrained(folder: Path, name: str, sizes: Mapping[str, object], data: Prepar
     )
 
 
-def _nncf(model: object, images: Images) -> object:
+def _nncf(model: Any, images: Images) -> Any:
     import nncf
 
     seen = nncf.Dataset([image[None].copy() for image in images], lambda image: {"images": image})
@@ -194,4 +217,4 @@ def _nncf(model: object, images: Images) -> object:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

@@ -1,20 +1,21 @@
 """How fast `prepare` reads a folder of photographs, against the loop that one writes first.
 
-    python benchmarks/prepare.py [images]
+    python -m benchmarks.prepare            # two minutes
 
 Both read the same JPEGs in one run, in turns: the loop opens, converts and resizes with Pillow in one process; neocog
 does what the gate needs besides (sha256 of file and pixels, EXIF, every check) in one process and in all cores.
 """
 
-import sys
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from benchmarks import parser
 from neocog.data.sources.decode_all import decode_all
 
 SHAPES = ((500, 333), (1600, 1067))
@@ -44,21 +45,33 @@ def plain(folder: Path, names: list[str]) -> None:
 
 def neocog(folder: Path, names: list[str], *, workers: int) -> None:
     """The gate's way; raises if an image is refused."""
-    options = {"size": SIZE, "channels": 3, "resize": "crop", "max_pixels": 50_000_000, "workers": workers}
-    for _, decoded in decode_all(folder, names, **options):
+    decoded_all = decode_all(
+        folder, names, size=SIZE, channels=3, resize="crop", max_pixels=50_000_000, workers=workers
+    )
+    for _, decoded in decoded_all:
         assert decoded.pixels is not None, decoded.reason
 
 
-def main(count: int = 1200) -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Print images/s of each way as a table; the best of the rounds counts."""
+    options = parser("prepare", __doc__)
+    options.add_argument(
+        "--images", type=int, default=1200, help="photographs of the smaller size (default: %(default)s)"
+    )
+    asked = options.parse_args(arguments)
+    count, turns = (20, 1) if asked.tiny else (asked.images, ROUNDS)
     print("| JPEG | plain Pillow loop | neocog, 1 process | neocog, all cores |\n|---|---|---|---|")
     for width, height in SHAPES:
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)
             names = photographs(folder, count=count * 500 * 333 // (width * height), width=width, height=height)
-            ways = (plain, partial(neocog, workers=1), partial(neocog, workers=0))
+            ways: tuple[Callable[[Path, list[str]], None], ...] = (
+                plain,
+                partial(neocog, workers=1),
+                partial(neocog, workers=0),
+            )
             best = [0.0] * len(ways)
-            for _ in range(ROUNDS):
+            for _ in range(turns):
                 for i, way in enumerate(ways):
                     start = time.perf_counter()
                     way(folder, names)
@@ -67,4 +80,4 @@ def main(count: int = 1200) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    main()

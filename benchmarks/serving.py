@@ -1,6 +1,7 @@
 """How fast a bundle answers over HTTP: `neocog serve` beside `mlflow models serve`, each answer held against the bundle's own.
 
-    python -m benchmarks.serving [bundle] [requests]
+    python -m benchmarks.serving                         # trained/resnet, 600 requests of each kind: five minutes
+    python -m benchmarks.serving models/trained/resnet --requests 300
 
 Both serve the same registered model in one run, in turns. A request is one test image, as base64 PNG or as an array; 1, 8 and 32 clients
 each send the next one when the last is answered, over a connection that stays. Clients and server share the machine's cores.
@@ -18,13 +19,14 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from benchmarks import _tiny, parser
 from neocog.bundle import read
 from neocog.data import prepared
 from neocog.registry.register import register
@@ -125,13 +127,21 @@ def served(name: str, store: str) -> Iterator[tuple[int, float]]:
         process.wait()
 
 
-def main(folder: str = "models/trained/resnet", requests: int = 600) -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Print the table; ends with 1 when an answer was wrong."""
+    options = parser("serving", __doc__)
+    options.add_argument(
+        "bundle", nargs="?", type=Path, default=Path("models/trained/resnet"), help="default: %(default)s"
+    )
+    options.add_argument("--requests", type=int, default=600, help="of each kind (default: %(default)s)")
+    asked = options.parse_args(arguments)
+    requests, rounds_of, clients_of = (4, 1, (2,)) if asked.tiny else (asked.requests, ROUNDS, CLIENTS)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that no server is left behind
-    bundle = read.read(Path(folder).resolve())
-    load = Load(bundle, np.ascontiguousarray(prepared.read().split("test").images[:IMAGES]))
     wrong = 0
     with tempfile.TemporaryDirectory() as temporary, contextlib.ExitStack() as stack:
+        data = _tiny.digits(Path(temporary)) if asked.tiny else prepared.read()
+        bundle = _tiny.lenet(Path(temporary), data) if asked.tiny else read.read(asked.bundle.resolve())
+        load = Load(bundle, np.ascontiguousarray(data.split("test").images[:IMAGES]))
         stack.enter_context(contextlib.chdir(temporary))
         store = f"sqlite:///{temporary}/mlflow.db"
         os.environ["MLFLOW_TRACKING_URI"] = store
@@ -143,14 +153,14 @@ def main(folder: str = "models/trained/resnet", requests: int = 600) -> None:
         print("\n| a request | clients | server | p50, ms | p95, ms | p99, ms | images/s | wrong | lost connections |")
         print("|---|--:|---|--:|--:|--:|--:|--:|--:|")
         for form in load.bodies:
-            for clients in CLIENTS:
+            for clients in clients_of:
                 found: dict[str, list[tuple[list[float], float, int, int]]] = {name: [] for name in COMMANDS}
-                for name in [*COMMANDS] * (ROUNDS + 1):
+                for name in [*COMMANDS] * (rounds_of + 1):
                     found[name].append(measure(load, form, port=ports[name], clients=clients, requests=requests))
                 for name, rounds in found.items():
                     took = np.concatenate([each for each, *_ in rounds[1:]])  # the first warms up
                     p50, p95, p99 = np.percentile(took, [50, 95, 99])
-                    rate = requests * ROUNDS / sum(seconds for _, seconds, *_ in rounds[1:])
+                    rate = requests * rounds_of / sum(seconds for _, seconds, *_ in rounds[1:])
                     bad, lost = sum(each for *_, each, _ in rounds), sum(each for *_, each in rounds)
                     wrong += bad
                     print(
@@ -173,4 +183,4 @@ def _base64(image: np.ndarray) -> str:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:2], *map(int, sys.argv[2:3]))
+    main()

@@ -1,8 +1,9 @@
 """Training throughput: `fit()` against the limit and against what a user writes first.
 
-    python -m benchmarks.training [lenet resnet ...]
+    python -m benchmarks.training                   # lenet and resnet on the images in data/prepared: three minutes
+    python -m benchmarks.training vgg mobilenet
 
-Three ways to train the same network on the same 28 px images with the same batch size, optimizer, shifted crop and flip, in turns in
+Three ways to train the same network on the same images with the same batch size, optimizer, shifted crop and flip, in turns in
 one process: (a) the limit: a bare PyTorch loop over tensors in memory, in the recipe's memory format; (b) plain Lightning over
 torchvision's dataset, transforms and DataLoader with two workers; (c) neocog's fit(). Images per second of training batches, median of
 the rounds; validation, start-up and export left out of all.
@@ -10,11 +11,12 @@ the rounds; validation, start-up and export left out of all.
 
 import statistics
 import struct
-import sys
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
@@ -24,9 +26,11 @@ from torch import nn
 from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 
+from benchmarks import _tiny, parser
 from neocog import architectures
 from neocog.data import prepared
 from neocog.data.augment import Augmentation, training_batch
+from neocog.errors import UserError
 from neocog.training import fit as fitting
 from neocog.training.optimizer import decayed, optimizer
 from neocog.training.recipe import Recipe
@@ -34,6 +38,8 @@ from pipelines import params
 
 IMAGES = {"lenet": 24_000, "resnet": 6_000}
 ROUNDS = 3
+HELD_OUT = 256  # images of the other splits
+Build = Callable[[], nn.Module]
 
 
 def bare(model: nn.Module, data: prepared.Prepared, recipe: Recipe, count: int) -> float:
@@ -52,7 +58,9 @@ def bare(model: nn.Module, data: prepared.Prepared, recipe: Recipe, count: int) 
     order = torch.randperm(count)
     for start in range(0, count - recipe.batch_size + 1, recipe.batch_size):
         rows = order[start : start + recipe.batch_size]
-        inputs, targets = training_batch(images[rows], labels[rows], augmentation, mean=mean, std=std, classes=10)
+        inputs, targets = training_batch(
+            images[rows], labels[rows], augmentation, mean=mean, std=std, classes=len(data.classes)
+        )
         inputs = inputs if recipe.channels_last else inputs.contiguous()
         step.zero_grad()
         F.cross_entropy(model(inputs), targets, label_smoothing=recipe.label_smoothing).backward()
@@ -86,7 +94,7 @@ def plain(model: nn.Module, folder: Path, recipe: Recipe, data: prepared.Prepare
     """What a user writes first: (b)."""
     chain = transforms.Compose(
         [
-            transforms.RandomCrop(28, padding=max(1, recipe.crop)),
+            transforms.RandomCrop(data.size, padding=max(1, recipe.crop)),
             transforms.RandomHorizontalFlip(recipe.flip),
             transforms.ToTensor(),
             transforms.Normalize(data.mean, data.std),
@@ -107,20 +115,19 @@ def plain(model: nn.Module, folder: Path, recipe: Recipe, data: prepared.Prepare
     return len(loader) * recipe.batch_size / learner.seconds
 
 
-def ours(name: str, sizes: dict[str, object], data: prepared.Prepared, recipe: Recipe, folder: Path) -> float:
+def ours(build: Build, name: str, data: prepared.Prepared, recipe: Recipe, folder: Path) -> float:
     """neocog: (c)."""
-    build = lambda: architectures.build(name, channels=1, size=28, classes=10, sizes=sizes)  # noqa: E731
-    return fitting.fit(
-        build, data, replace(recipe, epochs=1), name=name, work=Path(tempfile.mkdtemp(dir=folder))
-    ).images_per_second
+    work = Path(tempfile.mkdtemp(dir=folder))
+    return fitting.fit(build, data, replace(recipe, epochs=1), name=name, work=work).images_per_second
 
 
 def subset(data: prepared.Prepared, folder: Path, count: int) -> prepared.Prepared:
     """The first `count` training images as a prepared data set and as the files that torchvision reads."""
     split, val = data.split("train"), data.split("val")
-    images = np.concatenate([split.images[:count], val.images[:256], val.images[:256]])
-    labels = np.concatenate([split.labels[:count], val.labels[:256], val.labels[:256]])
-    splits = ["train"] * count + ["val"] * 256 + ["test"] * 256
+    held = min(HELD_OUT, len(val.images))
+    images = np.concatenate([split.images[:count], val.images[:held], val.images[:held]])
+    labels = np.concatenate([split.labels[:count], val.labels[:held], val.labels[:held]])
+    splits = ["train"] * count + ["val"] * held + ["test"] * held
     names = [f"{i:08d}" for i in range(len(images))]
     samples = prepared.Samples(rows=np.arange(len(images)), labels=labels, splits=splits, sha256=names, sources=names)
     small = prepared.write(
@@ -128,10 +135,10 @@ def subset(data: prepared.Prepared, folder: Path, count: int) -> prepared.Prepar
     )
     raw = folder / "FashionMNIST" / "raw"
     raw.mkdir(parents=True)
-    for part, rows in (("train", slice(0, count)), ("t10k", slice(count, count + 256))):
+    for part, rows in (("train", slice(0, count)), ("t10k", slice(count, count + held))):
         chosen = images[rows]
         (raw / f"{part}-images-idx3-ubyte").write_bytes(
-            struct.pack(">iiii", 2051, len(chosen), 28, 28) + chosen.tobytes()
+            struct.pack(">iiii", 2051, len(chosen), data.size, data.size) + chosen.tobytes()
         )
         (raw / f"{part}-labels-idx1-ubyte").write_bytes(
             struct.pack(">ii", 2049, len(chosen)) + labels[rows].astype(np.uint8).tobytes()
@@ -139,36 +146,50 @@ def subset(data: prepared.Prepared, folder: Path, count: int) -> prepared.Prepar
     return small
 
 
-def main(names: list[str]) -> None:
-    """Print the table for `names`."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the table of the architectures asked for, each as its block in params.yaml says."""
+    options = parser("training", __doc__)
+    options.add_argument("architectures", nargs="*", metavar="ARCH", help=f"default: {' '.join(IMAGES)}")
+    asked = options.parse_args(arguments)
     fitting._quiet()
-    data = prepared.read("data/prepared")
-    print(
-        "| network | batch | (a) bare loop | (b) Lightning + DataLoader | (c) neocog fit() | c / a | c / b |\n|---|--:|--:|--:|--:|--:|--:|"
-    )
-    for name in names or list(IMAGES):
-        settings = params.for_stage(f"train@{name}")
-        recipe, sizes = replace(settings.recipe(name), threads=0), settings.sizes(name)
-        build = lambda name=name, sizes=sizes: architectures.build(name, channels=1, size=28, classes=10, sizes=sizes)  # noqa: E731
-        with tempfile.TemporaryDirectory() as temporary:
-            folder = Path(temporary)
-            count = IMAGES.get(name, 6_000)
-            small = subset(data, folder, count)
-            rounds: list[tuple[float, float, float]] = []
-            for turn in range(ROUNDS + 1):
-                speeds = (
-                    bare(build(), small, recipe, count),
-                    plain(build(), folder, recipe, small),
-                    ours(name, sizes, small, recipe, folder),
-                )
-                if turn:  # the first round warms up
-                    rounds.append(speeds)
-        a, b, c = (statistics.median(column) for column in zip(*rounds, strict=True))
-        print(
-            f"| {name} | {recipe.batch_size} | {a:,.0f} | {b:,.0f} | {c:,.0f} | {c / a:.0%} | {c / b:.2f}x |",
-            flush=True,
-        )
+    print("| network | batch | (a) bare loop | (b) Lightning + DataLoader | (c) neocog fit() | c / a | c / b |")
+    print("|---|--:|--:|--:|--:|--:|--:|")
+    with tempfile.TemporaryDirectory() as temporary:
+        if asked.tiny:
+            recipe = Recipe(epochs=1, optimizer="adamw", lr=0.006, label_smoothing=0.0, threads=1)
+            row("lenet", {"width": 1}, recipe, _tiny.digits(Path(temporary)), count=256, rounds=1)
+        else:
+            for name in asked.architectures or IMAGES:
+                settings = params.for_stage(f"train@{name}")
+                recipe = replace(settings.recipe(name), threads=0)
+                row(name, settings.sizes(name), recipe, prepared.read("data/prepared"), count=IMAGES.get(name, 6_000))
+
+
+def row(
+    name: str, sizes: dict[str, Any], recipe: Recipe, data: prepared.Prepared, *, count: int, rounds: int = ROUNDS
+) -> None:
+    """Print the row of an architecture, trained on `count` images."""
+    if data.channels != 1:
+        raise UserError("torchvision's FashionMNIST, which (b) reads, is gray; prepare gray images (data.channels: 1)")
+    shape = {"channels": data.channels, "size": data.size, "classes": len(data.classes)}
+
+    def build() -> nn.Module:
+        return architectures.build(name, **shape, sizes=sizes)
+
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        small = subset(data, folder, count)
+        speeds = [
+            (
+                bare(build(), small, recipe, count),
+                plain(build(), folder, recipe, small),
+                ours(build, name, small, recipe, folder),
+            )
+            for _ in range(rounds + 1)
+        ]
+    a, b, c = (statistics.median(column) for column in zip(*speeds[1:], strict=True))  # the first round warms up
+    print(f"| {name} | {recipe.batch_size} | {a:,.0f} | {b:,.0f} | {c:,.0f} | {c / a:.0%} | {c / b:.2f}x |", flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()
