@@ -1,10 +1,10 @@
 """What is wrong with params.yaml beyond its types: names of nothing, sweeps and recipes that cannot be carried out."""
 
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from neocog import architectures, block, compression
+from neocog.bundle.read import NAME
 from neocog.errors import UserError, nearest
 from neocog.training.recipe import KEYS, Recipe
 from neocog.tuning.space import grid
@@ -14,7 +14,6 @@ from pipelines.sections import SECTIONS
 if TYPE_CHECKING:
     from pipelines.params import Params
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 MACHINE = (
     "seed",
     "accelerator",
@@ -143,7 +142,7 @@ def _check_compress(params: "Params") -> None:
         where = f"compress.{name}"
         if not NAME.fullmatch(str(name)):
             raise UserError(
-                f"params.yaml: {where}: the name of a recipe becomes a folder; write it in letters, digits, - and _"
+                f"params.yaml: {where}: the name of a recipe becomes a folder; write it in at most 100 letters, digits, - and _"
             )
         how = params.compression(name)
         kind, _, model = how.model.partition("/")

@@ -1,7 +1,6 @@
 """Stage `compress@<recipe>`: a bundle made smaller and faster, step by step, and the verdict on its goals."""
 
 import json
-import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from neocog.data import prepared
 from neocog.evaluation import predictions
 from neocog.warm.stage import run
 from pipelines import params
+from pipelines.item import arguments
 
 ALONE: dict[str, Any] = {"devices": 1, "num_nodes": 1, "strategy": "auto"}  # one process judges the steps and writes
 
@@ -77,4 +77,4 @@ def compress(recipe: str) -> None:
 
 
 if __name__ == "__main__":
-    run(compress, sys.argv[1:])
+    run(compress, arguments())

@@ -1,7 +1,6 @@
 """Stages `evaluate@<architecture>` and `evaluate_tuned@...`: judge the ONNX graph of a bundle on the test images, without torch."""
 
 import json
-import sys
 from pathlib import Path
 
 from neocog import tracking
@@ -13,6 +12,7 @@ from neocog.evaluation.gaps import gaps
 from neocog.evaluation.headlines import headlines, sentence
 from neocog.evaluation.trust import trust
 from pipelines import params
+from pipelines.item import arguments
 
 WRITTEN = (
     "metrics.json",
@@ -75,4 +75,4 @@ def evaluate(model: str) -> None:
 
 
 if __name__ == "__main__":
-    run(evaluate, sys.argv[1:])
+    run(evaluate, arguments())

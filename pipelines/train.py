@@ -1,7 +1,6 @@
 """Stage `train@<architecture>`: one architecture on the prepared data, from params to bundle; several times with `seeds: k`."""
 
 import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from neocog.data.prepared import Prepared
 from neocog.training.recipe import Recipe
 from neocog.warm.stage import run
 from pipelines import params
+from pipelines.item import arguments
 
 if TYPE_CHECKING:
     from neocog.training.fit import Fitted
@@ -152,4 +152,4 @@ class Training:
 
 
 if __name__ == "__main__":
-    run(train, sys.argv[1:])
+    run(train, arguments())

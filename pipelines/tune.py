@@ -1,6 +1,5 @@
 """Stage `tune@<architecture>`: a Ray Tune sweep around today's settings; the winner becomes a bundle if it is proven better."""
 
-import sys
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -13,6 +12,7 @@ from neocog.report.sweeps import read as sweeps
 from neocog.report.sweeps import section
 from neocog.warm.stage import run
 from pipelines import params
+from pipelines.item import arguments
 
 
 def tune(architecture: str) -> None:
@@ -83,4 +83,4 @@ def tune(architecture: str) -> None:
 
 
 if __name__ == "__main__":
-    run(tune, sys.argv[1:])
+    run(tune, arguments())

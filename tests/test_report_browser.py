@@ -17,7 +17,7 @@ MODELS = [  # kind, name, hidden units
     ("trained", "perceptron", 0),
     ("trained", "mlp", 200),
     ("tuned", "mlp", 60),
-    ("compressed", "a-long-name-of-a-compressed-model<&>", 8),
+    ("compressed", "a-long-name-of-a-compressed-model", 8),
 ]
 
 

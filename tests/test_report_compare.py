@@ -97,7 +97,7 @@ def site(tmp_path_factory):
     bundles = [
         tiny.train(root, data, "perceptron", epochs=1),
         tiny.train(root, data, "mlp", architecture="mlp", hidden=100),
-        tiny.train(root, data, "small<&>", kind="compressed", architecture="mlp", hidden=8),
+        tiny.train(root, data, "small-mlp", kind="compressed", architecture="mlp", hidden=8),
     ]
     tiny.judge(root, data, bundles)
     found = models.gather(bundles, data, reports=root / "reports")
@@ -112,7 +112,7 @@ def test_the_chapter_s_facts_are_those_of_the_models(site):
     facts = json.loads(re.search(r'<script type="application/json" id="pairs">(.*?)</script>', markup)[1])
     assert (
         facts["models"] == [model.row.model for model in found]
-        and "small<&>" in facts["names"]
+        and "small-mlp" in facts["names"]
         and facts["classes"] == list(ODD)
     )
     assert facts["wins"][0][2] == int((~found[0].wrong & found[2].wrong).sum())

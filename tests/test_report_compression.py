@@ -55,11 +55,11 @@ def site(tmp_path_factory):
     bundles = [
         tiny.train(root, data, "perceptron", epochs=2),
         tiny.train(root, data, "mlp", architecture="mlp", hidden=300),
-        tiny.train(root, data, "mlp<&>half", kind="compressed", architecture="mlp", hidden=100),
+        tiny.train(root, data, "mlp-half", kind="compressed", architecture="mlp", hidden=100),
         tiny.train(root, data, "mlp-tenth", kind="compressed", architecture="mlp", hidden=30),
     ]
     wrote(bundles[2], parent="trained/mlp", goals=[WON])
-    wrote(bundles[3], parent="compressed/mlp<&>half", goals=[WON, LOST])
+    wrote(bundles[3], parent="compressed/mlp-half", goals=[WON, LOST])
     tiny.judge(root, data, bundles)
     return root, data, models.gather(bundles, data, reports=root / "reports")
 
@@ -84,8 +84,8 @@ def by_name(recipes, name):
 
 def test_a_recipe_is_joined_with_the_model_it_began_with(recipes):
     assert {each.model.row.name: each.parent.row.model for each in recipes} == {
-        "mlp<&>half": "trained/mlp",
-        "mlp-tenth": "compressed/mlp<&>half",
+        "mlp-half": "trained/mlp",
+        "mlp-tenth": "compressed/mlp-half",
     }
     for each in recipes:
         right, before = (model.predictions.predicted == model.predictions.labels for model in (each.model, each.parent))
@@ -97,7 +97,7 @@ def test_a_recipe_is_joined_with_the_model_it_began_with(recipes):
 def test_the_leaderboard_says_who_met_its_goals(site, tmp_path):
     rows = [model.row for model in site[2]]
     assert {row.name: row.verdict for row in rows} == {
-        "perceptron": "", "mlp": "", "mlp<&>half": "met", "mlp-tenth": "missed",
+        "perceptron": "", "mlp": "", "mlp-half": "met", "mlp-tenth": "missed",
     }  # fmt: skip
     leaderboard.write_csv(tmp_path / "leaderboard.csv", rows)
     table = (tmp_path / "leaderboard.csv").read_text().splitlines()
@@ -129,7 +129,7 @@ def test_every_recipe_step_and_goal_is_told(recipes, drawn):
 
 def test_the_verdict_is_a_sentence_of_the_numbers(site, recipes):
     called = story.names([model.row for model in site[2]])
-    each = by_name(recipes, "mlp<&>half")
+    each = by_name(recipes, "mlp-half")
     row = each.model.row
     smaller = replace(
         each, model=replace(each.model, row=replace(row, size_bytes=round(each.parent.row.size_bytes / 3)))
@@ -146,7 +146,7 @@ def test_the_verdict_is_a_sentence_of_the_numbers(site, recipes):
 
 def test_chance_is_named_only_where_it_could_explain_the_difference(site, recipes):
     called = story.names([model.row for model in site[2]])
-    each = by_name(recipes, "mlp<&>half")
+    each = by_name(recipes, "mlp-half")
     labels = each.parent.predictions.labels
     right = np.flatnonzero(~each.parent.wrong)
     answers = {}
@@ -188,7 +188,7 @@ def test_sizes_in_words(share, words):
 
 
 def test_a_recipe_that_ended_early_says_where_and_counts_as_missed(site, recipes):
-    each = by_name(recipes, "mlp<&>half")
+    each = by_name(recipes, "mlp-half")
     last = replace(each.verdict.steps[1], kept=False)
     ended = replace(
         each.verdict, met=False, ended="step 2 (quantize_static): too far", steps=(each.verdict.steps[0], last)

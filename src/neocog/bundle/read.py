@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 GRAPH, WEIGHTS, CARD = "model.onnx", "weights.safetensors", "bundle.json"
+KINDS = ("trained", "tuned", "compressed")
+NAME = re.compile(
+    r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}"
+)  # of a model: it names folders, stages and runs, and must mean nothing to a shell
 SEEDS = "seeds"  # the folder in a bundle of what was trained with further seeds: for each a bundle of its own, named by the seed
 
 
@@ -62,7 +67,10 @@ def read(folder: Path | str) -> Bundle:
     try:
         card = json.loads((folder / CARD).read_text(encoding="utf-8"))
         if card["format"] <= FORMAT:
+            _check_names(folder / CARD, card)
             return _bundle(folder, card)
+    except UserError:
+        raise
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise damaged(folder / CARD, repr(error)[:120]) from error
     raise UserError(f"{folder / CARD}: format {card['format']} is newer than {FORMAT}, update neocog to read it")
@@ -71,6 +79,19 @@ def read(folder: Path | str) -> Bundle:
 def damaged(path: Path, why: str) -> UserError:
     """What to raise for a file of a bundle that is not what was written."""
     return UserError(f"{path} is damaged ({why}); train the model again or restore it with `dvc pull`")
+
+
+def _check_names(path: Path, card: dict[str, Any]) -> None:
+    """Refuse what `write` never wrote, before it names a folder, a stage or a run."""
+    if card["kind"] not in KINDS:
+        raise UserError(
+            f"{path}: kind (={card['kind']!r}) is none of {', '.join(KINDS)}; use a bundle that neocog wrote"
+        )
+    for field in ("name", "architecture"):
+        if not isinstance(card[field], str) or not NAME.fullmatch(card[field]):
+            raise UserError(
+                f"{path}: {field} (={card[field]!r}) may hold letters, digits, - and _, at most 100; use a bundle that neocog wrote"
+            )
 
 
 def _bundle(folder: Path, card: dict[str, Any]) -> Bundle:

@@ -85,11 +85,11 @@ def rerun(plan: Plan, copy: Copy, *, cache: Path) -> Path:
         _own_params(plan, copy.folder / "params.yaml")
     needed = _needed(copy.folder, plan.stage)
     if needed is None:  # no lock file has heard of the stage
-        copy.dvc("repro", "--no-commit", plan.stage)
+        copy.dvc("repro", "--no-commit", "--", plan.stage)
     else:
         for path, maker in needed.items():
             _restore(plan, copy, path, maker)
-        copy.dvc("repro", "--single-item", "--force", "--no-commit", "--no-run-cache", plan.stage)
+        copy.dvc("repro", "--single-item", "--force", "--no-commit", "--no-run-cache", "--", plan.stage)
     return copy.folder / plan.out
 
 
@@ -149,12 +149,12 @@ def _needed(folder: Path, stage: str) -> dict[str, str] | None:
 def _restore(plan: Plan, copy: Copy, path: str, maker: str) -> None:
     for how in ("checkout", "pull"):
         try:
-            copy.dvc(how, path)
+            copy.dvc(how, "--", path)
             return
         except NeocogError:
             continue
     _link_raw(plan.project.folder, copy.folder)
-    copy.dvc("repro", "--no-commit", maker)
+    copy.dvc("repro", "--no-commit", "--", maker)
 
 
 def _link_raw(project: Path, folder: Path) -> None:
