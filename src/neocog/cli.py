@@ -188,9 +188,8 @@ def _fastest(options: argparse.Namespace) -> None:
         table.add_column(column, justify="right")
     for speed in speeds:
         ratio = speed.images_per_second / default.images_per_second
-        table.add_row(
-            str(speed.channels_last).lower(), speed.precision, f"{speed.images_per_second:,.0f}", f"{ratio:.2f}x"
-        )
+        said = f"{speed.precision}; wrong gradients: {speed.wrong}" if speed.wrong else speed.precision
+        table.add_row(str(speed.channels_last).lower(), said, f"{speed.images_per_second:,.0f}", f"{ratio:.2f}x")
     console.print(table)
     best = speeds[0]
     console.print(f"fastest here: channels_last: {str(best.channels_last).lower()}, precision: {best.precision}")

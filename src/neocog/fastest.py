@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from neocog.training import suited
+from neocog.training import gradients, suited
 
 ROUNDS = 3
 
@@ -22,6 +22,7 @@ class Speed:
     channels_last: bool
     precision: str
     images_per_second: float
+    wrong: str | None = None  # the first layer whose gradients in this precision are not those of fp32
 
 
 def measure(
@@ -35,7 +36,7 @@ def measure(
     seconds: float = 2.0,
     on_turn: Callable[[str], None] = lambda text: None,
 ) -> list[Speed]:
-    """Time forward, backward and step of `build()` in turns, about `seconds` a combination; fastest first.
+    """Time forward, backward and step of `build()` in turns, about `seconds` a combination; fastest first, those with wrong gradients last.
 
     The numbers of the image do not matter for speed, so a random batch of `channels` x `size` x `size` is used.
     Raises UserError, which calls the network `name`, when it takes no images of that size.
@@ -54,8 +55,23 @@ def measure(
             labels = torch.randint(0, classes, (batch_size,), device=device)
             step = _step(model, images, labels, precision=precision)
             speeds[channels_last, precision].append(_images_per_second(step, batch_size, seconds / ROUNDS, device))
-    found = [Speed(*combination, statistics.median(turns)) for combination, turns in speeds.items()]
-    return sorted(found, key=lambda speed: -speed.images_per_second)
+    found = [
+        Speed(*each, statistics.median(turns), _wrong(build, *each, images=images, labels=labels))
+        for each, turns in speeds.items()
+    ]
+    return sorted(found, key=lambda speed: (speed.wrong is not None, -speed.images_per_second))
+
+
+def _wrong(
+    build: Callable[[], nn.Module], channels_last: bool, precision: str, *, images: torch.Tensor, labels: torch.Tensor
+) -> str | None:
+    """The first layer whose gradients in `precision` are not those of fp32."""
+    if precision not in gradients.CHECKED:
+        return None
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    model = build().to(images.device).to(memory_format=layout)
+    few, of = images[: gradients.IMAGES].contiguous(memory_format=layout), labels[: gradients.IMAGES]
+    return gradients.wrong_layer(model, few, lambda model, images: F.cross_entropy(model(images), of), precision)
 
 
 def _step(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, *, precision: str) -> Callable[[], None]:

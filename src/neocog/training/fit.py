@@ -25,7 +25,7 @@ from neocog import tracking
 from neocog.data.loader import Batches
 from neocog.data.prepared import Prepared
 from neocog.errors import Busy, OutOfMemory, UserError
-from neocog.training import checkpoint, fairness, memory, suited, unsupervised, whole
+from neocog.training import checkpoint, fairness, gradients, memory, suited, unsupervised, whole
 from neocog.training.epochs import Epochs, Log, OnEpoch
 from neocog.training.guide import Guide
 from neocog.training.module import Learner
@@ -124,6 +124,8 @@ def _fit(
     torch.manual_seed(recipe.seed)
     model = suited.build_for(build, name=name, channels=data.channels, size=data.size, batch_size=recipe.batch_size)
     fairness.check(model, recipe, name=name)
+    if not checkpoint.latest(work):
+        gradients.check(model, data, recipe, name=name, device=memory.device(recipe))
     learner = Learner.of(model, data, recipe, guide=guide, dro=fairness.dro(data, recipe))
     if hasattr(learner.model, "solve"):
         return _solve(learner, data, name=name, run=run, on_epoch=on_epoch)

@@ -31,6 +31,11 @@ def is_exhausted(error: BaseException) -> bool:
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(sign in str(error).lower() for sign in SIGNS)
 
 
+def device(recipe: Recipe) -> torch.device:
+    """Where a step is tried before the training: a GPU if the recipe allows one and there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() and recipe.accelerator in ("auto", "gpu") else "cpu")
+
+
 def largest_batch(build: Callable[[], nn.Module], data: Prepared, recipe: Recipe) -> int:
     """The largest batch size below the recipe's of which one training step fits, to a sixteenth of it; 0 when not even one image does.
 
@@ -74,15 +79,15 @@ def _fits(build: Callable[[], nn.Module], data: Prepared, recipe: Recipe, size: 
     split = data.split("train")
     kind = {"64-true": torch.float64, "bf16-true": torch.bfloat16}.get(recipe.precision, torch.float32)
     try:
-        device = torch.device("cuda" if torch.cuda.is_available() and recipe.accelerator in ("auto", "gpu") else "cpu")
+        where = device(recipe)
         learner = Learner.of(build(), data, recipe)
-        learner.to(device, kind)
+        learner.to(where, kind)
         average = copy.deepcopy(learner.model) if recipe.ema else None
         step = optimizer(learner.model, recipe, decayed=learner.decayed)
-        inputs = torch.from_numpy(split.images[:size].copy()).to(device).to(kind).permute(0, 3, 1, 2)
-        labels = torch.from_numpy(split.labels[:size].copy()).to(device)
+        inputs = torch.from_numpy(split.images[:size].copy()).to(where).to(kind).permute(0, 3, 1, 2)
+        labels = torch.from_numpy(split.labels[:size].copy()).to(where)
         half = torch.float16 if recipe.precision == "16-mixed" else torch.bfloat16
-        with torch.autocast(device.type, half, enabled=recipe.precision.endswith("mixed")):
+        with torch.autocast(where.type, half, enabled=recipe.precision.endswith("mixed")):
             loss, _ = learner.loss(inputs, labels)
         loss.backward()
         step.step()
