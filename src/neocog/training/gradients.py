@@ -34,7 +34,7 @@ def check(model: nn.Module, data: Prepared, recipe: Recipe, *, name: str, device
     learner = Learner.of(copy.deepcopy(model), data, recipe).to(device)
     packed, labels = (torch.from_numpy(each.copy()).to(device) for each in (split.images, split.labels))
     images = normalize(packed, mean=learner.mean, std=learner.std)
-    found = wrong_layer(learner, images, lambda learner, images: learner.loss(images, labels)[0], recipe.precision)
+    found = wrong_layer(learner, images, lambda _, images: learner.loss(images, labels)[0], recipe.precision)
     if found:
         raise UserError(
             f"{name} cannot be trained with precision (={recipe.precision}) on this machine: the gradient of "
