@@ -204,11 +204,15 @@ def sender_of(training: subprocess.Popen) -> int:
     return sender.pid
 
 
-def until_step(training: subprocess.Popen, step: int) -> None:
+def until_step(training: subprocess.Popen, step: int) -> list[float]:
+    """Read on until the step is done. Returns the seconds of the calls until there."""
     assert training.stdout is not None
+    calls = []
     for line in training.stdout:
-        if line.split()[0] == str(step):
-            return
+        number, seconds, *_ = line.split()
+        calls.append(float(seconds))
+        if number == str(step):
+            return calls
     assert training.stderr is not None
     pytest.fail(training.stderr.read())
 
@@ -226,9 +230,14 @@ def until_sent(project: Path) -> None:
 def end(training: subprocess.Popen, project: Path) -> tuple[list[float], float, list[int], str]:
     """Let a training of many steps end. Returns the seconds of its calls not yet read, of its end, all its steps, and its complaint."""
     (project / "enough").touch()
-    output, complaint = training.communicate(timeout=300)
-    assert training.returncode == 0, complaint
-    *calls, last = (line.split() for line in output.splitlines())
+    assert training.stdout is not None
+    assert training.stderr is not None
+    late = threading.Timer(300, training.kill)
+    late.start()
+    lines, complaint = training.stdout.readlines(), training.stderr.read()  # communicate() would miss what is buffered
+    assert training.wait() == 0, complaint
+    late.cancel()
+    *calls, last = (line.split() for line in lines)
     return [float(call[1]) for call in calls], float(last[1]), list(range(int(last[2]) + 1)), complaint
 
 
@@ -519,11 +528,12 @@ def test_a_server_paused_in_the_middle_loses_nothing(project: Path, server: Serv
     until_step(training, 5)
     until_sent(project)
     server.signal(signal.SIGSTOP)
-    until_step(training, 20)
+    paused = until_step(training, 20)
     server.signal(signal.SIGCONT)
-    until_step(training, 40)
-    calls, _, told, _ = end(training, project)
-    assert_quick(calls)
+    resumed = until_step(training, 40)
+    _, _, told, _ = end(training, project)  # perhaps at once: then no call is left to be read
+    assert_quick(paused)
+    assert_quick(resumed)
     [found] = runs(server.uri)
     assert (found.info.status, steps(server.uri, found)) == ("FINISHED", told)
     assert journals(project / FOLDER) == []
