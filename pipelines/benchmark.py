@@ -1,6 +1,5 @@
 """Stage `benchmark`: every bundle timed in one process on one thread, and its size counted."""
 
-import csv
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
-from neocog import tracking
+from neocog import csv_table, tracking
 from neocog.bundle import read
 from neocog.data import prepared
 from neocog.errors import run
@@ -45,16 +44,14 @@ def benchmark() -> None:
             )
         path = Path("reports/benchmark.csv")
         path.parent.mkdir(exist_ok=True)
-        with path.open("w", newline="", encoding="utf-8") as file:
-            table = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-            table.writeheader()
-            for bundle in bundles:
-                measured = complexity.count(bundle) | asdict(speeds[bundle.model])
-                table.writerow({"model": bundle.model} | measured)
-                log.metrics(
-                    {f"benchmark/{bundle.model.replace('/', '.')}/{name}": value for name, value in measured.items()}
-                )
-                print(f"{bundle.model}: {speeds[bundle.model]}")
+        rows = []
+        for bundle in bundles:
+            measured = complexity.count(bundle) | asdict(speeds[bundle.model])
+            rows.append({"model": bundle.model} | measured)
+            name = bundle.model.replace("/", ".")
+            log.metrics({f"benchmark/{name}/{score}": value for score, value in measured.items()})
+            print(f"{bundle.model}: {speeds[bundle.model]}")
+        csv_table.write_dicts(path, COLUMNS, rows)
         log.artifact(path)
 
 

@@ -10,7 +10,6 @@
 The same input gives the same bytes: no time, no absolute path, nothing of the machine.
 """
 
-import csv
 import hashlib
 import json
 import mmap
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from neocog import csv_table
 from neocog.data.pixel_sums import PixelSums
 from neocog.data.staging import staged
 from neocog.errors import UserError, nearest
@@ -127,8 +127,7 @@ class Prepared:
 
     def quarantined(self) -> list[tuple[str, str]]:
         """(path, reason) of every image that was refused."""
-        with (self.folder / "quarantine.csv").open(newline="", encoding="utf-8") as file:
-            return [(row["path"], row["reason"]) for row in csv.DictReader(file)]
+        return [(row["path"], row["reason"]) for row in csv_table.read(self.folder / "quarantine.csv")]
 
     def num_images(self, name: str) -> int:
         """The number of images of one split."""
@@ -217,7 +216,7 @@ def write(
             **{group: [values[i] for i in order] for group, values in samples.groups.items()},
         }
         _write_samples(stage / "samples.parquet", columns)
-        _write_quarantine(stage / "quarantine.csv", quarantine)
+        csv_table.write(stage / "quarantine.csv", ("path", "reason"), sorted(quarantine))
         card: dict[str, object] = {
             "name": name,
             "task": task,
@@ -260,13 +259,6 @@ def _write_samples(path: Path, columns: Mapping[str, Sequence[object]]) -> None:
     types = {column: pyarrow.int64() if column == "label" else pyarrow.string() for column in columns}
     table = pyarrow.table({column: pyarrow.array(values, types[column]) for column, values in columns.items()})
     pyarrow.parquet.write_table(table, path, compression="zstd", use_dictionary=["split"], store_schema=False)
-
-
-def _write_quarantine(path: Path, quarantine: Sequence[tuple[str, str]]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["path", "reason"])
-        writer.writerows(sorted(quarantine))
 
 
 def _counts(labels: np.ndarray, splits: Sequence[str], classes: Sequence[str]) -> dict[str, dict[str, int]]:

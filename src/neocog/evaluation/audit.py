@@ -4,7 +4,6 @@ Nothing is dropped: about half of what confident learning flags in well-known te
 arXiv:2103.14749), the other half is hard images.
 """
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from neocog import csv_table
 from neocog.data.prepared import Prepared, Split
 from neocog.errors import UserError
 from neocog.evaluation import labels
@@ -103,19 +103,14 @@ def summary(judged: Mapping[str, Predictions], doubts: Sequence[Doubt], pairs: S
 
 def write(path: Path, rows: Sequence[Any], kind: type) -> None:
     """A table of `rows`, all of the dataclass `kind`, under the names of its fields."""
-    path.unlink(missing_ok=True)  # tracking may hold a link to the file that is there
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([field.name for field in fields(kind)])
-        writer.writerows(astuple(row) for row in rows)
+    csv_table.write(path, [field.name for field in fields(kind)], map(astuple, rows))
 
 
 def read(path: Path, kind: type[T]) -> list[T]:
     """What `write` wrote. Raises UserError for a damaged file."""
     types = {field.name: field.type for field in fields(kind)}  # type: ignore[arg-type]
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            return [kind(**{name: types[name](value) for name, value in row.items()}) for row in csv.DictReader(file)]  # type: ignore[operator]
+        return [kind(**{name: types[name](value) for name, value in row.items()}) for row in csv_table.read(path)]  # type: ignore[operator]
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} is damaged ({error!r}); `dvc repro --force audit` makes it again") from None
 

@@ -1,13 +1,13 @@
 """How much does it suffer from spoilt images? Top-1 under each corruption and severity of Hendrycks & Dietterich (2019)."""
 
-import csv
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from neocog import csv_table
 from neocog.bundle.read import Bundle
 from neocog.errors import UserError
 from neocog.evaluation import predictions
@@ -64,20 +64,17 @@ def measure(
 
 def write(path: Path, rows: Sequence[Row]) -> None:
     """model, corruption, severity, top1."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, [field.name for field in fields(Row)], lineterminator="\n")
-        table.writeheader()
-        table.writerows(asdict(row) | {"top1": round(row.top1, 6)} for row in rows)
+    rounded = (astuple(replace(row, top1=round(row.top1, 6))) for row in rows)
+    csv_table.write(path, [field.name for field in fields(Row)], rounded)
 
 
 def read(path: Path) -> list[Row]:
     """What `write` wrote. Raises UserError if the file is damaged."""
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            return [
-                Row(line["model"], line["corruption"], int(line["severity"]), float(line["top1"]))
-                for line in csv.DictReader(file)
-            ]
+        return [
+            Row(line["model"], line["corruption"], int(line["severity"]), float(line["top1"]))
+            for line in csv_table.read(path)
+        ]
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} is damaged ({error!r}); `dvc repro --force robustness` makes it again") from None
 

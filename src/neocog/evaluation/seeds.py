@@ -3,7 +3,6 @@
 A bundle trained with `seeds: 3` holds the networks of the further seeds as bundles of their own, in seeds/<seed>/.
 """
 
-import csv
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
@@ -12,6 +11,7 @@ from statistics import mean, stdev
 import numpy as np
 from numpy.typing import NDArray
 
+from neocog import csv_table
 from neocog.bundle import read
 from neocog.bundle.read import Bundle
 from neocog.data.prepared import Split
@@ -57,7 +57,4 @@ def summary(rows: Sequence[Row]) -> dict[str, float]:
 
 def write(path: Path, rows: Sequence[Row]) -> None:
     """seed, top1, top5, macro_f1, nll, ece: one line a seed."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([field.name for field in fields(Row)])
-        writer.writerows(astuple(row) for row in rows)
+    csv_table.write(path, [field.name for field in fields(Row)], map(astuple, rows))

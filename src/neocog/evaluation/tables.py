@@ -1,12 +1,12 @@
 """Predictions as tables for people and for `dvc plots`: per_class.csv, confusion.csv, reliability.csv, groups.csv, group_confusion.csv."""
 
-import csv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, fields
 from pathlib import Path
 
 import numpy as np
 
+from neocog import csv_table
 from neocog.evaluation import accuracy, calibration, slices
 from neocog.evaluation.accuracy import counts
 from neocog.evaluation.predictions import Predictions
@@ -17,7 +17,7 @@ def per_class(path: Path, judged: Predictions, classes: Sequence[str]) -> None:
     """class, precision, recall, f1, support (images of the class); nan where a score is not defined."""
     of = counts(judged.labels, judged.predicted, num_classes=len(classes))
     scores = (score.round(6).tolist() for score in (of.precision(), of.recall(), of.f1()))
-    _write(
+    csv_table.write(
         path,
         ("class", "precision", "recall", "f1", "support"),
         zip(classes, *scores, of.actual.astype(int), strict=True),
@@ -28,13 +28,13 @@ def confusion(path: Path, judged: Predictions, classes: Sequence[str]) -> None:
     """actual, predicted, images: names of classes and how often they met, as the template .dvc/plots/counts.json wants it."""
     cells = accuracy.confusion(judged.labels, judged.predicted, num_classes=len(classes)).tolist()
     rows = ((a, p, n) for a, row in zip(classes, cells, strict=True) for p, n in zip(classes, row, strict=True))
-    _write(path, ("actual", "predicted", "images"), rows)
+    csv_table.write(path, ("actual", "predicted", "images"), rows)
 
 
 def reliability(path: Path, judged: Predictions, *, bins: int) -> None:
     """low, high, images, confidence, accuracy: the bins of the reliability diagram that hold images."""
     found = calibration.reliability(judged.confidence.astype(float), judged.predicted == judged.labels, bins=bins)
-    _write(
+    csv_table.write(
         path, [field.name for field in fields(calibration.Bin)], ([_plain(v) for v in astuple(each)] for each in found)
     )
 
@@ -42,7 +42,9 @@ def reliability(path: Path, judged: Predictions, *, bins: int) -> None:
 def groups(path: Path, judged: Predictions, columns: Mapping[str, Sequence[str | None]]) -> list[Slice]:
     """column, value, images, top1, low, high: each group of images, with the 95 % interval. Returns them."""
     found = slices.slices(judged.predicted == judged.labels, columns)
-    _write(path, [field.name for field in fields(Slice)], ([_plain(v) for v in astuple(each)] for each in found))
+    csv_table.write(
+        path, [field.name for field in fields(Slice)], ([_plain(v) for v in astuple(each)] for each in found)
+    )
     return found
 
 
@@ -55,15 +57,8 @@ def group_confusion(
         for value, those in slices.members(values):
             cells = accuracy.confusion(judged.labels[those], judged.predicted[those], num_classes=len(classes))
             rows += [(column, value, classes[a], classes[p], cells[a, p]) for a, p in np.argwhere(cells).tolist()]
-    _write(path, ("column", "value", "actual", "predicted", "images"), rows)
+    csv_table.write(path, ("column", "value", "actual", "predicted", "images"), rows)
 
 
 def _plain(value: object) -> object:
     return round(value, 6) if isinstance(value, float) else value
-
-
-def _write(path: Path, head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(head)
-        writer.writerows(rows)

@@ -1,10 +1,10 @@
 """The rule of promotion: of the models on the leaderboard that meet the goals, the best by one measure."""
 
-import csv
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from neocog import csv_table
 from neocog.bundle import read
 from neocog.bundle.read import Bundle
 from neocog.errors import NeocogError, UserError, nearest
@@ -119,11 +119,10 @@ def _same(folder: Path, bundle: Bundle) -> bool:
 def rows_of(leaderboard: Path) -> list[Row]:
     """What stands on the leaderboard. Raises UserError when it is not there, is empty or damaged."""
     try:
-        with leaderboard.open(newline="", encoding="utf-8") as file:
-            rows = [
-                Row(each["model"], float(each["top1"]), float(each["latency_ms_p50"]), int(each["size_bytes"]))
-                for each in csv.DictReader(file)
-            ]
+        rows = [
+            Row(each["model"], float(each["top1"]), float(each["latency_ms_p50"]), int(each["size_bytes"]))
+            for each in csv_table.read(leaderboard)
+        ]
     except FileNotFoundError:
         raise UserError(f"{leaderboard} is not there; `dvc repro report` makes it") from None
     except (KeyError, TypeError, ValueError) as error:

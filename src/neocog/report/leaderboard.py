@@ -1,13 +1,15 @@
 """One row a model: what it is, how right, how big, how fast, what it cost. CSV for programs, Markdown for people."""
 
-import csv
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from neocog import csv_table
 from neocog.bundle.read import Bundle
 from neocog.report import numbers
 from neocog.report.compressed import verdict
+from neocog.visible import visible
 
 
 @dataclass(frozen=True)
@@ -92,19 +94,16 @@ def ranked(rows: Sequence[Row]) -> list[Row]:
 
 def write_csv(path: Path, rows: Sequence[Row]) -> None:
     """One line a row under its columns, fractions and seconds to six decimals."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns(rows))
-        for row in rows:
-            values = [getattr(row, name) for name in columns(rows)]
-            writer.writerow([round(value, 6) if isinstance(value, float) else value for value in values])
+    lines = ([getattr(row, name) for name in columns(rows)] for row in rows)
+    rounded = ([round(value, 6) if isinstance(value, float) else value for value in line] for line in lines)
+    csv_table.write(path, columns(rows), rounded)
 
 
 def markdown(rows: Sequence[Row]) -> str:
     """The same columns, rounded, aligned in plain text; text to the left and numbers to the right."""
     names = columns(rows)
     cells = [list(names), *([_told(row)[name] for name in names] for row in rows)]
-    cells = [[cell.replace("|", "\\|").replace(numbers.THIN, " ") for cell in line] for line in cells]
+    cells = [[_markdown(cell) for cell in line] for line in cells]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     words = {"model", "kind", "architecture", "verdict"}
     left = [name in words for name in names]
@@ -117,6 +116,12 @@ def markdown(rows: Sequence[Row]) -> str:
         for line in cells
     ]
     return "".join(f"| {' | '.join(line)} |\n" for line in [aligned[0], rule, *aligned[1:]])
+
+
+def _markdown(cell: str) -> str:
+    """The text of a cell, which ends neither its cell nor its row and is no markup."""
+    plain = " ".join(visible(cell).replace(numbers.THIN, " ").split())
+    return re.sub(r"([\\|<`\[])", r"\\\1", plain)
 
 
 def _verdict(bundle: Bundle) -> str:

@@ -1,6 +1,5 @@
 """All that the stages wrote about one model, gathered: its bundle, row, training history and predictions."""
 
-import csv
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neocog import csv_table
 from neocog.bundle.read import Bundle
 from neocog.data.prepared import Prepared
 from neocog.errors import UserError
@@ -131,11 +131,9 @@ def _json(path: Path, make: str) -> dict[str, Any]:
 
 
 def _history(path: Path, make: str) -> dict[str, list[float]]:
-    with _there(path, make).open(newline="", encoding="utf-8") as file:
-        lines = list(csv.DictReader(file))
+    lines = list(csv_table.read(_there(path, make)))
     return {name: [float(line[name] or nan) for line in lines] for name in (lines[0] if lines else {})}
 
 
 def _benchmark(path: Path) -> dict[str, dict[str, str]]:
-    with _there(path, "dvc repro benchmark").open(newline="", encoding="utf-8") as file:
-        return {line["model"]: line for line in csv.DictReader(file)}
+    return {line["model"]: line for line in csv_table.read(_there(path, "dvc repro benchmark"))}

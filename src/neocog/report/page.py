@@ -16,6 +16,7 @@ from neocog.report.figures import KINDS
 from neocog.report.leaderboard import Row
 from neocog.report.models import Model
 from neocog.report.scores import Score
+from neocog.visible import visible
 
 FOLDER = Path(__file__).parent
 BUDGET = 2_500_000  # bytes of pictures, of the 5 MB that a page may have
@@ -51,7 +52,7 @@ def html(
     )
     shown = {model.row.model: model.mistakes(mistakes) for model in models}
     side = pictures.largest_side([test.images[row] for rows in shown.values() for row in rows], budget=BUDGET)
-    return environment.get_template("page.html").render(
+    page = environment.get_template("page.html").render(
         style=Markup("".join([_text("figures.css"), _text("page.css"), *(chapter.style for chapter in told)])),
         script=Markup("".join(_text(f"{name}.js") for name in SCRIPTS)),
         chapters=told,
@@ -80,6 +81,7 @@ def html(
         insides=insides.told(models, test, prepared.classes),
         provenance=[_provenance(model, called) for model in models],
     )
+    return visible(page)
 
 
 def _text(name: str) -> str:

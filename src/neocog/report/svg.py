@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from html import escape
 from math import ceil, floor, log10
 
+from neocog.visible import visible
+
 Number = float | int
 MARGIN = 16  # px around a drawing that stands alone
 
@@ -58,7 +60,7 @@ def standalone(drawing: str, *, style: str) -> str:
     width, height = (float(side) for side in re.findall(r'viewBox="0 0 (\S+) (\S+)"', head)[0])
     box = f"{-MARGIN} {-MARGIN} {_value(width + 2 * MARGIN)} {_value(height + 2 * MARGIN)}"
     head = re.sub(r'viewBox="[^"]*" width="[^"]*"', f'viewBox="{box}" width="{_value(width + 2 * MARGIN)}"', head)
-    return f"{head}>{tag('style', escape(style, quote=False))}{rest}\n"
+    return visible(f"{head}>{tag('style', escape(style, quote=False))}{rest}\n")
 
 
 def resolved(style: str) -> str:

@@ -1,6 +1,5 @@
 """Accuracy of a network under each change. What lies before the changed layers is calculated once."""
 
-import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from neocog import csv_table
 from neocog.blocks.network import Network
 from neocog.bundle.read import Bundle
 from neocog.bundle.rebuild import rebuild
@@ -76,13 +76,12 @@ def measure(bundle: Bundle, data: Prepared, *, images: int) -> Sensitivity:
 
 def write_csv(path: Path, found: Sensitivity) -> None:
     """A line a change: what was changed, by how much, and top-1 with and without."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("change", "amount", "layer", "with_it", "top1", "drop", "images"))
-        for each in found.tried:
-            first, *others = each.layers
-            drop = round(found.drop(each), 6)
-            writer.writerow((each.kind, each.amount, first, " ".join(others), round(each.top1, 6), drop, found.images))
+    lines = []
+    for each in found.tried:
+        first, *others = each.layers
+        drop = round(found.drop(each), 6)
+        lines.append((each.kind, each.amount, first, " ".join(others), round(each.top1, 6), drop, found.images))
+    csv_table.write(path, ("change", "amount", "layer", "with_it", "top1", "drop", "images"), lines)
 
 
 def parts(network: nn.Module) -> list[tuple[str, nn.Module]]:

@@ -1,13 +1,12 @@
 """Answers as lines, one a file: for people, as JSON, as CSV."""
 
-import csv
 import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from io import StringIO
 from typing import Any
 
+from neocog import csv_table
 from neocog.errors import UserError
 from neocog.serving.classifier import ranked
 from neocog.serving.predict import Answer
@@ -56,13 +55,13 @@ def as_json(answer: Answer, classes: Sequence[str], top: int) -> str:
 def as_csv(answer: Answer, classes: Sequence[str], top: int) -> str:
     """The line under `header`."""
     best = [cell for c, p in likeliest(answer, classes, top) for cell in (c, f"{p:.6f}")]
-    return _line([answer.file, *(best or [""] * 2 * min(top, len(classes))), answer.reason])
+    return csv_table.line([answer.file, *(best or [""] * 2 * min(top, len(classes))), answer.reason])
 
 
 def header(classes: Sequence[str], top: int) -> str:
     """file, class_1, probability_1, class_2, ..., refused."""
     places = range(1, min(top, len(classes)) + 1)
-    return _line(["file", *(f"{what}_{i}" for i in places for what in ("class", "probability")), "refused"])
+    return csv_table.line(["file", *(f"{what}_{i}" for i in places for what in ("class", "probability")), "refused"])
 
 
 def likeliest(answer: Answer, classes: Sequence[str], top: int) -> list[tuple[str, float]]:
@@ -71,12 +70,6 @@ def likeliest(answer: Answer, classes: Sequence[str], top: int) -> list[tuple[st
         return []
     order = ranked(answer.probabilities[None])[0, :top]
     return [(classes[i], float(answer.probabilities[i])) for i in order]
-
-
-def _line(cells: Sequence[str]) -> str:
-    line = StringIO()
-    csv.writer(line, lineterminator="").writerow(cells)
-    return line.getvalue()
 
 
 def _watched(answers: Iterable[Answer], total: int) -> Iterator[Answer]:

@@ -1,9 +1,9 @@
 """A finished training as the two small files that DVC compares: history.csv and training.json."""
 
-import csv
 import json
 from pathlib import Path
 
+from neocog import csv_table
 from neocog.training.fit import Fitted
 
 
@@ -22,8 +22,5 @@ def summary(fitted: Fitted) -> dict[str, float]:
 def write(folder: Path, fitted: Fitted) -> None:
     """history.csv has one row an epoch and is the same for equal trainings; what differs from run to run is in training.json."""
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "history.csv").open("w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, fitted.history[0], lineterminator="\n")
-        table.writeheader()
-        table.writerows(fitted.history)
+    csv_table.write_dicts(folder / "history.csv", list(fitted.history[0]), fitted.history)
     (folder / "training.json").write_text(json.dumps(summary(fitted), indent=2) + "\n", encoding="utf-8")

@@ -1,6 +1,5 @@
 """What a sweep leaves beside its bundle: every trial in trials.csv, the choice and why in best.yaml."""
 
-import csv
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -11,6 +10,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from neocog import csv_table
 from neocog.evaluation import paired
 from neocog.tuning.space import Space
 from neocog.tuning.sweep import Finalist
@@ -23,14 +23,13 @@ SURE = 0.05  # largest p-value at which a winner replaces today's settings
 def write_trials(folder: Path, found: Sequence[Trial], space: Space, *, metric: str) -> None:
     """One line a trial: trial, status, epochs, seconds, its last metric and loss, then a column for each searched key."""
     loss = "val/loss"
-    with (folder / TRIALS).open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(["trial", "status", "epochs", "seconds", metric, loss, *space])
-        for trial in found:
-            last: Mapping[str, Any] = trial.rows[-1] if trial.rows else {}
-            scores = [round(last[key], 6) if key in last else "" for key in (metric, loss)]
-            given = [_plain(trial.values.get(key)) for key in space]
-            table.writerow([trial.number, trial.status, len(trial.rows), round(trial.seconds, 2), *scores, *given])
+    lines = []
+    for trial in found:
+        last: Mapping[str, Any] = trial.rows[-1] if trial.rows else {}
+        scores = [round(last[key], 6) if key in last else "" for key in (metric, loss)]
+        given = [_plain(trial.values.get(key)) for key in space]
+        lines.append([trial.number, trial.status, len(trial.rows), round(trial.seconds, 2), *scores, *given])
+    csv_table.write(folder / TRIALS, ("trial", "status", "epochs", "seconds", metric, loss, *space), lines)
 
 
 @dataclass(frozen=True)

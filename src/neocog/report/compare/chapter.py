@@ -19,6 +19,7 @@ from neocog.report.drawings import STYLE
 from neocog.report.models import Model
 from neocog.report.scores import Score
 from neocog.report.svg import tag
+from neocog.visible import visible
 
 INTRODUCTION = (
     "Two models that were asked about the same images can be told apart better than their intervals suggest: only the images that one gets "
@@ -137,7 +138,7 @@ def _facts(drawn: Drawn) -> dict[str, Any]:
         "p": upper(pairs.p, 3),
         "holm": upper(pairs.holm, 3),
         "comparisons": pairs.comparisons,
-        "classes": list(drawn.classes),
+        "classes": [visible(name) for name in drawn.classes],
         "sheet": _sheet(drawn),
     }
 
@@ -151,7 +152,7 @@ def _sheet(drawn: Drawn) -> dict[str, Any] | None:
         "columns": gallery.COLUMNS,
         "side": drawn.sheet.side,
         "labels": first.labels[rows].tolist(),
-        "ids": [str(name) for name in first.ids[rows]],
+        "ids": [visible(str(name)) for name in first.ids[rows]],
         "said": [model.predictions.predicted[rows].tolist() for model in drawn.models],
     }
 

@@ -4,7 +4,6 @@ McNemar, Q. (1947); Newcombe, R. G. (1998), Improved confidence intervals for th
 data, Statistics in Medicine 17, 2635-2650 (method 10); Holm, S. (1979).
 """
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -13,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from neocog import csv_table
 from neocog.evaluation.paired import mcnemar
 from neocog.evaluation.slices import Z
 
@@ -96,11 +96,9 @@ def holm(p: Floats) -> Floats:
 
 def write_csv(path: Path, models: Sequence[str], pairs: Pairs | None) -> None:
     """One line a pair under COLUMNS, the one named first being ranked higher; to six digits. None of pairs leaves the heading alone."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        if pairs is None:
-            return
-        for i, j in combinations(range(len(models)), 2):
-            scores = (pairs.difference[i, j], pairs.low[i, j], pairs.high[i, j], pairs.p[i, j], pairs.holm[i, j])
-            writer.writerow([models[i], models[j], *(f"{score:.6g}" for score in scores)])
+    lines = []
+    for i, j in combinations(range(len(models)), 2) if pairs else ():
+        assert pairs is not None
+        scores = (pairs.difference[i, j], pairs.low[i, j], pairs.high[i, j], pairs.p[i, j], pairs.holm[i, j])
+        lines.append([models[i], models[j], *(f"{score:.6g}" for score in scores)])
+    csv_table.write(path, COLUMNS, lines)

@@ -1,6 +1,5 @@
 """What a sweep left in its bundle's folder, read back: every trial, and the verdict on the best of them."""
 
-import csv
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from neocog import csv_table
 from neocog.errors import UserError
 from neocog.report import numbers
 from neocog.tuning.space import Dimension, Kind
@@ -86,10 +86,9 @@ def read(folder: Path) -> Sweep:
             raise UserError(f"{path} is missing; `dvc repro tune@{folder.name}` makes it")
     path = trials
     try:
-        with trials.open(newline="", encoding="utf-8") as file:
-            lines = csv.DictReader(file)
-            found = tuple(_trial(line) for line in lines)
-            keys = [column for column in lines.fieldnames or () if column not in FIXED]
+        lines = list(csv_table.read(trials))
+        found = tuple(_trial(line) for line in lines)
+        keys = [column for line in lines[:1] for column in line if column not in FIXED]
         path = best
         told = yaml.safe_load(best.read_text(encoding="utf-8"))
         if told["trial"] not in [trial.number for trial in found]:

@@ -1,6 +1,5 @@
 """What the stage evaluate found about a model's confidence, its groups of images and its seeds, read back."""
 
-import csv
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from statistics import mean, stdev
 
 import numpy as np
 
+from neocog import csv_table
 from neocog.errors import UserError
 from neocog.evaluation import calibration, selective, slices
 from neocog.evaluation.accuracy import Floats, Ints
@@ -142,9 +142,8 @@ def _rows(path: Path, columns: tuple[str, ...], judge: str) -> list[dict[str, st
     """The lines of a table; none if there is no such file."""
     if not path.is_file():
         return []
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
     try:
+        rows = list(csv_table.read(path))
         for row in rows:
             [float(row[column]) for column in columns if column not in ("column", "value")]
     except (KeyError, TypeError, ValueError) as error:

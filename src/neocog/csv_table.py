@@ -1,0 +1,58 @@
+"""CSV tables safe to open in a spreadsheet: text that would be a formula there begins with an apostrophe (OWASP, CSV injection).
+
+Numbers stay as they are. `read` takes the apostrophe away again, so that names written here still join.
+"""
+
+import csv
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from io import StringIO
+from pathlib import Path
+
+_FORMULA = re.compile(
+    r"'*[=+\-@\t\r\n＝＋－＠]"
+)  # after apostrophes too, or taking one away would not give back what was there
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?(inf|nan)", re.IGNORECASE)
+
+
+def guarded(text: str) -> str:
+    """`=1+1` -> `'=1+1`; other text, and numbers written as text, as they are."""
+    return f"'{text}" if _dangerous(text) else text
+
+
+def plain(cell: str) -> str:
+    """What `guarded` was given."""
+    return cell[1:] if cell.startswith("'") and _dangerous(cell[1:]) else cell
+
+
+def line(cells: Iterable[object]) -> str:
+    """One line of a table, without its end."""
+    text = StringIO()
+    csv.writer(text, lineterminator="\r\n").writerow([guarded(c) if isinstance(c, str) else c for c in cells])
+    return text.getvalue()[:-2]
+
+
+def write(path: Path, columns: Sequence[str], rows: Iterable[Iterable[object]]) -> None:
+    """A table of `rows` under `columns`. An older file is replaced, not changed: tracking may hold a link to it."""
+    path.unlink(missing_ok=True)
+    with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
+        file.writelines(f"{line(each)}\n" for each in (columns, *rows))
+
+
+def write_dicts(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
+    """The same of rows by name of column."""
+    write(path, columns, ([row[name] for name in columns] for row in rows))
+
+
+def read(path: Path) -> Iterator[dict[str, str]]:
+    """The rows of a table that `write` wrote, by name of column. Raises KeyError, TypeError or ValueError, when used, for a damaged one."""
+    with path.open(newline="", encoding="utf-8") as file:
+        try:
+            for row in csv.DictReader(file):
+                yield {plain(name): plain(cell) for name, cell in row.items()}
+        except (csv.Error, AttributeError) as error:  # a short line has None in a cell, a long one in the name
+            raise ValueError(str(error)) from None
+
+
+def _dangerous(text: str) -> bool:
+    return bool(_FORMULA.match(text)) and not _NUMBER.fullmatch(text)

@@ -1,0 +1,19 @@
+"""Text that shows what it holds: control characters and marks that turn the direction of writing as escapes."""
+
+import re
+
+_HIDDEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 but tab and newline, DEL, C1: a terminal obeys them, XML forbids them
+    "\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069"  # they reorder what stands beside them (Trojan Source, 2021)
+    "\ud800-\udfff]"  # what is left of a file name that is no UTF-8, and cannot be written as UTF-8
+)
+
+
+def visible(text: str) -> str:
+    r"""`text` with each such character as `\x9b`, `\u202e`, ...; tabs and newlines stay."""
+    return _HIDDEN.sub(_escape, text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
