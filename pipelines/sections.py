@@ -47,7 +47,7 @@ class Data(BaseModel):
                 f"root (={self.root!r}) and data/prepared, which is written, must not lie in each other; "
                 "name the folder of the images alone"
             )
-        if self.groups is not None and not Path(self.groups).resolve().is_relative_to(root):
+        if self.groups is not None and not Path(self.groups).parent.resolve().is_relative_to(root):
             raise ValueError(
                 f"groups (={self.groups!r}) must lie inside root (={self.root!r}), or DVC does not see it change"
             )

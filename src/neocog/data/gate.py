@@ -83,8 +83,8 @@ def check_classes(
     if untrained.any():
         names = [name for name, missing in zip(classes, untrained, strict=True) if missing]
         raise UserError(
-            f"{_have(names)} {untrained[labels].sum()} images and none of them is in train (an image's split follows "
-            "from its content); add images there, or remove the folder"
+            f"{_have(names)} {untrained[labels].sum()} images and none of them is in train; "
+            "add images of it to the folder train, or remove it from the others"
         )
     for split in ("val", "test"):
         if not counts[split].any():

@@ -4,6 +4,7 @@ import errno
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from neocog.data import gate
@@ -103,13 +104,14 @@ def _pass_gate(
         test_fraction=test_fraction,
     )
     notes = gate.check_classes(found.labels[kept], splits, found.classes, refused)
+    notes = [*found.notes, *notes]
     again = gate.repeated(splits, sha256)
     notes += [f"{again[split]} images of {split} repeat another of it exactly" for split in SPLITS if split in again]
     columns = {}
     if table is not None:
         notes += _group_notes(table, paths, [path for path, _ in refused])
         columns = table.of(paths)
-    return write(
+    written = write(
         target,
         name=found.name,
         classes=found.classes,
@@ -122,6 +124,7 @@ def _pass_gate(
         notes=notes,
         preparation=preparation,
     )
+    return replace(written, passed_over=Counter(found.leftovers.values()))
 
 
 def _group_notes(table: Groups, paths: Sequence[str], refused: Sequence[str]) -> list[str]:
@@ -150,4 +153,8 @@ def summary(prepared: Prepared) -> str:
     reasons = Counter(reason.split(":")[0] for _, reason in prepared.quarantined())
     tally = ", ".join(f"{reason} {count:,}" for reason, count in reasons.most_common())
     lines.append(f"quarantined: {sum(reasons.values()):,}" + (f" ({tally}); see quarantine.csv" if tally else ""))
+    if prepared.passed_over:
+        lines.append(
+            "passed over: " + ", ".join(f"{what} {count:,}" for what, count in sorted(prepared.passed_over.items()))
+        )
     return "\n".join([*lines, *(f"note: {note}" for note in prepared.notes)])

@@ -71,6 +71,9 @@ class Prepared:
     source_digest: str
     digest: str
     preparation: Mapping[str, str | int] = field(default_factory=dict)  # how files became pixels: resize, max_pixels
+    passed_over: Mapping[str, int] = field(
+        default_factory=dict
+    )  # leftovers by kind; not on disk, since they change nothing
 
     def split(self, name: str, *, limit: int | None = None) -> Split:
         """The images, labels and ids of `train`, `val` or `test`, the first `limit` of them: a random choice, since they stand by hash.

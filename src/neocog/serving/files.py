@@ -5,9 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from neocog.data.sources import leftovers
 from neocog.data.sources.listing import spelt
-
-_PASSED_OVER = {"thumbs.db", "desktop.ini", "__macosx"}  # besides hidden ones, as in `prepare`
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ def _below(folder: Path) -> Iterator[File]:
         return
     for entry in entries:
         path = folder / entry.name
-        if entry.name.startswith(".") or entry.name.lower() in _PASSED_OVER:
+        if leftovers.kind(entry.name):
             continue
         if entry.is_dir(follow_symlinks=False):
             yield from _below(path)

@@ -76,6 +76,8 @@ def folder(
         paths=[spelt(listing.paths[i]) for i in readable],
         refused=refused,
         digest=_digest(listing.paths, files_sha256, listing.refused),
+        notes=listing.notes,
+        leftovers=listing.leftovers,
     )
 
 

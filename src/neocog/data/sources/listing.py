@@ -2,25 +2,29 @@
 
 `<root>/<class>/**/<file>`, or `<root>/{train,val,test}/<class>/**/<file>` in any case (also `training`, `valid`,
 `validation`, `testing`; what is not there is cut out of train). Any file name will do; kinds are told by content, not
-by suffix. Hidden files, `Thumbs.db`, `desktop.ini` and `__MACOSX` are passed over. Links out of the folder are refused,
-linked folders too: below a class to quarantine, in the place of a class or a split as an error.
+by suffix. What systems leave (leftovers.py) is passed over, and a folder without a file is no class. Links out of the
+folder are refused (links.py), linked folders too: below a class to quarantine, in the place of a class or a split as
+an error.
 """
 
 import os
 import re
-import stat
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from neocog.data.prepared import SPLITS
+from neocog.data.sources.layout import check_layout, hint_above
+from neocog.data.sources.leftovers import kind
+from neocog.data.sources.links import why_not
+from neocog.data.sources.spellings import check_spellings
 from neocog.errors import UserError
 
 _FOLDERS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val"}
 _FOLDERS |= {"test": "test", "testing": "test"}
-_PASSED_OVER = {"thumbs.db", "desktop.ini", "__macosx"}
-_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
+_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif", ".heic"}
 
 
 @dataclass
@@ -34,6 +38,8 @@ class Listing:
     given: list[str] = field(default_factory=list)
     carved: tuple[str, ...] = ()
     refused: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    leftovers: dict[str, str] = field(default_factory=dict)  # what is passed over: path -> kind
 
 
 def spelt(path: str) -> str:
@@ -44,6 +50,20 @@ def spelt(path: str) -> str:
 
 def list_images(root: Path) -> Listing:
     """List the files below `root` by split and class. Raises UserError when they do not lie in class folders."""
+    listing, inside = _listed(root)
+    check_layout(root, inside, _classes)
+    return listing
+
+
+def _classes(root: Path) -> dict[str, int]:
+    """The classes below `root` and their number of files, if it could be data.root."""
+    _, inside = _listed(root)
+    check_layout(root, inside)
+    return {name: folders.total() for name, folders in inside.items()}
+
+
+def _listed(root: Path) -> tuple[Listing, dict[str, Counter[str]]]:
+    """The listing, and of each class how many files lie in which folder below its own (`""`)."""
     if not root.is_dir():
         what = "is no folder" if root.exists() else "does not exist"
         raise UserError(f"data.root (={str(root)!r}) {what}; name the folder that holds one folder a class")
@@ -51,24 +71,40 @@ def list_images(root: Path) -> Listing:
     splits = _split_folders(listing)
     listing.carved = tuple(split for split in ("val", "test") if split not in splits.values())
     files: list[tuple[str, str, str]] = []  # split, class, path
-    found: set[str] = set()
+    inside: dict[str, Counter[str]] = {}
+    folders: dict[str, str] = {}  # class folder -> class
+    empty: list[str] = []
     for folder, split in splits.items():
         for name in _class_folders(listing, folder):
-            found.add(_class_name(name))
-            files += [(split, _class_name(name), path) for path in _files(listing, f"{folder}{name}")]
-    if not found:
+            own, refused = f"{folder}{name}", len(listing.refused)
+            found = list(_files(listing, own))
+            if not found and len(listing.refused) == refused:
+                empty.append(spelt(own))
+                continue
+            folders[spelt(own)] = _class_name(name)
+            files += [(split, _class_name(name), path) for path in found]
+            below = [*map(spelt, found), *(path for path, _ in listing.refused[refused:])]
+            start = len(spelt(own)) + 1
+            inside.setdefault(_class_name(name), Counter()).update(path[start:].rpartition("/")[0] for path in below)
+    listing.notes = check_spellings(folders)
+    if empty:
+        some = ", ".join(empty[:5]) + (" ..." if len(empty) > 5 else "")
+        listing.notes.append(f"{len(empty)} class folders hold no file and are passed over: {some}")
+    if not inside:
         raise UserError(
-            f"data.root (={str(root)!r}) holds no class folders; images are expected as {root}/<class>/<image>, "
-            f"or {root}/train/<class>/<image>" + "".join(f" ({path}: {why})" for path, why in listing.refused[:1])
+            f"data.root (={str(root)!r}) holds no class folders{' with files' if empty else ''}; images are expected as "
+            f"{root}/<class>/<image>, or {root}/train/<class>/<image>"
+            + "".join(f" ({path}: {why})" for path, why in listing.refused[:1])
+            + (hint_above(root, _classes) if listing.refused else "")
         )
-    listing.classes = sorted(found)
+    listing.classes = sorted(inside)
     number = {name: label for label, name in enumerate(listing.classes)}
     for split, name, path in sorted(files, key=lambda file: os.fsencode(file[2])):
         listing.paths.append(path)
         listing.given.append(split)
         listing.labels.append(number[name])
     listing.refused = sorted(set(listing.refused))
-    return listing
+    return listing, inside
 
 
 def _split_folders(listing: Listing) -> dict[str, str]:
@@ -119,10 +155,6 @@ def _class_folders(listing: Listing, folder: str) -> list[str]:
             )
         elif Path(entry.name).suffix.lower() in _SUFFIXES:
             listing.refused.append((spelt(path), "no class: stands in no class folder"))
-    spellings = {_class_name(name): name for name in names}
-    if len(spellings) < len(names):
-        twice = next(name for name in names if spellings[_class_name(name)] != name)
-        raise UserError(f"class {twice!r} has two folders, written with different accents; merge them")
     return names
 
 
@@ -136,32 +168,21 @@ def _files(listing: Listing, folder: str) -> Iterator[str]:
         path = f"{folder}/{entry.name}"
         if _is_folder(entry):
             yield from _files(listing, path)
-        elif reason := _why_not(listing.root, entry):
+        elif reason := why_not(listing.root, entry):
             listing.refused.append((spelt(path), reason))
         else:
             yield path
 
 
-def _why_not(root: Path, entry: os.DirEntry[str]) -> str:
-    try:
-        if entry.is_symlink():
-            if not Path(os.path.realpath(entry.path)).is_relative_to(root):
-                return "link leaves the folder: it points outside data.root"
-            if entry.is_dir():
-                return "linked folder: links to folders are not followed"
-        return "" if stat.S_ISREG(entry.stat().st_mode) else "no file: a device, pipe or socket"
-    except OSError as error:
-        return f"unreadable: {error.strerror}"
-
-
 def _entries(listing: Listing, folder: str) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(listing.root / folder) as entries:
-            seen = [e for e in entries if not e.name.startswith(".") and e.name.lower() not in _PASSED_OVER]
+            seen = list(entries)
     except OSError as error:
         listing.refused.append((spelt(folder.rstrip("/")) or ".", f"unreadable: {error.strerror}"))
         return []
-    return sorted(seen, key=lambda entry: os.fsencode(entry.name))
+    listing.leftovers |= {f"{folder}/{entry.name}": what for entry in seen if (what := kind(entry.name))}
+    return sorted((entry for entry in seen if not kind(entry.name)), key=lambda entry: os.fsencode(entry.name))
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -1,7 +1,7 @@
 """What every source delivers."""
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -17,7 +17,7 @@ class Source:
 
     Image i is `images[rows[i]]`. `given[i]` is the split that the source itself names; the splits in `carved` it does
     not have: they are cut out of its train images. `refused` pairs a path with the reason. `digest` is the sha256 of
-    what came in.
+    what came in. `notes` are what a user should know of it, `leftovers` what was passed over: path -> kind.
     """
 
     name: str
@@ -31,6 +31,8 @@ class Source:
     paths: Sequence[str]
     refused: Sequence[tuple[str, str]]
     digest: str
+    notes: Sequence[str] = ()
+    leftovers: Mapping[str, str] = field(default_factory=dict)
 
 
 def packed(
