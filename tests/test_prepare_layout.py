@@ -86,7 +86,7 @@ def test_control_classes_may_hold_folders(tmp_path: Path) -> None:
     one_shared = fill(tmp_path / "one", "cat/new", "dog/new", "cat/old", "dog/x")
     assert list_images(one_shared).classes == ["cat", "dog"]
     years = fill(tmp_path / "years", "cat/2019", "cat/2020", "dog/2019", "dog/2020")
-    with pytest.raises(UserError, match="if they are, move their images out of those folders"):
+    with pytest.raises(UserError, match="are the classes after all, move their images out of those folders"):
         list_images(years)
     for name in ("cat", "dog"):  # the remedy, done for one image only
         (years / name / "2019" / "0.png").rename(years / name / "0.png")
