@@ -30,8 +30,9 @@ def check_layout(root: Path, files: Mapping[str, Collection[str]], classes: Clas
     alike = [name for name in hollow if len(shared) > 1 and 2 * len(inside[name] & {*shared}) > len(inside[name])]
     if len(alike) > 1 and 2 * len(alike) >= len(files):
         raise UserError(
-            f"{where}: {_some(alike)} hold folders of the same names ({_some(sorted(shared))}), so they are no "
-            f"classes{_renamed(alike, files)}{_hint(root, classes)}; if {_some(alike)} are the classes after all, move their images out of those folders"
+            f"{where}: {_some(alike)} hold folders of the same names ({_some(sorted(shared))}), so they are no classes"
+            f"{_renamed(alike, files)}{_hint(root, classes)}; if {_some(alike)} are the classes after all, move their "
+            "images out of those folders"
         )
 
 
