@@ -1,7 +1,6 @@
 """What is wrong with params.yaml beyond its types: names of nothing, sweeps and recipes that cannot be carried out."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from neocog import architectures, block, compression
 from neocog.bundle.read import NAME
@@ -9,11 +8,14 @@ from neocog.errors import UserError, nearest
 from neocog.training.recipe import KEYS, Recipe
 from neocog.tuning.space import grid
 from neocog.typed import keywords, typed
+from pipelines import references
 from pipelines.sections import SECTIONS
 
 if TYPE_CHECKING:
     from pipelines.params import Params
 
+LAST_SEED = 2**32 - 1
+RECIPE = get_type_hints(Recipe, include_extras=True)
 MACHINE = (
     "seed",
     "accelerator",
@@ -57,41 +59,42 @@ def sections(raw: dict[str, Any]) -> None:
 def check(params: "Params") -> None:
     """Raise UserError (exit 2) for the first thing that is wrong with the whole file, whose `sections` are right."""
     _check_architectures(params)
+    references.check(params.raw)
     _check_tune(params)
     _check_compress(params)
-    _check_audit(params)
 
 
 def _check_architectures(params: "Params") -> None:
     for name, values in params.raw["architectures"].items():
         block.check(str(name), values)
-        _check_rule(name, params.recipe(name))
+        recipe = params.recipe(name)
+        _check_rule(name, recipe)
+        _check_groups(params, f"architectures.{name}", recipe)
+        _check_seeds(params, name, "seeds", values.get("seeds", 1))
 
 
 def _check_tune(params: "Params") -> None:
     """The sweeps: of known blocks, over keys that these have, with values that each of them takes."""
     tune = params.tune
     if len(set(tune.architectures)) < len(tune.architectures):
-        raise UserError(f"params.yaml: tune.architectures (={tune.architectures}) names one twice; remove it")
-    for name in [*tune.architectures, *tune.space]:
-        if name not in params.architectures:
-            where = "tune.architectures" if name in tune.architectures else "tune.space"
-            raise UserError(
-                f"params.yaml: {where}: {name!r} has no block under architectures; {nearest(name, params.architectures)}"
-            )
+        once = ", ".join(dict.fromkeys(tune.architectures))
+        raise UserError(
+            f"params.yaml: tune.architectures (={tune.architectures}) names one twice; set tune.architectures: [{once}]"
+        )
     for name in tune.architectures:
+        _check_seeds(params, name, "tune.seeds", tune.seeds)
         if not tune.space.get(name):
             raise UserError(
-                f"params.yaml: tune.space.{name} is empty; name what to search, such as {{lr: {{log_uniform: [0.001, 0.1]}}}}"
+                f"params.yaml: tune.space.{name} is empty; set tune.space.{name}: {{lr: {{log_uniform: [0.001, 0.1]}}}}"
             )
-        points = 1 + (len(grid(params.space(name))) if tune.searcher == "grid" else 0)
+        points = 1 + (len(grid(params.space(name), where=f"tune.space.{name}")) if tune.searcher == "grid" else 0)
         if points > tune.trials:
             raise UserError(
-                f"params.yaml: tune.trials (={tune.trials}) is less than the grid of {name} and today's settings; set trials: {points}"
+                f"params.yaml: tune.trials (={tune.trials}) is less than the grid of {name} and today's settings; set tune.trials: {points}"
             )
     if tune.scheduler == "pbt" and tune.searcher.startswith("optuna"):
         raise UserError(
-            f"params.yaml: tune.scheduler (=pbt) changes the values itself; set tune.searcher (={tune.searcher}) to random or grid"
+            f"params.yaml: tune.scheduler (=pbt) changes the values itself, but tune.searcher (={tune.searcher}); set tune.searcher: random"
         )
     for name in tune.space:
         _check_space(params, name)
@@ -107,14 +110,40 @@ def _check_space(params: "Params", name: str) -> None:
         if scheduler == "pbt" and key not in HANDED_ON:
             raise UserError(
                 f"params.yaml: {where}: tune.scheduler (=pbt) hands the weights of one trial to another, which must fit; "
-                f"search {key} with another scheduler, or only {', '.join(HANDED_ON)}"
+                f"set tune.scheduler: asha, or search only {', '.join(HANDED_ON)}"
             )
         for value in dimension.values:
             if key in sizes:
                 keywords(sizes, f"tune.space.{name}", params.sizes(name) | {key: value})
             else:
                 merged = params.recipe(name).asdict() | {key: value}
-                typed(SECTIONS["train"], f"tune.space.{name}", merged, shown={key: value})
+                found = typed(SECTIONS["train"], f"tune.space.{name}", merged, shown={key: value})
+                _check_rule(name, found)
+                _check_groups(params, f"tune.space.{name}", found)
+        if dimension.kind in ("uniform", "log_uniform") and _is_whole(sizes[key][0] if key in sizes else RECIPE[key]):
+            raise UserError(f"params.yaml: {where} takes whole numbers; write {{integer: {list(dimension.values)}}}")
+
+
+def _is_whole(kind: Any) -> bool:
+    """Whether a type takes integers and no fractions."""
+    return kind is int or any(_is_whole(part) for part in get_args(kind))
+
+
+def _check_groups(params: "Params", where: str, recipe: Recipe) -> None:
+    if recipe.groups is not None and params.data.groups is None:
+        raise UserError(
+            f"params.yaml: {where}: groups (={recipe.groups!r}) is a column of the file data.groups, but data.groups (=null); "
+            "name a CSV inside data.root there"
+        )
+
+
+def _check_seeds(params: "Params", name: str, key: str, count: int) -> None:
+    first = params.recipe(name).seed
+    if first + count - 1 > LAST_SEED:
+        where = f"architectures.{name}.seed" if "seed" in params.raw["architectures"][name] else "train.seed"
+        raise UserError(
+            f"params.yaml: {where} (={first}): {key} (={count}) counts up from it, but {LAST_SEED} is the last; set {where}: 0"
+        )
 
 
 def _check_rule(name: str, recipe: Recipe) -> None:
@@ -123,12 +152,12 @@ def _check_rule(name: str, recipe: Recipe) -> None:
             if getattr(recipe, key):
                 raise UserError(
                     f"params.yaml: architectures.{name}.{key} (={getattr(recipe, key)}): {name} learns by its own learning rule, "
-                    f"which knows no soft labels; set {key}: 0.0 in its block"
+                    f"which knows no soft labels; set architectures.{name}.{key}: 0.0"
                 )
         if recipe.objective != "mean":
             raise UserError(
                 f"params.yaml: architectures.{name}.objective (={recipe.objective}): {name} learns by its own learning rule, "
-                "which has no losses of images to weigh; set objective: mean in its block"
+                f"which has no losses of images to weigh; set architectures.{name}.objective: mean"
             )
 
 
@@ -146,28 +175,22 @@ def _check_compress(params: "Params") -> None:
             )
         how = params.compression(name)
         kind, _, model = how.model.partition("/")
-        known = {"trained": params.architectures, "tuned": params.tune.architectures, "compressed": made}
-        if model not in known.get(kind, ()):
-            there = [f"{kind}/{name}" for kind, names in known.items() for name in names]
-            raise UserError(
-                f"params.yaml: {where}.model (={how.model!r}) is no model of this file, or a recipe further down; "
-                f"{nearest(how.model, there)}"
-            )
         if not how.steps:
-            raise UserError(
-                f"params.yaml: {where}.steps is empty; write at least one, such as {{method: quantize_static}}"
-            )
+            raise UserError(f"params.yaml: {where}.steps is empty; set {where}.steps: [{{method: quantize_static}}]")
         compression.check(how.steps, where=f"params.yaml: {where}")
         architecture = made[model] if kind == "compressed" else model
         earlier = network_of.get(how.model)
-        teachable = [f"models/{kind}/{name}" for kind, names in known.items() for name in names]
         for number, step in enumerate(how.steps):
             here = f"{where}.steps[{number}]"
             settings = {key: value for key, value in step.items() if key not in compression.STEP_KEYS}
             keywords(compression.card(step["method"]).settings, here, settings)
+            _check_step(step, here, parent=how.model, earlier=earlier)
             params.recovery(step, {}, where=here)
-            _check_step(step, here, parent=how.model, earlier=earlier, teachable=teachable)
             if student := step.get("student"):
+                if student not in (known := architectures.names()):
+                    raise UserError(
+                        f"params.yaml: {here}.student (={student!r}): there is no such architecture; {nearest(student, known)}"
+                    )
                 architecture = student
                 keywords(architectures.card(student).sizes, f"{here}.sizes", step.get("sizes", {}))
             compression.check_architecture(step["method"], architecture, where=f"params.yaml: {here}")
@@ -176,33 +199,18 @@ def _check_compress(params: "Params") -> None:
             network_of[f"compressed/{name}"] = earlier or how.model
 
 
-def _check_step(
-    step: dict[str, Any], where: str, *, parent: str, earlier: str | None, teachable: Sequence[str]
-) -> None:
+def _check_step(step: dict[str, Any], where: str, *, parent: str, earlier: str | None) -> None:
     """What a step can do to `parent`, whose graph is its network's unless `earlier` names the last model of which that is so."""
     method = step["method"]
     if earlier and compression.card(method).on != "logits":
         raise UserError(
             f"params.yaml: {where}: {method} would undo what was done to the graph of {parent}; "
-            f"set model: {earlier} and repeat the steps between, or leave only temperature and thresholds here"
+            f"set {where.partition('.steps')[0]}.model: {earlier} and repeat the steps between, "
+            "or leave only temperature and thresholds here"
         )
-    for key in ("devices", "num_nodes"):
-        if (value := (step.get("train") or {}).get(key, 1)) != 1:
+    train = step["train"] if isinstance(step.get("train"), dict) else {}
+    for key, value in train.items():
+        if key in ("devices", "num_nodes", "strategy") and value not in (1, "auto"):
             raise UserError(
-                f"params.yaml: {where}.train.{key} (={value!r}): a recipe trains in one process; remove {key}"
+                f"params.yaml: {where}.train.{key} (={value!r}): a recipe trains in one process; remove {where}.train.{key}"
             )
-    for teacher in step.get("teachers", ()):
-        if teacher not in teachable:
-            raise UserError(
-                f"params.yaml: {where}.teachers (={teacher!r}) is no model of this file, or a recipe further down; "
-                f"{nearest(teacher, teachable)}"
-            )
-
-
-def _check_audit(params: "Params") -> None:
-    """The model that looks the labels over is one of this file."""
-    there = ["best", *(f"{folder.parent.name}/{folder.name}" for folder in params.models)]
-    if params.audit.model not in there:
-        raise UserError(
-            f"params.yaml: audit.model (={params.audit.model!r}) is no model of this file; {nearest(params.audit.model, there)}"
-        )

@@ -6,10 +6,26 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, TypeAdapter, model_validator
 
 from neocog.compression.chain.goals import Goals
-from neocog.limits import LARGEST_IMAGE, AtLeast1, Count, Fraction, NonNegative, Positive
+from neocog.limits import (
+    LARGEST_IMAGE,
+    AtLeast1,
+    BlockName,
+    Bytes,
+    Devices,
+    Fraction,
+    Images,
+    ModelName,
+    ModelOrBest,
+    NonNegative,
+    Positive,
+    Processes,
+    Seed,
+)
 from neocog.training.recipe import Recipe
-from neocog.tuning.space import Method, Scheduler, Spec
+from neocog.tuning.space import MOST_TRIALS, Method, Scheduler, Spec
 from neocog.typed import STRICT
+
+Batch = Annotated[int, Field(ge=1, le=65_536)]  # images that a graph is asked about at once
 
 
 class Data(BaseModel):
@@ -25,15 +41,15 @@ class Data(BaseModel):
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.15
     on_bad: Literal["quarantine", "stop"] = "quarantine"
     groups: str | None = None
-    max_pixels: AtLeast1 = 50_000_000
-    workers: Count = 0
+    max_pixels: Annotated[int, Field(ge=1, le=2**31 - 1)] = 50_000_000
+    workers: Processes = 0
 
     @model_validator(mode="after")
     def _something_is_left_to_train_on(self) -> "Data":
         if self.val_fraction + self.test_fraction >= 1:
             raise ValueError(
                 f"val_fraction (={self.val_fraction}) + test_fraction (={self.test_fraction}) must stay below 1, "
-                "or nothing is left to train on"
+                "or nothing is left to train on; set val_fraction: 0.1 and test_fraction: 0.15"
             )
         return self
 
@@ -49,7 +65,8 @@ class Data(BaseModel):
             )
         if self.groups is not None and not Path(self.groups).parent.resolve().is_relative_to(root):
             raise ValueError(
-                f"groups (={self.groups!r}) must lie inside root (={self.root!r}), or DVC does not see it change"
+                f"groups (={self.groups!r}) must lie inside root (={self.root!r}), or DVC does not see it change; "
+                f"put it there and set groups: {Path(self.root) / Path(self.groups).name}"
             )
         return self
 
@@ -58,29 +75,35 @@ class Evaluate(BaseModel):
     """How bundles are judged."""
 
     model_config = STRICT
-    bootstrap: AtLeast1 = 1000
-    bins: AtLeast1 = 15
-    batch_size: AtLeast1 = 256
-    seed: Count = 0
+    bootstrap: Annotated[int, Field(ge=1, le=100_000)] = 1000
+    bins: Annotated[int, Field(ge=1, le=1000)] = 15
+    batch_size: Batch = 256
+    seed: Seed = 0
 
 
 class Robustness(BaseModel):
     """How bundles are tried on spoilt images."""
 
     model_config = STRICT
-    images: AtLeast1 = 400
+    images: Images = 400
     severities: Annotated[list[Annotated[int, Field(ge=1, le=5)]], Field(min_length=1)] = [1, 2, 3, 4, 5]
-    baseline: str | None = None
-    seed: Count = 0
+    baseline: ModelName | None = None
+    seed: Seed = 0
+
+    @model_validator(mode="after")
+    def _each_severity_once(self) -> "Robustness":
+        if (once := sorted(set(self.severities))) != sorted(self.severities):
+            raise ValueError(f"severities (={self.severities}) names one twice; set severities: {once}")
+        return self
 
 
 class Audit(BaseModel):
     """How labels and splits are looked over, and how many of each finding the page shows as pictures."""
 
     model_config = STRICT
-    model: Annotated[str, Field(min_length=1)] = "best"
+    model: ModelOrBest = "best"
     train: bool = False
-    within: NonNegative = 10.0
+    within: Annotated[float, Field(ge=0, le=255)] = 10.0
     images: Annotated[int, Field(ge=0, le=64)] = 24
     duplicates: Annotated[int, Field(ge=0, le=64)] = 24
 
@@ -96,9 +119,9 @@ class Benchmark(BaseModel):
     """How bundles are timed."""
 
     model_config = STRICT
-    rounds: AtLeast1 = 30
-    batch_size: AtLeast1 = 64
-    seed: Count = 0
+    rounds: Annotated[int, Field(ge=1, le=100_000)] = 30
+    batch_size: Batch = 64
+    seed: Seed = 0
 
 
 class Wanted(BaseModel):
@@ -107,14 +130,14 @@ class Wanted(BaseModel):
     model_config = STRICT
     min_top1: Fraction | None = None
     max_latency_ms: Positive | None = None
-    max_bytes: AtLeast1 | None = None
+    max_bytes: Bytes | None = None
 
 
 class Register(BaseModel):
     """Which model becomes `models:/<name>@champion`: of those that meet the goals, the best by `prefer`."""
 
     model_config = STRICT
-    name: Annotated[str, Field(min_length=1)] = "neocog"
+    name: Annotated[str, Field(min_length=1, pattern="^[^/:]*$")] = "neocog"  # as MLflow wants it
     prefer: Literal["top1", "latency", "size"] = "top1"
     goals: Wanted = Wanted()
 
@@ -123,30 +146,30 @@ class Report(BaseModel):
     """What the page shows."""
 
     model_config = STRICT
-    mistakes: Count = 24
+    mistakes: Annotated[int, Field(ge=0, le=1000)] = 24
 
 
 class Tune(BaseModel):
     """How hyper-parameters are searched. Each architecture gets the same budget: `trials` of at most `epochs`."""
 
     model_config = STRICT
-    architectures: list[str] = []
-    trials: AtLeast1 = 8
+    architectures: list[BlockName] = []
+    trials: Annotated[int, Field(ge=1, le=MOST_TRIALS)] = 8
     epochs: AtLeast1 = 3
-    images: AtLeast1 | None = None
+    images: Images | None = None
     searcher: Method = "random"
     scheduler: Scheduler = "asha"
-    finalists: AtLeast1 = 1
-    seeds: AtLeast1 = 1
-    seed: Count = 0
-    space: dict[str, dict[str, Spec]] = {}
+    finalists: Annotated[int, Field(ge=1, le=MOST_TRIALS)] = 1
+    seeds: Annotated[int, Field(ge=1, le=1000)] = 1
+    seed: Seed = 0
+    space: dict[BlockName, dict[str, Spec]] = {}
 
 
 class Compression(BaseModel):
     """One recipe: the model it starts from, as `<kind>/<name>`, its steps in order, and what the result must reach."""
 
     model_config = STRICT
-    model: str
+    model: ModelName
     steps: list[dict[str, Any]]
     goals: Goals = Goals()
 
@@ -158,11 +181,20 @@ class Ray(BaseModel):
     address: Annotated[str, Field(min_length=1)] = "local"
     cpus_per_trial: Positive = 1.0
     gpus_per_trial: NonNegative = 0.0
-    resources_per_trial: dict[str, Positive] = {}
-    processes_per_trial: AtLeast1 = 1
-    trials_at_once: Count = 0
+    resources_per_trial: dict[str, Annotated[float, Field(gt=0, le=2**50)]] = {}
+    processes_per_trial: Devices = 1
+    trials_at_once: Annotated[int, Field(ge=0, le=MOST_TRIALS)] = 0
     storage_path: str | None = None
     runtime_env: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _gpus_are_parts_of_one_or_whole(self) -> "Ray":
+        if self.gpus_per_trial > 1 and self.gpus_per_trial != int(self.gpus_per_trial):
+            raise ValueError(
+                f"gpus_per_trial (={self.gpus_per_trial}) must be a part of one GPU, or a whole number of them; "
+                f"set gpus_per_trial: {int(self.gpus_per_trial) + 1}.0"
+            )
+        return self
 
     @model_validator(mode="after")
     def _others_can_read_it(self) -> "Ray":
@@ -183,18 +215,19 @@ class Tracking(BaseModel):
 for _plain in (Recipe, Goals):
     _plain.__pydantic_config__ = STRICT  # type: ignore[union-attr] # how pydantic is told about a plain dataclass
 
-SECTIONS: dict[str, TypeAdapter[Any]] = {
-    "data": TypeAdapter(Data),
-    "train": TypeAdapter(Recipe),
-    "evaluate": TypeAdapter(Evaluate),
-    "benchmark": TypeAdapter(Benchmark),
-    "robustness": TypeAdapter(Robustness),
-    "audit": TypeAdapter(Audit),
-    "explain": TypeAdapter(Explain),
-    "register": TypeAdapter(Register),
-    "report": TypeAdapter(Report),
-    "tune": TypeAdapter(Tune),
-    "ray": TypeAdapter(Ray),
-    "tracking": TypeAdapter(Tracking),
+KINDS: dict[str, type] = {
+    "data": Data,
+    "train": Recipe,
+    "evaluate": Evaluate,
+    "benchmark": Benchmark,
+    "robustness": Robustness,
+    "audit": Audit,
+    "explain": Explain,
+    "register": Register,
+    "report": Report,
+    "tune": Tune,
+    "ray": Ray,
+    "tracking": Tracking,
 }
+SECTIONS: dict[str, TypeAdapter[Any]] = {name: TypeAdapter(kind) for name, kind in KINDS.items()}
 COMPRESSION = TypeAdapter(Compression)  # of each block under `compress`

@@ -40,7 +40,11 @@ WRONG = [  # (what stands there, what is put there, what the message must say)
     (
         "    form: small ",
         "    form: resnet50 ",
-        ["architectures.resnet.widths (=[24, 48, 96, 192])", "form is resnet50", "remove widths, or set form: small"],
+        [
+            "architectures.resnet: form (=resnet50)",
+            "widths (=[24, 48, 96, 192])",
+            "remove widths, depths, stem_stride, or set",
+        ],
     ),
     ("    stem_stride: 2", "    norm: bach", ["architectures.resnet.norm (='bach')", "did you mean 'batch'?"]),
     ("    stem_stride: 2", "    pooling: max", ["architectures.resnet.pooling (='max')", "unknown key"]),
@@ -112,7 +116,7 @@ WRONG = [  # (what stands there, what is put there, what the message must say)
         [
             "compress.vgg-int8.steps[0]: quantize_static would undo",
             "compressed/resnet-int8",
-            "set model: trained/resnet",
+            "set compress.vgg-int8.model: trained/resnet",
         ],
     ),
     (
@@ -141,7 +145,9 @@ def test_a_recipe_may_go_on_from_integers_with_what_only_changes_answers(project
   cut: {model: compressed/calmer, steps: [{method: prune_structured}]}
 """
     (project / "params.yaml").write_text(text.replace("compress:", further, 1))
-    with pytest.raises(UserError, match=r"compress\.cut\.steps\[0\].*of compressed/calmer; set model: trained/resnet"):
+    with pytest.raises(
+        UserError, match=r"compress\.cut\.steps\[0\].*of compressed/calmer; set compress\.cut\.model: trained/resnet"
+    ):
         params.for_stage("train@resnet")
     (project / "params.yaml").write_text(
         text.replace("compress:", further.replace("prune_structured", "thresholds"), 1)

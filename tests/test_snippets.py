@@ -100,7 +100,10 @@ def check_experiment(arguments: list[str], shipped, folder: Path, monkeypatch) -
     from dvc.utils.hydra import apply_overrides
 
     asked = get_main_parser().parse_args(arguments)
-    write_params(folder, shipped)
+    grouped = {
+        "groups": f"{shipped['data']['root']}/groups.csv"
+    }  # what the documents say before they name a column of it
+    write_params(folder, shipped | {"data": shipped["data"] | grouped})
     monkeypatch.chdir(folder)
     for path, overrides in to_path_overrides(asked.set_param or []).items():
         apply_overrides(path, overrides)

@@ -76,6 +76,7 @@ def test_every_script_is_a_stage_of_the_same_name_and_exposes_it_as_a_function()
         "__init__",
         "params",
         "checks",
+        "references",
         "sections",
         "item",
     }

@@ -1,19 +1,22 @@
 """An architecture's block in params.yaml: what it may hold, and whether it makes sense. No torch."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
+
+from annotated_types import Ge, Le
 
 from neocog import architectures
 from neocog.errors import UserError, nearest
-from neocog.limits import AtLeast1
 from neocog.training.recipe import KEYS
 from neocog.typed import keywords
 
-TIMES: dict[str, tuple[Any, Any]] = {"seeds": (AtLeast1, 1)}  # how often to train it
+TIMES: dict[str, tuple[Any, Any]] = {"seeds": (Annotated[int, Ge(1), Le(1000)], 1)}  # how often to train it
 
 
 def check(name: str, values: Any) -> None:
     """Raise UserError for the first thing that is wrong with the block `values` of an architecture, but for its recipe."""
+    if name not in (known := architectures.names()):
+        raise UserError(f"params.yaml: architectures.{name}: there is no such architecture; {nearest(name, known)}")
     sizes = architectures.card(name).sizes
     if not isinstance(values, dict):
         raise UserError(
@@ -39,9 +42,10 @@ def check(name: str, values: Any) -> None:
 def _check_form(name: str, values: Mapping[str, Any]) -> None:
     card, form = architectures.card(name), values.get("form", architectures.SMALL)
     if form in card.forms and form != architectures.SMALL:
-        for key in values:
-            if key in card.sizes and key not in ("form", *card.blocks):
-                raise UserError(
-                    f"params.yaml: architectures.{name}.{key} (={values[key]!r}) shapes the small form, but form is {form}; "
-                    f"remove {key}, or set form: {architectures.SMALL}"
-                )
+        small = [key for key in values if key in card.sizes and key not in ("form", *card.blocks)]
+        if small:
+            said = ", ".join(f"{key} (={values[key]!r})" for key in small)
+            raise UserError(
+                f"params.yaml: architectures.{name}: form (={form}) has sizes of its own, but the small form's are set: {said}; "
+                f"remove {', '.join(small)}, or set form: {architectures.SMALL}"
+            )

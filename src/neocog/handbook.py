@@ -16,6 +16,7 @@ from annotated_types import Ge, Gt, Le, Lt
 
 from neocog import architectures, compression
 from neocog.compression import Card
+from neocog.limits import MOST
 from neocog.report import ideas
 
 PAGE = Path("docs/compression.md")
@@ -90,8 +91,10 @@ def setting(kind: Any) -> str:
     if get_origin(kind) is Literal:
         return " or ".join(f"`{_yaml(part)}`" for part in parts)
     if get_origin(kind) is Annotated:
-        bounds = [(LIMITS[type(each)][0], getattr(each, LIMITS[type(each)][1])) for each in parts[1:]]
-        return f"{setting(parts[0])} {', '.join(f'{sign} {limit:g}' for sign, limit in bounds)}"
+        known = [each for each in parts[1:] if type(each) in LIMITS]
+        bounds = [(LIMITS[type(each)][0], getattr(each, LIMITS[type(each)][1])) for each in known]
+        said = ", ".join(f"{sign} {limit:g}" for sign, limit in bounds if limit < MOST)
+        return f"{setting(parts[0])} {said}".rstrip()
     if get_origin(kind) is Sequence:
         return f"list of {setting(parts[0])}s"
     if get_origin(kind) is Mapping:

@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -12,6 +12,8 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError, create_model
 from neocog.errors import UserError, nearest
 
 STRICT = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+_adapters: dict[str, TypeAdapter[Any]] = {}  # by their keywords: making one takes 5 ms
+UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")  # how pydantic calls a key that no field has
 UNION_MEMBER = re.compile(r"[\[\]-]|^(int|float|str)$")  # steps of pydantic's path that are types, not keys
 
 
@@ -27,22 +29,26 @@ def typed(adapter: TypeAdapter[Any], section: str, values: Any, *, shown: Mappin
     try:
         return adapter.validate_json(plain)
     except ValidationError as error:
-        schema = adapter.json_schema()
-        known = [key for part in (schema, *schema.get("$defs", {}).values()) for key in part.get("properties", {})]
-        raise UserError("; ".join(_sentences(error, section, known))) from error
+        raise UserError("; ".join(_sentences(error, section, adapter))) from error
 
 
-def _sentences(error: ValidationError, section: str, known: Iterable[str]) -> Iterator[str]:
-    seen = set()
-    for item in error.errors():
+def _sentences(error: ValidationError, section: str, adapter: TypeAdapter[Any]) -> Iterator[str]:
+    seen, errors = set(), error.errors()
+    if misspelt := [item for item in errors if item["type"] in UNKNOWN]:
+        errors = misspelt + [
+            item for item in errors if item["type"] not in (*UNKNOWN, "missing")
+        ]  # it is there, misspelt
+    for item in errors:
         steps = [str(step) for step in item["loc"] if not UNION_MEMBER.search(str(step))]
         key = ".".join(["params.yaml: " + section, *steps])
         if key in seen:
             continue  # a union reports each of its members
         seen.add(key)
         value = item["input"]
-        if item["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-            yield f"{key} (={value!r}): unknown key; {nearest(steps[-1], known)}"
+        if item["type"] in UNKNOWN:
+            yield f"{key} (={value!r}): unknown key; {nearest(steps[-1], _keys(adapter))}"
+        elif item["type"] == "missing":
+            yield f"{key} is missing; known: {', '.join(_keys(adapter))}"
         elif item["type"] == "literal_error":
             choices = item["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", ")
             yield f"{key} (={value!r}) is not one of the choices; {nearest(str(value), choices)}"
@@ -50,6 +56,11 @@ def _sentences(error: ValidationError, section: str, known: Iterable[str]) -> It
             yield f"{key}: {item['ctx']['error']}"
         else:
             yield f"{key} (={value!r}): {item['msg'][0].lower()}{item['msg'][1:]}{_number_in_quotes(value)}"
+
+
+def _keys(adapter: TypeAdapter[Any]) -> list[str]:
+    schema = adapter.json_schema()
+    return [key for part in (schema, *schema.get("$defs", {}).values()) for key in part.get("properties", {})]
 
 
 def _number_in_quotes(value: object) -> str:
@@ -63,5 +74,7 @@ def _number_in_quotes(value: object) -> str:
 
 def keywords(settings: Mapping[str, tuple[Any, Any]], section: str, values: Any) -> None:
     """Check `values` against the keywords of an architecture or a method, as its card tells them."""
-    model = create_model(section.rpartition(".")[2], __config__=STRICT, **dict[str, Any](settings))
-    typed(TypeAdapter(model), section, values)
+    named = repr(sorted(settings.items()))
+    if named not in _adapters:
+        _adapters[named] = TypeAdapter(create_model("Keywords", __config__=STRICT, **dict[str, Any](settings)))
+    typed(_adapters[named], section, values)

@@ -14,7 +14,7 @@ from torchvision.models.densenet import DenseNet
 
 from neocog.blocks.global_pooling import GlobalAverage
 from neocog.blocks.network import Network, from_torchvision
-from neocog.limits import AtLeast1, Below1
+from neocog.limits import AtLeast1, Below1, Depth
 
 YEAR = 2016
 IDEA = "Every layer sees all layers before it"
@@ -35,7 +35,7 @@ def build(
     classes: int,
     stem: AtLeast1 = 24,
     growth: AtLeast1 = 12,
-    depths: Sequence[AtLeast1] = (2, 3, 3),
+    depths: Sequence[Depth] = (2, 3, 3),
     bottleneck: AtLeast1 = 2,
     dropout: Below1 = 0.0,
 ) -> nn.Module:

@@ -14,7 +14,7 @@ from torchvision.models.efficientnet import EfficientNet, MBConvConfig
 
 from neocog.blocks.global_pooling import GlobalAverage
 from neocog.blocks.network import Network, from_torchvision, take_channels
-from neocog.limits import AtLeast1, Below1, Positive
+from neocog.limits import AtLeast1, Below1, Scale
 
 YEAR = 2019
 IDEA = "Depth, width and image size scaled together"
@@ -39,8 +39,8 @@ def build(
     channels: int,
     size: int,
     classes: int,
-    width: Positive = 0.75,
-    depth: Positive = 1.0,
+    width: Scale = 0.75,
+    depth: Scale = 1.0,
     last: AtLeast1 = 256,
     dropout: Below1 = 0.1,
     drop_path: Below1 = 0.0,

@@ -17,7 +17,7 @@ from torchvision.models.googlenet import GoogLeNet, Inception
 
 from neocog.blocks.global_pooling import GlobalAverage
 from neocog.blocks.network import Network, take_channels
-from neocog.limits import AtLeast1, Below1, Fraction
+from neocog.limits import AtLeast1, Below1, Depth, Fraction
 
 YEAR = 2014
 IDEA = "Filters of several sizes side by side, 1x1 bottlenecks"
@@ -76,7 +76,7 @@ def build(
     classes: int,
     stem: AtLeast1 = 16,
     widths: Sequence[AtLeast1] = (4, 8, 16),
-    depths: Sequence[AtLeast1] = (1, 2, 1),
+    depths: Sequence[Depth] = (1, 2, 1),
     dropout: Below1 = 0.2,
     auxiliary: Fraction = 0.3,
 ) -> nn.Module:

@@ -19,7 +19,7 @@ from torchvision.ops import Conv2dNormActivation
 from neocog.blocks.global_pooling import GlobalAverage
 from neocog.blocks.network import Network
 from neocog.errors import UserError
-from neocog.limits import AtLeast1, Below1
+from neocog.limits import AtLeast1, Below1, Depth
 
 YEAR = 2021
 IDEA = "Convolutions first, attention after"
@@ -36,7 +36,7 @@ def build(
     size: int,
     classes: int,
     widths: Sequence[AtLeast1] = (16, 48, 96),
-    depths: Sequence[AtLeast1] = (1, 1, 1),
+    depths: Sequence[Depth] = (1, 1, 1),
     expansion: AtLeast1 = 2,
     heads: AtLeast1 = 4,
     drop_path: Below1 = 0.0,

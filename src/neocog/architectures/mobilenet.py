@@ -16,7 +16,7 @@ from torchvision.ops import Conv2dNormActivation
 
 from neocog.blocks.global_pooling import GlobalAverage
 from neocog.blocks.network import Network, from_torchvision
-from neocog.limits import AtLeast1, Below1
+from neocog.limits import AtLeast1, Below1, Depth
 
 YEAR = 2018
 IDEA = "Depthwise convolutions and inverted residuals for phones"
@@ -34,7 +34,7 @@ def build(
     classes: int,
     stem: AtLeast1 = 16,
     widths: Sequence[AtLeast1] = (16, 24, 48, 80),
-    depths: Sequence[AtLeast1] = (1, 2, 2, 1),
+    depths: Sequence[Depth] = (1, 2, 2, 1),
     expansion: AtLeast1 = 3,
     last: AtLeast1 = 192,
     dropout: Below1 = 0.0,

@@ -16,7 +16,7 @@ from torchvision.ops import StochasticDepth
 from neocog.blocks.global_pooling import GlobalAverage
 from neocog.blocks.network import Network, from_torchvision
 from neocog.errors import UserError
-from neocog.limits import AtLeast1, Below1
+from neocog.limits import AtLeast1, Below1, Depth
 
 YEAR = 2015
 IDEA = "Shortcuts, so that more depth stops hurting"
@@ -44,7 +44,7 @@ def build(
     size: int,
     classes: int,
     widths: Sequence[AtLeast1] = (24, 48, 96, 192),
-    depths: Sequence[AtLeast1] = (1, 1, 1, 1),
+    depths: Sequence[Depth] = (1, 1, 1, 1),
     stem_stride: AtLeast1 = 2,
     shortcuts: bool = True,
     drop_path: Below1 = 0.0,

@@ -17,7 +17,7 @@ from torchvision.models.shufflenetv2 import ShuffleNetV2
 from neocog.blocks.global_pooling import GlobalAverage
 from neocog.blocks.network import Network, from_torchvision
 from neocog.errors import UserError
-from neocog.limits import AtLeast1
+from neocog.limits import AtLeast1, Depth
 
 YEAR = 2018
 IDEA = "Split and shuffle: few multiplications, little memory traffic"
@@ -38,7 +38,7 @@ def build(
     classes: int,
     stem: AtLeast1 = 16,
     widths: Sequence[AtLeast1] = (32, 64, 128),
-    depths: Sequence[AtLeast1] = (1, 2, 1),
+    depths: Sequence[Depth] = (1, 2, 1),
     last: AtLeast1 = 128,
 ) -> nn.Module:
     """Three stages of `depths[i]` units with `widths[i]` maps (even), each halving the image, and a 1x1 layer of `last` maps."""

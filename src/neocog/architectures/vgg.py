@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from torch import nn
 
 from neocog.blocks.network import Network, from_torchvision
-from neocog.limits import AtLeast1, Below1
+from neocog.limits import AtLeast1, Below1, Depth
 
 YEAR = 2014
 IDEA = "Depth, from nothing but 3x3 filters"
@@ -33,7 +33,7 @@ def build(
     size: int,
     classes: int,
     widths: Sequence[AtLeast1] = (16, 32, 64),
-    depths: Sequence[AtLeast1] = (1, 2, 2),
+    depths: Sequence[Depth] = (1, 2, 2),
     units: AtLeast1 = 128,
     dropout: Below1 = 0.5,
 ) -> nn.Module:

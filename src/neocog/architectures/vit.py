@@ -15,7 +15,7 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from neocog.errors import UserError
-from neocog.limits import AtLeast1, Below1
+from neocog.limits import AtLeast1, Below1, Depth
 
 YEAR = 2020
 IDEA = "No convolution: patches that attend to each other"
@@ -55,7 +55,7 @@ def build(
     classes: int,
     grid: AtLeast1 = 4,
     width: AtLeast1 = 64,
-    depth: AtLeast1 = 4,
+    depth: Depth = 4,
     heads: AtLeast1 = 4,
     expansion: AtLeast1 = 2,
     dropout: Below1 = 0.0,

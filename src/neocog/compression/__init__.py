@@ -92,18 +92,23 @@ def check(steps: Sequence[Mapping[str, Any]], *, where: str) -> None:
     before = ""  # the step from which on there is a graph of its own
     for number, step in enumerate(steps):
         here = f"{where}.steps[{number}]"
+        bare = here.removeprefix("params.yaml: ")
         if "method" not in step:
             raise UserError(f"{here} names no method; write method: one of {', '.join(names())}")
-        about = card(str(step["method"]))
+        if step["method"] not in (known := names()):
+            raise UserError(
+                f"{here}.method (={step['method']!r}): there is no such method; {nearest(str(step['method']), known)}"
+            )
+        about = card(step["method"])
         for key in step:
             if key not in about.settings and key not in STEP_KEYS:
                 raise UserError(f"{here}.{key}: unknown key; {nearest(str(key), [*about.settings, *STEP_KEYS])}")
         if before and about.on != "logits":
             raise UserError(f"{here}: {about.name} comes after {before}, whose graph it cannot change; put it before")
         if about.trains == "must" and not step.get("train"):
-            raise UserError(f"{here}: {about.name} is a training; give it a block such as train: {{epochs: 2}}")
+            raise UserError(f"{here}: {about.name} is a training; set {bare}.train: {{epochs: 2}}")
         if about.trains == "never" and "train" in step:
-            raise UserError(f"{here}.train: {about.name} changes the graph, which does not train; remove it")
+            raise UserError(f"{here}.train: {about.name} changes the graph, which does not train; remove {bare}.train")
         before = about.name if about.on != "network" else before
 
 

@@ -29,7 +29,7 @@ from neocog.compression.chain.candidate import Candidate
 from neocog.compression.chain.recover import Train
 from neocog.data.prepared import Prepared
 from neocog.errors import UserError
-from neocog.limits import Fraction, NonNegative, Positive
+from neocog.limits import Fraction, ModelFolder, NonNegative, Positive
 
 IDEA = "Trains the network, or a smaller one, towards the answers of a larger one"
 COST = "A whole training; the student repeats its teacher's mistakes too"
@@ -69,7 +69,7 @@ def apply(
     data: Prepared,
     *,
     train: Train | None = None,
-    teachers: Sequence[str] = (),
+    teachers: Sequence[ModelFolder] = (),
     student: str | None = None,
     sizes: Mapping[str, Any] | None = None,
     temperature: Positive = 4.0,

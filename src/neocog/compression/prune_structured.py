@@ -24,7 +24,7 @@ from neocog.compression.chain.recover import Train
 from neocog.data.augment import normalize
 from neocog.data.prepared import Prepared
 from neocog.errors import UserError
-from neocog.limits import AtLeast1, Count
+from neocog.limits import AtLeast1, Images, Seed
 
 IDEA = "Removes whole channels, so that a narrower network is left"
 COST = "Accuracy, until the network is trained again; half of the channels leave about a quarter of weights and multiplications"
@@ -53,8 +53,8 @@ def apply(
     scope: Literal["layer", "global"] = "layer",
     rounds: AtLeast1 = 1,
     round_to: AtLeast1 = 1,
-    images: AtLeast1 = 1024,
-    seed: Count = 0,
+    images: Images = 1024,
+    seed: Seed = 0,
 ) -> Candidate:
     """Remove the `ratio` of channels, or as many as hold that ratio `of` the multiply-accumulates.
 

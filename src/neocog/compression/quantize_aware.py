@@ -20,7 +20,7 @@ from neocog.compression.chain.recover import Train
 from neocog.compression.chain.rounded import Rounded
 from neocog.data.prepared import Prepared
 from neocog.errors import UserError
-from neocog.limits import AtLeast1
+from neocog.limits import Images
 
 IDEA = "Trains with the rounding of 8-bit integers, then calculates with them"
 COST = "A training that takes about twice as long an epoch; few bits cost accuracy all the same"
@@ -44,7 +44,7 @@ def apply(
     *,
     train: Train | None = None,
     weight_bits: Literal[2, 3, 4, 5, 6, 7, 8] = 7,
-    images: AtLeast1 = 512,
+    images: Images = 512,
 ) -> Candidate:
     """Train with rounded weights and maps, then quantize the graph, with ranges from the first `images` of the train split.
 

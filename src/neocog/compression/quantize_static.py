@@ -18,7 +18,7 @@ from annotated_types import Gt, Le
 from neocog.compression.chain import integer
 from neocog.compression.chain.candidate import Candidate
 from neocog.data.prepared import Prepared
-from neocog.limits import AtLeast1
+from neocog.limits import Images
 
 IDEA = "Calculates with 8-bit integers, in ranges measured on real images"
 COST = "Some accuracy, more in networks with depthwise convolutions, whose channels differ widely"
@@ -38,7 +38,7 @@ def apply(
     *,
     calibration: Literal["minmax", "entropy", "percentile"] = "minmax",
     percentile: Annotated[float, Gt(50), Le(100)] = 99.99,
-    images: AtLeast1 = 512,
+    images: Images = 512,
     weight_bits: Literal[7, 8] = 7,
 ) -> Candidate:
     """Quantize the graph with ranges from the first `images` of the train split, which stand in the order of their hashes: a random choice.

@@ -4,7 +4,19 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 from neocog.errors import UserError
-from neocog.limits import AtLeast1, Below1, Count, Fraction, NonNegative, Positive
+from neocog.limits import (
+    AtLeast1,
+    Below1,
+    Count,
+    Devices,
+    Fraction,
+    Images,
+    NonNegative,
+    Pixels,
+    Positive,
+    Processes,
+    Seed,
+)
 
 Optimizer = Literal["sgd", "adam", "adamw", "rmsprop"]
 Schedule = Literal["constant", "step", "exponential", "cosine", "cyclical", "warm_restarts", "one_cycle"]
@@ -17,7 +29,7 @@ class Recipe:
 
     # how long
     epochs: AtLeast1 = 6
-    images: AtLeast1 | None = None  # of the training images, so many are used; None = all
+    images: Images | None = None  # of the training images, so many are used; None = all
     batch_size: AtLeast1 = 128  # of one optimizer step on all devices together, before accumulation
     accumulate: AtLeast1 = 1  # batches whose gradients are added up before a step
     patience: Count = 0  # stop after so many epochs without a better val/top1; 0 = never
@@ -54,20 +66,20 @@ class Recipe:
 
     # augmentation of training batches
     flip: Fraction = 0.0  # chance of a left-right flip
-    crop: Count = 0  # pixels by which an image may be shifted
-    cutout: Count = 0  # side of a square set to the mean, pixels
+    crop: Pixels = 0  # pixels by which an image may be shifted
+    cutout: Pixels = 0  # side of a square set to the mean, pixels
     mixup: NonNegative = 0.0  # alpha of the Beta distribution; 0 = off
     cutmix: NonNegative = 0.0
 
     # machine
-    seed: Count = 0
+    seed: Seed = 0
     accelerator: Literal["auto", "cpu", "gpu", "mps"] = "auto"
-    devices: AtLeast1 | Literal["auto"] = 1
-    num_nodes: AtLeast1 = 1
+    devices: Devices | Literal["auto"] = 1
+    num_nodes: Devices = 1
     strategy: Literal["auto", "ddp", "fsdp"] = "auto"
     precision: Precision = "32-true"
     channels_last: bool = True  # memory format; `neocog fastest ARCH` measures both
-    threads: Count = 0  # CPU threads of a process; 0 = one for each core
+    threads: Processes = 0  # CPU threads of a process; 0 = one for each core
     on_oom: Literal["stop", "accumulate"] = (
         "stop"  # a batch that does not fit: stop with exit 3, or halve it and accumulate
     )
@@ -77,7 +89,7 @@ class Recipe:
             raise UserError("nesterov (=true) needs a momentum above 0 (=0.0); set momentum: 0.9 or nesterov: false")
         if self.mixup and self.cutmix:
             raise UserError(
-                f"mixup (={self.mixup}) and cutmix (={self.cutmix}) exclude each other; set one of them to 0"
+                f"mixup (={self.mixup}) and cutmix (={self.cutmix}) exclude each other; set mixup: 0.0 or cutmix: 0.0"
             )
         for key in ("balance", "objective"):
             if getattr(self, key) in ("group", "group_dro") and self.groups is None:
@@ -87,28 +99,32 @@ class Recipe:
         if self.objective == "group_dro" and (self.mixup or self.cutmix):
             raise UserError(
                 f"objective (=group_dro) asks which group an image is of, but mixup (={self.mixup}) and cutmix (={self.cutmix}) "
-                "blend images; set both to 0, or objective: mean"
+                "blend images; set mixup: 0.0 and cutmix: 0.0, or objective: mean"
             )
         if self.strategy != "auto" and self.devices == 1 and self.num_nodes == 1:
             raise UserError(
-                f"strategy (={self.strategy}) spreads over devices, but devices (=1); set devices: 2 or more, or strategy: auto"
+                f"strategy (={self.strategy}) spreads over devices, but devices (=1); set devices: 2, or strategy: auto"
             )
         if self.strategy == "fsdp" and self.accelerator == "cpu":
-            raise UserError("strategy (=fsdp) needs GPUs, but accelerator (=cpu); use ddp")
+            raise UserError("strategy (=fsdp) needs GPUs, but accelerator (=cpu); set strategy: ddp")
         if self.strategy == "fsdp" and (self.ema or self.clip_norm or self.keep == "best"):
             raise UserError(
                 f"strategy (=fsdp) spreads the weights, so ema (={self.ema}), clip_norm (={self.clip_norm}) and keep (={self.keep}) "
-                "cannot see them whole; set ema: 0.0, clip_norm: 0.0 and keep: last, or use ddp"
+                "cannot see them whole; set ema: 0.0, clip_norm: 0.0 and keep: last, or strategy: ddp"
             )
         if self.precision == "16-mixed" and self.accelerator == "cpu":
-            raise UserError("precision (=16-mixed) needs a GPU, but accelerator (=cpu); use bf16-mixed or 32-true")
+            raise UserError(
+                "precision (=16-mixed) needs a GPU, but accelerator (=cpu); set precision: bf16-mixed or precision: 32-true"
+            )
         if isinstance(self.devices, int) and self.batch_size < self.devices * self.num_nodes:
             raise UserError(
-                f"batch_size (={self.batch_size}) is smaller than the number of devices (={self.devices * self.num_nodes}) that share it"
+                f"batch_size (={self.batch_size}) is smaller than the number of devices (={self.devices * self.num_nodes}) that share it; "
+                f"set batch_size: {self.devices * self.num_nodes}"
             )
         if self.on_oom == "accumulate" and (self.devices != 1 or self.num_nodes != 1):
             raise UserError(
-                f"on_oom (=accumulate) works on one device, but devices (={self.devices}); set on_oom: stop"
+                f"on_oom (=accumulate) works on one device, but devices (={self.devices}) and num_nodes (={self.num_nodes}); "
+                "set on_oom: stop"
             )
 
     def check_images(self, images: int) -> None:

@@ -14,6 +14,7 @@ from neocog.errors import UserError
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
+MOST_TRIALS = 10_000  # of a sweep
 Method = Literal["random", "grid", "optuna", "optuna-cmaes"]
 Scheduler = Literal["asha", "hyperband", "pbt", "median", "none"]
 Kind = Literal["log_uniform", "uniform", "integer", "choice"]
@@ -38,13 +39,13 @@ class Dimension:
             return math.exp(float(chance.uniform(math.log(low), math.log(high))))
         return float(chance.uniform(low, high))
 
-    def all(self) -> list[Any]:
+    def all(self) -> Sequence[Any]:
         """Every value; raises ValueError for a continuous range."""
         if self.kind == "choice":
             return list(self.values)
         if self.kind == "integer":
-            return list(range(self.values[0], self.values[1] + 1))
-        raise ValueError(f"{self.kind} has no end of values; write {{choice: [...]}}")
+            return range(self.values[0], self.values[1] + 1)
+        raise ValueError(f"{self.kind} has no end of values; write {{choice: {list(self.values)}}}")
 
     def clip(self, value: Any) -> Any:
         """The nearest value inside the range; a choice stays what it is."""
@@ -81,8 +82,11 @@ def space(specs: Mapping[str, Mapping[Kind, Sequence[Any]]], *, where: str) -> d
         (kind, values), place = next(iter(spec.items())), f"{where}.{key}"
         said = f"params.yaml: {place} (={{{kind}: {list(values)}}})"
         if kind == "choice":
-            if not values or any(value in values[:index] for index, value in enumerate(values)):
-                raise UserError(f"{said}: choice wants different values; name each once")
+            once = [value for index, value in enumerate(values) if value not in values[:index]]
+            if not values or once != list(values):
+                raise UserError(
+                    f"{said}: choice wants different values; {f'write {{choice: {once}}}' if once else 'name at least one'}"
+                )
         else:
             number = int if kind == "integer" else (int, float)
             if len(values) != 2 or not all(isinstance(v, number) and not isinstance(v, bool) for v in values):
@@ -90,21 +94,32 @@ def space(specs: Mapping[str, Mapping[Kind, Sequence[Any]]], *, where: str) -> d
                     f"{said}: {kind} wants its lowest and highest value, two {'whole ' * (kind == 'integer')}numbers"
                 )
             if not values[0] < values[1]:
-                raise UserError(f"{said}: the lowest value must be below the highest; write [{values[1]}, {values[0]}]")
+                other = f"{kind}: [{values[1]}, {values[0]}]" if values[0] != values[1] else f"choice: [{values[0]}]"
+                raise UserError(f"{said}: the lowest value must be below the highest; write {{{other}}}")
             if kind == "log_uniform" and values[0] <= 0:
-                raise UserError(f"{said}: log_uniform wants values above 0; use uniform, or raise the lowest")
+                lowest = (
+                    f"write {{log_uniform: [{values[1] / 1000:g}, {values[1]}]}}" if values[1] > 0 else "use uniform"
+                )
+                raise UserError(f"{said}: log_uniform wants values above 0; {lowest}")
         found[key] = Dimension(kind, tuple(values))
     return found
 
 
-def grid(space: Space) -> list[dict[str, Any]]:
-    """Every combination, the last key changing fastest. Raises UserError where a range is continuous."""
+def grid(space: Space, *, where: str = "tune.space") -> list[dict[str, Any]]:
+    """Every combination, the last key changing fastest. Raises UserError where a range is continuous, or there are too many."""
     sides = []
     for key, dimension in space.items():
         try:
             sides.append(dimension.all())
         except ValueError as error:
-            raise UserError(f"params.yaml: tune.searcher (=grid): {key}: {error}") from None
+            raise UserError(
+                f"params.yaml: {where}.{key}: tune.searcher (=grid) tries every value, but {error}"
+            ) from None
+    if (points := math.prod(len(side) for side in sides)) >= MOST_TRIALS:
+        raise UserError(
+            f"params.yaml: {where} has {points:,} points, more than tune.searcher (=grid) tries ({MOST_TRIALS:,} trials); "
+            "set tune.searcher: random"
+        )
     return [dict(zip(space, values, strict=True)) for values in itertools.product(*sides)]
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from neocog.limits import AtLeast1, Fraction, Positive
+from neocog.limits import Bytes, Fraction, Positive
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,7 +13,7 @@ class Goals:
 
     max_top1_drop: Fraction | None = None  # of top-1 on the validation images
     min_speedup: Positive | None = None  # images a second at batch 64 on one thread
-    max_bytes: AtLeast1 | None = None  # of the graph on disk
+    max_bytes: Bytes | None = None  # of the graph on disk
 
 
 @dataclass(frozen=True)
