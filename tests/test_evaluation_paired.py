@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from neocog.evaluation.paired import compare, mcnemar
+from neocog.evaluation.paired import compare, differ, mcnemar
 
 
 @settings(max_examples=200, deadline=None)
@@ -30,6 +30,14 @@ def test_only_images_that_tell_them_apart_count():
     assert found.difference == 0.02 and found.p_value < 1e-5
     assert found.low < 0.02 < found.high and found.low > 0
     assert compare(worse, right).difference == -0.02
+
+
+@pytest.mark.parametrize(("better", "expected"), [(5, False), (6, True)])  # 2 / 2^5 = 0.06, 2 / 2^6 = 0.03
+def test_models_differ_from_the_first_score_that_chance_does_not_explain(better, expected):
+    right = np.ones(1000, bool)
+    worse = right.copy()
+    worse[:better] = False
+    assert differ(right, worse) is differ(worse, right) is expected
 
 
 def test_chance_alone_is_called_better_as_rarely_as_promised():

@@ -49,7 +49,7 @@ def test_models_of_one_name_are_told_apart_by_kind():
 def test_a_gain_is_over_the_best_of_all_earlier_years():
     rows = [row("resnet", 0.93, year=2015), row("vgg", 0.92, year=2014), row("twin", 0.919, year=2014),
             row("mlp", 0.88, year=1986), row("late", 0.90, year=2020), row("same", 0.93, year=2021)]  # fmt: skip
-    assert story.gains(rows, called=story.names(rows)) == {
+    assert story.gains(rows, called=story.names(rows), differ=lambda a, b: True) == {
         "trained/mlp": "",
         "trained/vgg": "+4.0 points over all before it",
         "trained/twin": "+3.9 points over all before it",
@@ -57,6 +57,14 @@ def test_a_gain_is_over_the_best_of_all_earlier_years():
         "trained/late": "3.0 points below resnet",
         "trained/same": "level with resnet, the best before it",
     }
+
+
+def test_a_gain_within_chance_is_none():
+    rows = [row("mlp", 0.889, year=1986), row("lenet", 0.893, year=1998), row("late", 0.889, year=2020)]
+    told = {of: story.gains(rows, called=story.names(rows), differ=lambda a, b, of=of: of) for of in (True, False)}
+    assert told[True]["trained/lenet"] == "+0.4 points over all before it"
+    assert told[False]["trained/lenet"] == "level with mlp, the best before it"
+    assert told[False]["trained/late"] == "level with lenet, the best before it"
 
 
 def test_a_docstring_is_taken_apart_however_short_it_is():

@@ -29,6 +29,11 @@ def compare(first: NDArray[np.bool_], second: NDArray[np.bool_], *, resamples: i
     return Paired((wins - losses) / n, float(low), float(high), mcnemar(wins, losses))
 
 
+def differ(first: NDArray[np.bool_], second: NDArray[np.bool_], *, level: float = 0.05) -> bool:
+    """Whether two models that got these images [N] right differ by more than chance (McNemar's test)."""
+    return mcnemar(int((first & ~second).sum()), int((~first & second).sum())) < level
+
+
 def mcnemar(wins: int, losses: int) -> float:
     """The two-sided probability that a fair coin, thrown `wins` + `losses` times, falls at least so unevenly."""
     n, fewer = wins + losses, min(wins, losses)

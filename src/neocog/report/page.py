@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from neocog.data.prepared import SPLITS, Prepared, Split
+from neocog.evaluation import paired
 from neocog.report import confusion, insides, made, numbers, pictures, scores, story
 from neocog.report.chapters import Chapter
 from neocog.report.drawings import Drawings
@@ -51,6 +52,7 @@ def html(
         lstrip_blocks=True,
     )
     shown = {model.row.model: model.mistakes(mistakes) for model in models}
+    wrong = {model.row.model: model.wrong for model in models}
     side = pictures.largest_side([test.images[row] for rows in shown.values() for row in rows], budget=BUDGET)
     page = environment.get_template("page.html").render(
         style=Markup("".join([_text("figures.css"), _text("page.css"), *(chapter.style for chapter in told)])),
@@ -66,7 +68,7 @@ def html(
         headline=story.headline(rows, data=prepared.name, called=called),
         standfirst=story.standfirst(rows, images=len(test.labels), classes=len(prepared.classes), called=called),
         faces=_faces(prepared, test),
-        gains=story.gains(rows, called=called),
+        gains=story.gains(rows, called=called, differ=lambda a, b: paired.differ(wrong[a], wrong[b])),
         coded=_coded,
         rungs=sorted(story.first_of_each(models), key=lambda model: (model.row.year, model.row.model)),
         called=called,

@@ -1,6 +1,6 @@
 """What the numbers say, in a headline and a few sentences. Sentences are computed, never guessed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from neocog.report import numbers
 from neocog.report.leaderboard import Row
@@ -37,17 +37,20 @@ def standfirst(rows: Sequence[Row], *, images: int, classes: int, called: Mappin
     return told + _price(rows, called) + _climb(rows, called)
 
 
-def gains(rows: Sequence[Row], *, called: Mapping[str, str]) -> dict[str, str]:
-    """How far each model is above or below the best of all earlier years; empty for those of the first year."""
-    return {row.model: _gain(row, [other for other in rows if other.year < row.year], called) for row in rows}
+def gains(rows: Sequence[Row], *, called: Mapping[str, str], differ: Callable[[str, str], bool]) -> dict[str, str]:
+    """How far each model is above or below the best of all earlier years; empty for those of the first year.
+
+    `differ` says of two models whether more than chance stands between them; where it does not, they are level, whatever the gap.
+    """
+    return {row.model: _gain(row, [other for other in rows if other.year < row.year], called, differ) for row in rows}
 
 
-def _gain(row: Row, before: Sequence[Row], called: Mapping[str, str]) -> str:
+def _gain(row: Row, before: Sequence[Row], called: Mapping[str, str], differ: Callable[[str, str], bool]) -> str:
     if not before:
         return ""
     best = max(before, key=lambda other: other.top1)
     gap = numbers.points(abs(row.top1 - best.top1))
-    if gap == numbers.points(0):
+    if gap == numbers.points(0) or not differ(row.model, best.model):
         return f"level with {called[best.model]}, the best before it"
     return f"+{gap} over all before it" if row.top1 > best.top1 else f"{gap} below {called[best.model]}"
 
