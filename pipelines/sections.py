@@ -1,9 +1,10 @@
 """What each section of params.yaml may hold: strict and typed; the names are the sections'."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, TypeAdapter, model_validator
+from pydantic import BaseModel, Field, TypeAdapter, field_validator, model_validator
 
 from neocog.compression.chain.goals import Goals
 from neocog.limits import (
@@ -37,12 +38,21 @@ class Data(BaseModel):
     size: Annotated[int, Field(ge=4, le=LARGEST_IMAGE)] | None = None
     channels: Literal[1, 3] | None = None
     resize: Literal["crop", "pad", "stretch"] = "crop"
+    background: str = "white"
+    bits: Annotated[int, Field(ge=8, le=16)] = 16
     val_fraction: Annotated[float, Field(gt=0, lt=1)] = 1 / 12
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.15
     on_bad: Literal["quarantine", "stop"] = "quarantine"
     groups: str | None = None
     max_pixels: Annotated[int, Field(ge=1, le=2**31 - 1)] = 50_000_000
     workers: Processes = 0
+
+    @field_validator("background")
+    @classmethod
+    def _a_colour(cls, value: str) -> str:
+        if not re.fullmatch("white|black|gray|#[0-9a-fA-F]{6}", value):
+            raise ValueError(f"{value!r} is no colour; write white, black, gray or, in quotes, '#rrggbb'")
+        return value
 
     @model_validator(mode="after")
     def _something_is_left_to_train_on(self) -> "Data":

@@ -36,10 +36,10 @@ def bundle_of(folder: Path, data: Prepared, *, boast: float = 1.0) -> Bundle:
 @pytest.mark.parametrize("resize", ["pad", "stretch"])
 def test_files_are_served_as_prepare_made_pixels_of_them(tmp_path, resize):
     root = class_folders(tmp_path / "raw", images=12)
-    how = {"resize": resize, "max_pixels": 5000}
+    how = {"resize": resize, "max_pixels": 5000, "background": "gray", "bits": 12}
     data = prepare(tmp_path / "prepared", source="folder", root=root, size=8, channels=1, workers=1, **how)
     bundle = bundle_of(tmp_path / "bundle", data)
-    assert preparation(bundle) == {"size": 8, "channels": 1, **how}
+    assert preparation(bundle) == {"size": 8, "channels": 1, "padding": "gray", **how}
 
 
 def test_sources_without_files_say_nothing_of_files(digits, tmp_path):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from neocog.data import gate
 from neocog.data.prepared import SPLITS, Prepared, Samples, write
+from neocog.data.sources.colour import rgb
 from neocog.data.sources.digits import digits
 from neocog.data.sources.fashion_mnist import fashion_mnist
 from neocog.data.sources.folder import folder
@@ -28,6 +29,8 @@ def prepare(
     size: int | None = None,
     channels: int | None = None,
     resize: str = "crop",
+    background: str = "white",
+    bits: int = 16,
     val_fraction: float = 1 / 12,
     test_fraction: float = 0.15,
     on_bad: str = "quarantine",
@@ -38,13 +41,15 @@ def prepare(
     """Prepare `fashion_mnist`, `digits` or the images of a `folder` below `root`, and write the result to `target`.
 
     `size` is the side in pixels (None: as it is, 64 for a folder), `channels` 1, 3 or None (1 unless an image has
-    colour), `groups` a CSV. Raises UserError, with nothing written, when the input cannot be used.
+    colour), `background` what transparency is laid on and `resize: pad` adds, `bits` how many of 16-bit gray are used,
+    `groups` a CSV. Raises UserError, with nothing written, when the input cannot be used.
     """
     for key, value, known in (("source", source, NAMES), ("resize", resize, RESIZES), ("on_bad", on_bad, gate.ON_BAD)):
         if value not in known:
             raise UserError(f"data.{key} (={value!r}) is unknown; {nearest(value, known)}")
     if size is not None and size < 4:
         raise UserError(f"data.size (={size}) is too small; a side needs at least 4 pixels")
+    rgb(background)
     table = read_groups(Path(groups).expanduser()) if groups is not None else None
     target, root = Path(target), Path(root).expanduser()
     try:
@@ -59,6 +64,8 @@ def prepare(
                 size=size,
                 channels=channels,
                 resize=resize,
+                background=background,
+                bits=bits,
                 max_pixels=max_pixels,
                 workers=workers,
             )
@@ -69,7 +76,9 @@ def prepare(
             on_bad=on_bad,
             val_fraction=val_fraction,
             test_fraction=test_fraction,
-            preparation={"resize": resize, "max_pixels": max_pixels} if source == "folder" else {},
+            preparation={"resize": resize, "background": background, "bits": bits, "max_pixels": max_pixels}
+            if source == "folder"
+            else {},
         )
     except OSError as error:
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from neocog.data.sources.decode import FORMATS, HASHED_SIDE, RefusedError, read_pixels, to_row
+from neocog.data.sources.decode import RefusedError, as_row, read_both
+from neocog.data.sources.formats import READ
 from neocog.errors import UserError
 from neocog.evaluation.preparation import Preparation
 
@@ -35,11 +36,7 @@ def promised(items: Sequence[Any]) -> int:
 
 def picture(content: bytes, how: Preparation) -> NDArray[np.uint8]:
     """The content of a picture file as uint8 [H, W, C]: what `decode` makes of the file. Raises RefusedError."""
-    file = BytesIO(content)
-    pixels, reduced = read_pixels(file, side=HASHED_SIDE, max_pixels=how["max_pixels"])
-    if reduced and min(pixels.shape[:2]) < how["size"]:
-        pixels, _ = read_pixels(file, side=how["size"], max_pixels=how["max_pixels"])
-    return to_row(pixels, size=how["size"], channels=how["channels"], resize=how["resize"])
+    return as_row(read_both(BytesIO(content), how)[1], how)
 
 
 def _image(item: Any, how: Preparation) -> NDArray[np.uint8]:
@@ -55,7 +52,7 @@ def _promised(item: str | bytes) -> int:
         file = BytesIO(_content(item) if isinstance(item, str) else item)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(file, formats=FORMATS) as image:
+            with Image.open(file, formats=READ) as image:
                 return image.width * image.height
     except Exception:  # no picture, or a spoilt one: `images` says what is wrong
         return 0

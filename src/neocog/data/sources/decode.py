@@ -4,8 +4,9 @@
 |---|---|
 | gray, 1-bit | gray |
 | palette, CMYK, YCbCr, LAB | RGB |
-| transparency of any kind | laid on white |
-| 16-bit gray | the upper 8 bits, rounded: one fixed scale, so that images stay comparable |
+| an ICC profile (Display P3, Adobe RGB, printers') | sRGB |
+| transparency of any kind | laid on `background`; refused where nothing can be seen on it |
+| 16-bit gray | the upper 8 of its `bits`, rounded: one fixed scale, so that images stay comparable |
 | 32-bit float, or integers beyond 16 bits | refused: their range is not known |
 | EXIF orientation | turned upright |
 | animation, many pages | the first one |
@@ -16,24 +17,51 @@ import hashlib
 import re
 import warnings
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NotRequired, TypedDict, Unpack, cast
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from neocog.data.sources.colour import ProfileError, rgb, to_srgb
+from neocog.data.sources.formats import READ, SNIFFED, unknown
 from neocog.data.splits import content_hash
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 # A JPEG is decoded at the smallest scale (1/8, 1/4, 1/2, 1) whose short side still has this many pixels: 2-4x faster
 # for photographs. The hash is taken there whatever the final size, so that data.size moves no image to another split.
 HASHED_SIDE = 160
-_UPPER8 = ((np.arange(65536) + 128) // 257).astype(np.uint8)  # what 16 bits become: no larger copy is made
 _SMALLEST_CAP = 1 << 26  # bytes: a file may always be this large
+_VISIBLE = 8  # gray levels by which something must differ from the background to be seen
+_SUBFILE_TYPE, _SUBIFDS, _DNG = 254, 330, 50706  # tags of TIFF
+_NO_PROFILE = "their colour profile cannot be read, and is taken for sRGB"
+_DARK = "of 16 bits a colour only the upper 8 are read, and they are dark; save them with 8 bits a colour"
 
 
 class RefusedError(Exception):
     """Why a file cannot be used, as `kind: detail`."""
+
+
+class Preparation(TypedDict):
+    """How files become pixels; what is not said is `background` for `padding`, white, and 16 bits."""
+
+    size: int
+    channels: int
+    resize: str
+    max_pixels: int
+    background: NotRequired[str]  # what transparency is laid on
+    padding: NotRequired[str]  # what `resize: pad` adds
+    bits: NotRequired[int]  # how many bits of 16-bit gray are used
+
+
+@dataclass(frozen=True)
+class Picture:
+    """The pixels of one file, uint8 [H, W] (gray) or [H, W, 3] (colour)."""
+
+    pixels: np.ndarray
+    reduced: bool = False  # whether decoded at a smaller scale
+    peak: int | None = None  # the highest value, of 16-bit gray
+    remark: str = ""  # what was lost
 
 
 @dataclass(frozen=True)
@@ -45,54 +73,79 @@ class Decoded:
     sha256: str = ""  # of the pixels before they were resized
     colour: bool = False
     pixels: np.ndarray | None = None  # uint8 [size, size, channels]
+    peak: int | None = None
+    remark: str = ""
 
 
-def decode(path: Path, *, size: int, channels: int, resize: str, max_pixels: int) -> Decoded:
+def decode(path: Path, **how: Unpack[Preparation]) -> Decoded:
     """Read one file of any kind to uint8 [size, size, channels]; whatever is wrong with it becomes the reason."""
     file_sha256 = ""
     try:
         with path.open("rb") as file:
             length = path.stat().st_size
-            if length > max(_SMALLEST_CAP, 8 * max_pixels):
+            if length > max(_SMALLEST_CAP, 8 * how["max_pixels"]):
                 raise RefusedError(
-                    f"too large: {length:,} bytes are more than 8 a pixel of data.max_pixels (={max_pixels})"
+                    f"too large: {length:,} bytes are more than 8 a pixel of data.max_pixels (={how['max_pixels']})"
                 )
             file_sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-            pixels, reduced = read_pixels(file, side=HASHED_SIDE, max_pixels=max_pixels)
-            sha256 = content_hash(pixels)
-            if reduced and min(pixels.shape[:2]) < size:
-                pixels, _ = read_pixels(file, side=size, max_pixels=max_pixels)
-            row = to_row(pixels, size=size, channels=channels, resize=resize)
-            return Decoded(file_sha256, sha256=sha256, colour=pixels.ndim == 3, pixels=row)
+            hashed, used = read_both(file, how)
+            sha256, row = content_hash(hashed.pixels), as_row(used, how)
+            return Decoded(
+                file_sha256,
+                sha256=sha256,
+                colour=used.pixels.ndim == 3,
+                pixels=row,
+                peak=hashed.peak,
+                remark=hashed.remark,
+            )
     except RefusedError as error:
         return Decoded(file_sha256, reason=str(error))
     except OSError as error:
         return Decoded(file_sha256, reason=f"unreadable: {error.strerror}")
 
 
-def read_pixels(file: BinaryIO, *, side: int, max_pixels: int) -> tuple[np.ndarray, bool]:
-    """Decode to uint8 [H, W] (gray) or [H, W, 3] (colour) as the table above says; and whether at a smaller scale.
+def read_both(file: BinaryIO, how: Preparation) -> tuple[Picture, Picture]:
+    """The picture at the scale at which it is hashed, and at the one that `size` needs. Raises RefusedError."""
+    hashed = read_picture(file, how, side=HASHED_SIDE)
+    if hashed.reduced and min(hashed.pixels.shape[:2]) < how["size"]:
+        return hashed, read_picture(file, how, side=how["size"])
+    return hashed, hashed
 
-    Only a JPEG is ever made smaller, and stays at least `side` on its short side. Raises RefusedError.
+
+def as_row(picture: Picture, how: Preparation) -> np.ndarray:
+    """uint8 [size, size, channels] of a picture."""
+    padding = how.get("padding") or how.get("background", "white")
+    return to_row(
+        picture.pixels, size=how["size"], channels=how["channels"], resize=how["resize"], padding=rgb(padding)
+    )
+
+
+def read_picture(file: BinaryIO, how: Preparation, *, side: int) -> Picture:
+    """Decode as the table above says. Only a JPEG is ever made smaller, and stays at least `side` on its short side.
+
+    Raises RefusedError.
     """
     file.seek(0)
-    start = file.read(64)
+    start = file.read(SNIFFED)
     file.seek(0)
+    max_pixels = how["max_pixels"]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(file, formats=FORMATS) as image:
+            with Image.open(file, formats=READ) as image:
                 width, height = image.size
                 if width * height > max_pixels:
                     raise RefusedError(
                         f"too many pixels: {width} x {height} = {width * height:,}, data.max_pixels is {max_pixels:,}"
                     )
+                _refuse_thumbnail(image)
                 image.draft(None, (side, side))
+                deep = any(";16" in str(tile.args) for tile in image.tile)
                 reduced = image.size != (width, height)
                 image.load()
-                return _upright(image), reduced
+                return _upright(image, how, reduced=reduced, deep=deep)
     except UnidentifiedImageError:
-        raise RefusedError(_unknown(start)) from None
+        raise RefusedError(unknown(start)) from None
     except Image.DecompressionBombError:
         raise RefusedError(f"too many pixels: far more than data.max_pixels (={max_pixels:,})") from None
     except MemoryError:
@@ -103,10 +156,12 @@ def read_pixels(file: BinaryIO, *, side: int, max_pixels: int) -> tuple[np.ndarr
         raise RefusedError(_broken(error)) from None
 
 
-def to_row(pixels: np.ndarray, *, size: int, channels: int, resize: str) -> np.ndarray:
+def to_row(
+    pixels: np.ndarray, *, size: int, channels: int, resize: str, padding: tuple[int, int, int] = (255, 255, 255)
+) -> np.ndarray:
     """uint8 [H, W] or [H, W, 3] to uint8 [size, size, channels]; `resize` is how it becomes square.
 
-    `crop` keeps the middle, `pad` adds black, `stretch` bends. Bicubic, antialiased.
+    `crop` keeps the middle, `pad` adds `padding`, `stretch` bends. Bicubic, antialiased.
     """
     image = Image.fromarray(pixels)
     if channels == 1 and image.mode != "L":
@@ -122,42 +177,88 @@ def to_row(pixels: np.ndarray, *, size: int, channels: int, resize: str) -> np.n
         inner = (max(1, round(size * width / longest)), max(1, round(size * height / longest)))
     image = image.resize(inner, Image.Resampling.BICUBIC, reducing_gap=2.0)
     if inner != (size, size):
-        canvas = Image.new(image.mode, (size, size))
+        canvas = Image.new("RGB", (size, size), padding)
+        canvas = canvas.convert("L") if channels == 1 or (image.mode == "L" and len({*padding}) == 1) else canvas
+        image = image.convert(canvas.mode)
         canvas.paste(image, ((size - inner[0]) // 2, (size - inner[1]) // 2))
         image = canvas
     row = np.asarray(image)
     return np.broadcast_to(row[..., None], (size, size, channels)) if row.ndim == 2 else row
 
 
-def _upright(image: Image.Image) -> np.ndarray:
-    image = ImageOps.exif_transpose(image)
+def _upright(opened: Image.Image, how: Preparation, *, reduced: bool, deep: bool) -> Picture:
+    image = ImageOps.exif_transpose(opened)
     if image.mode == "F":
         raise RefusedError("unknown range: pixels are 32-bit floats; save them with 8 or 16 bits")
     if image.mode == "I" or image.mode.startswith("I;16"):
-        values = np.asarray(image)
-        if values.min() < 0 or values.max() > 65535:
-            raise RefusedError("unknown range: pixels go beyond 16 bits; save them with 8 or 16 bits")
-        return np.asarray(_UPPER8[values])
+        return _sixteen_bits(np.asarray(image), bits=how.get("bits", 16), reduced=reduced)
+    profile, remark = opened.info.get("icc_profile"), ""
+    alpha = None
     if image.has_transparency_data:
         image = image.convert("RGBA")
-        white = Image.new("RGB", image.size, (255, 255, 255))
-        white.paste(image, mask=image.getchannel("A"))
-        image = white
-    pixels = np.asarray(image.convert("L" if image.mode in ("1", "L") else "RGB"))
-    return pixels[..., 0].copy() if pixels.ndim == 3 and _is_gray(pixels) else pixels
+        alpha, image = image.getchannel("A"), image.convert("RGB")
+    elif image.mode not in ("L", "RGB", "CMYK"):
+        image = image.convert("L" if image.mode == "1" else "RGB")
+    if profile:
+        try:
+            image = to_srgb(image, profile)
+        except ProfileError:
+            remark = _NO_PROFILE
+    if alpha is not None:
+        image = _laid_on(image, alpha, how.get("background", "white"))
+    pixels = np.asarray(image.convert("L" if image.mode == "L" else "RGB"))
+    if deep and pixels.max() < 128:
+        remark = _DARK
+    pixels = pixels[..., 0].copy() if pixels.ndim == 3 and _is_gray(pixels) else pixels
+    return Picture(pixels, reduced, remark=remark)
+
+
+def _sixteen_bits(values: np.ndarray, *, bits: int, reduced: bool) -> Picture:
+    low, peak = int(values.min()), int(values.max())
+    if low < 0 or peak > 65535:
+        raise RefusedError("unknown range: pixels go beyond 16 bits; save them with 8 or 16 bits")
+    if peak >= 1 << bits:
+        raise RefusedError(f"unknown range: pixels go up to {peak:,}, beyond the {bits} bits of data.bits")
+    return Picture(_upper8(bits)[values], reduced, peak=peak)
+
+
+@lru_cache
+def _upper8(bits: int) -> np.ndarray:
+    """What 16-bit values of which `bits` are used become: a table, so that no larger copy is made."""
+    highest = (1 << bits) - 1
+    return np.minimum((np.arange(65536) * 510 + highest) // (2 * highest), 255).astype(np.uint8)
+
+
+def _laid_on(image: Image.Image, alpha: Image.Image, background: str) -> Image.Image:
+    """`image` where `alpha` is, `background` elsewhere. Raises RefusedError where alpha shows something that is not seen."""
+    colour = rgb(background)
+    canvas = Image.new("RGB", image.size, colour)
+    canvas.paste(image, mask=alpha)
+    low, high = cast(tuple[int, int], alpha.getextrema())
+    channels = cast(tuple[tuple[int, int], ...], canvas.getextrema())
+    seen = max(abs(end - own) for ends, own in zip(channels, colour, strict=True) for end in ends)
+    if high - low > 64 and seen < _VISIBLE:
+        other = "black" if sum(colour) > 382 else "white"
+        raise RefusedError(
+            f"nothing to see: what it shows has the colour on which its transparency is laid, data.background "
+            f"(={background}); set data.background: {other}"
+        )
+    return canvas
+
+
+def _refuse_thumbnail(image: Image.Image) -> None:
+    """A camera's raw file is a TIFF whose first page is a thumbnail: reading that would be silently wrong."""
+    tags = getattr(image, "tag_v2", {})
+    if image.format == "TIFF" and (_DNG in tags or (_SUBIFDS in tags and int(tags.get(_SUBFILE_TYPE, 0)) & 1)):
+        raise RefusedError(
+            "unsupported format: camera raw (DNG, NEF, ARW, ...); develop it to JPEG, PNG or 8-bit TIFF "
+            "(`darktable-cli IN OUT.jpg`)"
+        )
 
 
 def _is_gray(pixels: np.ndarray) -> bool:
     """Whether R = G = B everywhere; a thinned copy is asked first, since most pictures in colour end there."""
     return all(bool((p[..., :1] == p[..., 1:]).all()) for p in (pixels[::16, ::16], pixels))
-
-
-def _unknown(start: bytes) -> str:
-    if not start:
-        return "empty file: 0 bytes"
-    if start.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"<"):
-        return "not an image: HTML or XML text"
-    return f"not an image: not readable as {', '.join(FORMATS)}"
 
 
 def _broken(error: Exception) -> str:

@@ -12,10 +12,11 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import ModuleType
+from typing import Unpack
 
 from PIL import Image
 
-from neocog.data.sources.decode import Decoded, decode
+from neocog.data.sources.decode import Decoded, Preparation, decode
 from neocog.data.sources.listing import spelt
 from neocog.errors import NeocogError
 
@@ -24,15 +25,15 @@ _KILLERS = 3  # files that may each kill their process before the machine is bla
 
 
 def decode_all(
-    root: Path, paths: Sequence[str], *, size: int, channels: int, resize: str, max_pixels: int, workers: int = 0
+    root: Path, paths: Sequence[str], *, workers: int = 0, **how: Unpack[Preparation]
 ) -> Iterator[tuple[int, Decoded]]:
     """Decode `root`/`paths[i]`, yielding (i, what it gave) in no particular order; `workers` 0 means all cores.
 
     When a process is killed, the files it may have been reading are tried again one by one. One that kills its process
     twice is refused; after three of those raises NeocogError, since then it is hardly the files.
     """
-    task = partial(_decode_chunk, str(root), size=size, channels=channels, resize=resize, max_pixels=max_pixels)
-    step = max(1, min(64, _CHUNK_BYTES // (size * size * channels)))
+    task = partial(_decode_chunk, str(root), how)
+    step = max(1, min(64, _CHUNK_BYTES // (how["size"] ** 2 * how["channels"])))
     todo = [list(range(start, min(len(paths), start + step))) for start in range(0, len(paths), step)][::-1]
     workers = max(1, min(workers or _cores(), len(todo)))
     killers: list[str] = []
@@ -49,7 +50,7 @@ def decode_all(
             if len(killers) >= _KILLERS:
                 raise NeocogError(
                     f"processes that decode images keep being killed (lately at {', '.join(killers)}): most likely "
-                    f"memory is short; lower data.workers (={workers}) or data.max_pixels (={max_pixels})"
+                    f"memory is short; lower data.workers (={workers}) or data.max_pixels (={how['max_pixels']})"
                 )
 
 
@@ -103,12 +104,8 @@ def _no_main() -> Iterator[None]:
         sys.modules["__main__"] = main
 
 
-def _decode_chunk(
-    root: str, paths: Sequence[str], *, size: int, channels: int, resize: str, max_pixels: int
-) -> list[Decoded]:
-    return [
-        decode(Path(root, path), size=size, channels=channels, resize=resize, max_pixels=max_pixels) for path in paths
-    ]
+def _decode_chunk(root: str, how: Preparation, paths: Sequence[str]) -> list[Decoded]:
+    return [decode(Path(root, path), **how) for path in paths]
 
 
 def _settle() -> None:

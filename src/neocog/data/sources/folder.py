@@ -2,12 +2,14 @@
 
 import hashlib
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from neocog.data.gate import check_present
 from neocog.data.progress import watched
+from neocog.data.sources.colour import rgb
 from neocog.data.sources.decode_all import decode_all
 from neocog.data.sources.listing import list_images, spelt
 from neocog.data.sources.source import Source
@@ -22,6 +24,8 @@ def folder(
     size: int | None = None,
     channels: int | None = None,
     resize: str = "crop",
+    background: str = "white",
+    bits: int = 16,
     max_pixels: int = 50_000_000,
     workers: int = 0,
 ) -> Source:
@@ -38,7 +42,9 @@ def folder(
     sha256 = [""] * len(listing.paths)
     files_sha256 = [""] * len(listing.paths)
     refused = list(listing.refused)
-    colour = False
+    colour = resize == "pad" and len({*rgb(background)}) > 1
+    remarks: dict[str, list[int]] = {}
+    peaks: list[int] = []
     with tempfile.TemporaryFile(dir=scratch) as file:
         decoding = decode_all(
             listing.root,
@@ -46,6 +52,8 @@ def folder(
             size=size,
             channels=shape[3],
             resize=resize,
+            background=background,
+            bits=bits,
             max_pixels=max_pixels,
             workers=workers,
         )
@@ -56,6 +64,10 @@ def folder(
                 continue
             sha256[i] = decoded.sha256
             colour |= decoded.colour
+            if decoded.peak is not None:
+                peaks.append(decoded.peak)
+            if decoded.remark:
+                remarks.setdefault(decoded.remark, []).append(i)
             file.seek(i * decoded.pixels.size)
             file.write(decoded.pixels.tobytes())
         file.flush()
@@ -76,9 +88,24 @@ def folder(
         paths=[spelt(listing.paths[i]) for i in readable],
         refused=refused,
         digest=_digest(listing.paths, files_sha256, listing.refused),
-        notes=listing.notes,
+        notes=[*listing.notes, *_lost(listing.paths, remarks, peaks, bits=bits)],
         leftovers=listing.leftovers,
     )
+
+
+def _lost(paths: Sequence[str], remarks: Mapping[str, Sequence[int]], peaks: Sequence[int], *, bits: int) -> list[str]:
+    """What decoding lost, in a sentence each."""
+    notes = [
+        f"{len(where)} images: {remark} (the first: {spelt(paths[min(where)])})"
+        for remark, where in sorted(remarks.items())
+    ]
+    used = max(8, max(peaks, default=0).bit_length())
+    if peaks and used < bits:
+        notes.append(
+            f"{len(peaks)} images hold 16-bit gray of which {bits} bits are used, and none goes beyond {max(peaks):,}: "
+            f"of {1 << used:,} gray levels at most {(max(peaks) * 255 >> bits) + 1} are left; set data.bits: {used}"
+        )
+    return notes
 
 
 def _digest(paths: list[str], files_sha256: list[str], refused: list[tuple[str, str]]) -> str:
