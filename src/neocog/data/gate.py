@@ -60,7 +60,8 @@ def check_present(labels: np.ndarray, classes: Sequence[str], refused: Sequence[
         )
     total = np.bincount(labels, minlength=len(classes))
     if not total.any():
-        raise UserError(f"data.root: no readable image{_first(refused)}; name a folder that holds images")
+        remedy = "mend them" if refused else "name a folder that holds images"
+        raise UserError(f"data.root: no readable image{_first(refused)}; {remedy}")
     absent = [name for name, count in zip(classes, total, strict=True) if count == 0]
     if absent:
         theirs = set(absent)
