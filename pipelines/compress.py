@@ -70,7 +70,7 @@ def compress(recipe: str) -> None:
             verdict=verdict,
         )
         log.metrics(walk.metrics(verdict))
-        log.tags({"bundle.sha256": read.digest(bundle.folder), "goals": "met" if verdict["met"] else "missed"})
+        log.tags({"bundle.sha256": read.digest(bundle.folder), "goals": walk.outcome(verdict)})
         log.artifact(bundle.folder, folder="bundle")
     discard(work)
     print(f"compress@{recipe}: {walk.sentence(verdict)}")

@@ -112,14 +112,14 @@ def test_its_run_tells_parent_steps_and_verdict(done):
     assert {"compress/top1_drop", "compress/speedup", "compress/size_bytes", "1.distill/val/top1"} <= set(metrics)
 
 
-def test_what_drops_too_far_is_not_kept_and_the_stage_ends_well(done):
+def test_what_drops_too_far_ends_the_recipe_and_is_no_copy_of_its_parent(done):
     folder, _ = done
     said = stage(folder, "pipelines.compress", "greedy")
     told = verdict(folder, "greedy")
     assert not told["met"] and "more than max_top1_drop (=0.01)" in told["ended"] and told["ended"] in said
-    assert told["goals"][0]["by"] < 0 and [step["kept"] for step in told["steps"]] == [False]
+    assert told["goals"][0]["by"] < 0 and [step["kept"] for step in told["steps"]] == [True]
     kept, parent = folder / "models/compressed/greedy", folder / "models/trained/resnet"
-    assert (kept / "model.onnx").read_bytes() == (parent / "model.onnx").read_bytes(), "the best so far is the parent"
+    assert (kept / "model.onnx").stat().st_size < (parent / "model.onnx").stat().st_size / 3, "what was found is kept"
     assert {run.data.tags["goals"] for run in projects.runs(folder, of="compress@greedy")} == {"missed"}
 
 

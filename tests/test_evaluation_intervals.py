@@ -1,4 +1,4 @@
-"""Bootstrap intervals: as wide as theory says, around the score, the same for the same seed, and quick."""
+"""Intervals: as wide as theory says, around the score, the same for the same seed, and quick."""
 
 from time import process_time
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from neocog.evaluation.headlines import FRACTIONS, headlines, sentence
-from neocog.evaluation.intervals import bootstrap
+from neocog.evaluation.intervals import bootstrap, wilson
 
 
 def logits_of(n: int, *, classes: int = 10, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -59,7 +59,26 @@ def test_the_same_seed_gives_the_same_interval_and_another_one_another():
     logits, labels = logits_of(300)
     first, again, other = (headlines(logits, labels, bins=15, resamples=100, seed=seed) for seed in (0, 0, 1))
     assert first == again
-    assert first["top1_low"] != other["top1_low"]
+    assert first["macro_f1_low"] != other["macro_f1_low"]
+
+
+@pytest.mark.parametrize("right", [True, False])
+@pytest.mark.parametrize("n", [1, 10, 300])
+def test_no_interval_is_without_width_where_every_image_is_right_or_wrong(right, n):
+    labels = np.arange(n) % 3
+    logits = 8 * np.eye(6, dtype=np.float32)[labels if right else labels + 3]
+    scores = headlines(logits, labels, bins=15, resamples=50, seed=0)
+    assert scores["top1"] == right
+    low, high = wilson(n * right, n)
+    for name in ("top1", "macro_f1"):
+        assert (scores[f"{name}_low"], scores[f"{name}_high"]) == pytest.approx((low, high))
+    assert scores["top5_high"] - scores["top5_low"] > 1 / (n + 4)
+    assert scores["ece_high"] - scores["ece_low"] > 0.9 / (n + 4)
+
+
+def test_ten_of_ten_may_be_seven_of_ten():
+    scores = headlines(9 * np.eye(10, 3, dtype=np.float32), np.r_[:3, [0] * 7], bins=15, resamples=50, seed=0)
+    assert scores["top1"] == 1 and scores["top1_low"] == pytest.approx(0.7225, abs=1e-4)
 
 
 def test_a_thousand_resamples_of_ten_thousand_images_take_seconds():

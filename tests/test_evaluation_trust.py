@@ -8,7 +8,7 @@ from scipy.stats import binomtest
 from sklearn.metrics import brier_score_loss
 
 from neocog.bundle import temperature
-from neocog.evaluation import selective, slices
+from neocog.evaluation import intervals, selective, slices
 from neocog.evaluation.calibration import (
     adaptive_calibration_error,
     brier,
@@ -94,7 +94,7 @@ def test_a_model_that_is_wrong_where_it_is_surest_may_answer_nothing():
 def test_wilsons_interval_is_that_of_scipy(n, hits):
     hits = min(hits, n)
     exact = binomtest(hits, n).proportion_ci(method="wilson")
-    assert slices.wilson(hits, n) == pytest.approx((exact.low, exact.high), abs=1e-6)
+    assert intervals.wilson(hits, n) == pytest.approx((exact.low, exact.high), abs=1e-6)
 
 
 @pytest.mark.parametrize(  # Newcombe (1998), table II, method 10
@@ -110,7 +110,7 @@ def test_wilsons_interval_is_that_of_scipy(n, hits):
 )
 def test_the_interval_of_a_gap_is_the_one_of_newcombes_table(seen, low, high):
     hits, n, fewer, of = seen
-    assert slices.newcombe(*seen) == pytest.approx((hits / n - fewer / of, low, high), abs=6e-5)
+    assert intervals.newcombe(*seen) == pytest.approx((hits / n - fewer / of, low, high), abs=6e-5)
 
 
 def test_groups_are_judged_apart_and_the_worst_is_named():

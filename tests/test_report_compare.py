@@ -26,7 +26,7 @@ def answers(*, count: int = 6, images: int = 2000, seed: int = 0) -> np.ndarray:
     return np.stack([hard + draw.normal(0, 0.05, images) < 0.9 - 0.02 * i for i in range(count)])
 
 
-def test_every_pair_is_as_the_exact_test_and_the_bootstrap_have_it():
+def test_every_pair_is_as_it_is_alone():
     correct = answers()
     found = pairs.compare(correct)
     for i, j in combinations(range(len(correct)), 2):

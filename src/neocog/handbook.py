@@ -65,9 +65,10 @@ compress:
 - **Teachers** of `distill` are models such as `models/trained/resnet`. DVC does not know them: after one has changed, run
   `dvc repro -f compress@<recipe>`.
 - **Goals** compare with the parent, and are all optional: `max_top1_drop`, a fraction, on the validation images; `min_speedup`, images
-  a second of the ONNX graphs; `max_bytes`, of the graph's file. The first step that loses more than `max_top1_drop` ends the recipe,
-  and the model before it is kept. A missed goal stops nothing: it stands in `verdict.json`, in the leaderboard's column `verdict` and
-  in the report's chapter on compression.
+  a second of the ONNX graphs; `max_bytes`, of the graph's file. A drop is missed where all of its 95 % interval, image by image
+  (Newcombe 1998), lies beyond `max_top1_drop`; beyond it by less it is `not decided` by so few images. The first step that misses it
+  ends the recipe, and the model before it is kept, or, before there is one, what the step made. A missed goal stops nothing: it stands
+  in `verdict.json`, in the leaderboard's column `verdict` and in the report's chapter on compression.
 - **Several recipes for one model** are several blocks; a recipe may go on from another one's model: from one whose graph a step has
   changed (`quantize_static`, `half`, ...) only with a `temperature` or `thresholds`.
 - **Other normalizations.** With `norm: group`, `prune_structured` leaves channels that are joined with others before a normalization

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from neocog.bundle import parity
 from neocog.bundle.parity import MAX_ERROR, MIN_AGREEMENT, ParityError
 from neocog.bundle.read import GRAPH, Bundle, digest
 from neocog.data.prepared import Prepared
@@ -18,6 +19,7 @@ from neocog.edge import EXTRAS, require
 from neocog.edge.quiet import quiet
 from neocog.errors import UserError
 from neocog.evaluation import latency, predictions
+from neocog.evaluation.intervals import wilson
 from neocog.evaluation.latency import Images, Predict
 
 CALIBRATION = 300  # training images behind the ranges of integers
@@ -95,10 +97,10 @@ def compare(expected: np.ndarray, answered: np.ndarray, *, rounded: bool) -> dic
 
     Raises ParityError when they differ, in floats by what the gate of bundles allows, in integers by more answers than rounding changes.
     """
-    agreement = float((expected.argmax(1) == answered.argmax(1)).mean())
-    error = float(np.abs(expected - answered).max() / max(float(expected.std()), 1e-12))
+    agreement, error = parity.compare(expected, answered)
     least, most = (MIN_ROUNDED, float("inf")) if rounded else (MIN_AGREEMENT, MAX_ERROR)
-    if not (agreement >= least and error <= most):  # NaN fails too
+    seen = wilson(round(agreement * len(expected)), len(expected))[1] if rounded else agreement  # beyond chance
+    if not (seen >= least and error <= most):  # NaN fails too
         raise ParityError(
             f"the file and the bundle differ on {len(expected)} real images: top-1 agreement {agreement:.4f} (at least {least}), "
             f"relative logit error {error:.2e}{'' if rounded else f' (at most {most:.0e})'}; nothing was written"

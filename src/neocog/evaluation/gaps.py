@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from neocog.evaluation.accuracy import Floats, Ints, counts
-from neocog.evaluation.slices import FEW, Gap, ahead, crossed, extremes, members, newcombe, slices
+from neocog.evaluation.intervals import Gap, newcombe
+from neocog.evaluation.slices import FEW, ahead, crossed, extremes, members, slices
 
 Columns = Mapping[str, Sequence[str | None]]
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from neocog.errors import UserError
 from neocog.evaluation.accuracy import Floats, Ints, macro_f1, share, within
 from neocog.evaluation.calibration import expected_calibration_error, log_softmax, negative_log_likelihood
-from neocog.evaluation.intervals import bootstrap
+from neocog.evaluation.intervals import bootstrap, wilson
 
 FRACTIONS = ("top1", "top5", "macro_f1", "ece")
 
@@ -18,7 +18,8 @@ FRACTIONS = ("top1", "top5", "macro_f1", "ece")
 def headlines(logits: NDArray[np.floating], labels: Ints, *, bins: int, resamples: int, seed: int) -> dict[str, float]:
     """Of logits [N, K] and labels [N]: top1, top5 (topK if K < 5), macro_f1 and ece, each with _low and _high; and nll.
 
-    The interval holds 95 % of `resamples` bootstrap resamples of the images; `bins` are those of the calibration error.
+    The intervals of top1 and top5 are Wilson's, those of macro_f1 and ece hold 95 % of `resamples` bootstrap resamples of the images;
+    `bins` are those of the calibration error.
     """
     n, num_classes = logits.shape
     predicted = logits.argmax(axis=1)
@@ -29,12 +30,16 @@ def headlines(logits: NDArray[np.floating], labels: Ints, *, bins: int, resample
     def fractions(weights: Ints) -> Floats:
         f1 = macro_f1(labels, predicted, num_classes=num_classes, weights=weights)
         ece = expected_calibration_error(confidence, top1, bins=bins, weights=weights)
-        return np.array([share(top1, weights=weights), share(top5, weights=weights), f1, ece])
+        return np.array([f1, ece])
 
-    scores = fractions(np.ones(n, np.int64))
-    lows, highs = bootstrap(fractions, n, resamples=resamples, seed=seed)
+    (low, high), hits = wilson(int(top1.sum()), n), share(top1)
+    scores, (lows, highs) = fractions(np.ones(n, np.int64)), bootstrap(fractions, n, resamples=resamples, seed=seed)
+    if hits in (0, 1):  # every resample is alike: what top-1 might have been instead says how far these are known
+        off = [abs(confidence.mean() - end) for end in (low, high)]
+        lows, highs = np.minimum(lows, [low, min(off)]), np.maximum(highs, [high, max(off)])
+    ends = [(low, high), wilson(int(top5.sum()), n), *zip(lows, highs, strict=True)]
     found: dict[str, float] = {}
-    for name, score, low, high in zip(FRACTIONS, scores, lows, highs, strict=True):
+    for name, score, (low, high) in zip(FRACTIONS, (hits, share(top5), *scores), ends, strict=True):
         found |= {name: float(score), f"{name}_low": float(low), f"{name}_high": float(high)}
     return found | {"nll": negative_log_likelihood(logits, labels)}
 

@@ -6,6 +6,9 @@ from math import exp, lgamma, log
 import numpy as np
 from numpy.typing import NDArray
 
+from neocog.evaluation.accuracy import Floats
+from neocog.evaluation.intervals import Z
+
 
 @dataclass(frozen=True)
 class Paired:
@@ -17,16 +20,36 @@ class Paired:
     p_value: float
 
 
-def compare(first: NDArray[np.bool_], second: NDArray[np.bool_], *, resamples: int = 10_000, seed: int = 0) -> Paired:
+def compare(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Paired:
     """Compare two models by which images [N] each got right.
 
     The p-value is McNemar's, two-sided and exact (McNemar 1947; the binomial form): how likely is so uneven a split of the images on
-    which they disagree, if neither were better? The interval is the bootstrap's over the images.
+    which they disagree, if neither were better? The interval is Newcombe's, which has a width where they never disagree.
     """
-    wins, losses, n = int((first & ~second).sum()), int((~first & second).sum()), len(first)
-    draws = np.random.default_rng(seed).multinomial(n, [wins / n, losses / n, (n - wins - losses) / n], size=resamples)
-    low, high = np.quantile((draws[:, 0] - draws[:, 1]) / n, [0.025, 0.975])
-    return Paired((wins - losses) / n, float(low), float(high), mcnemar(wins, losses))
+    correct = np.stack([first, second])
+    wins = np.array([[0, (first & ~second).sum()], [(~first & second).sum(), 0]], np.int64)
+    low, high = newcombe(wins, correct)
+    better, worse = int(wins[0, 1]), int(wins[1, 0])
+    return Paired((better - worse) / len(first), float(low[0, 1]), float(high[0, 1]), mcnemar(better, worse))
+
+
+def newcombe(wins: NDArray[np.int64], correct: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    """The ends [M, M] of the 95 % interval of each difference: Wilson's intervals of both, squared and added, less what they share."""
+    n, losses = correct.shape[1], wins.T.astype(float)
+    hits = correct.sum(axis=1).astype(float)
+    share = hits / n
+    middle, width = (hits + Z**2 / 2) / (n + Z**2), Z / (n + Z**2) * np.sqrt(hits * (n - hits) / n + Z**2 / 4)
+    down, up = share - (middle - width), (middle + width) - share  # how far each interval reaches
+    both = hits[:, None] - wins
+    neither = n - both - wins - losses
+    product = both * neither - wins * losses
+    product = np.where(product > 0, np.maximum(product - n / 2, 0), product)
+    spread = np.sqrt((hits * (n - hits))[:, None] * (hits * (n - hits))[None, :])
+    phi = np.divide(product, spread, out=np.zeros(wins.shape), where=spread > 0)
+    below = np.sqrt(np.maximum(0, down[:, None] ** 2 - 2 * phi * np.outer(down, up) + up[None, :] ** 2))
+    above = np.sqrt(np.maximum(0, up[:, None] ** 2 - 2 * phi * np.outer(up, down) + down[None, :] ** 2))
+    difference = (wins - losses) / n
+    return np.maximum(difference - below, -1), np.minimum(difference + above, 1)
 
 
 def differ(first: NDArray[np.bool_], second: NDArray[np.bool_], *, level: float = 0.05) -> bool:

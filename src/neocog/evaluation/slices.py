@@ -1,22 +1,17 @@
 """For whom is it worse? Accuracy of each group of images, the worst group, and the gap to the best.
 
-A group is a value of a column that came with the images (`data.groups`), a class, or both: a cell. Intervals are Wilson's (1927), which
-hold for few images and for shares near 0 and 1, and of differences those that Newcombe makes of two of them (1998, Interval estimation for
-the difference between independent proportions, Statistics in Medicine 17, 873-890, method 10).
+A group is a value of a column that came with the images (`data.groups`), a class, or both: a cell.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import hypot
 
 import numpy as np
 
 from neocog.evaluation.accuracy import Bools
+from neocog.evaluation.intervals import Gap, newcombe, wilson
 
-Z = 1.959964  # of a 95 % interval
 FEW = 10  # images below which a group is not called the worst
-
-Gap = tuple[float, float, float]  # a difference of two shares, and the ends of its 95 % interval
 
 
 @dataclass(frozen=True)
@@ -61,20 +56,6 @@ def crossed(names: Sequence[str], columns: Mapping[str, Sequence[str | None]]) -
         ]
         for column, values in columns.items()
     }
-
-
-def wilson(hits: int, n: int) -> tuple[float, float]:
-    """The ends of the 95 % interval of a share of which `hits` of `n` were seen."""
-    middle, width = (hits + Z**2 / 2) / (n + Z**2), Z / (n + Z**2) * np.sqrt(hits * (n - hits) / n + Z**2 / 4)
-    return max(0.0, float(middle - width)), min(1.0, float(middle + width))
-
-
-def newcombe(hits: int, n: int, fewer: int, of: int) -> Gap:
-    """By how much the share `hits` / `n` is larger than `fewer` / `of`, seen on other images."""
-    (low, high), (other_low, other_high) = wilson(hits, n), wilson(fewer, of)
-    share, other = hits / n, fewer / of
-    gap = share - other
-    return gap, gap - hypot(share - low, other_high - other), gap + hypot(high - share, other - other_low)
 
 
 def ahead(best: Slice, worst: Slice) -> Gap:

@@ -80,7 +80,8 @@ def unfit(bundle: Bundle) -> str:
     if (bundle.folder / verdict.VERDICT).is_file():
         found = verdict.read(bundle.folder)
         if not found.met:
-            return f"its recipe missed {', '.join(goal.goal for goal in found.goals if not goal.met) or 'a goal'}"
+            goals = ", ".join(goal.goal for goal in found.goals if not goal.met) or "a goal"
+            return f"its recipe {'missed' if found.outcome == 'missed' else 'did not decide'} {goals}"
     try:
         classifier.load(bundle, threads=1)
     except NeocogError as error:

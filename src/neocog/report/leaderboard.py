@@ -128,7 +128,7 @@ def _verdict(bundle: Bundle) -> str:
     if not (bundle.folder / verdict.VERDICT).is_file():
         return ""
     found = verdict.read(bundle.folder)
-    return ("met" if found.met else "missed") if found.goals else ""
+    return found.outcome if found.goals else ""
 
 
 def _told(row: Row) -> dict[str, str]:

@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from neocog.evaluation.paired import Paired
 from neocog.limits import Bytes, Fraction, Positive
+
+UNDECIDED = "not decided"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,11 +21,17 @@ class Goals:
 
 @dataclass(frozen=True)
 class Judged:
-    """One goal and the `value` measured. `by` says how far it is on the right side (negative: on the wrong one)."""
+    """One goal and the `value` measured. `by` says how far it is on the right side (negative: on the wrong one).
+
+    `low` and `high` are the ends of the value's 95 % interval where it is a share of images. A goal is missed only where the whole interval
+    lies on the wrong side; on the wrong side by less it is neither met nor missed: not decided by so few images.
+    """
 
     goal: str
     limit: float
     value: float
+    low: float | None = None
+    high: float | None = None
 
     @property
     def by(self) -> float:
@@ -32,12 +41,28 @@ class Judged:
     def met(self) -> bool:
         return self.by >= 0
 
+    @property
+    def missed(self) -> bool:
+        return not self.met and (self.low is None or self.low > self.limit)
+
+    @property
+    def outcome(self) -> str:
+        return "met" if self.met else "missed" if self.missed else UNDECIDED
+
     def entry(self) -> dict[str, Any]:
         """As in verdict.json."""
-        return {**asdict(self), "met": self.met, "by": round(self.by, 6)}
+        return {**asdict(self), "met": self.met, "missed": self.missed, "by": round(self.by, 6)}
 
 
-def judge(goals: Goals, *, top1_drop: float, speedup: float, size_bytes: int) -> list[Judged]:
+def dropped(limit: float, found: Paired) -> Judged:
+    """The goal `max_top1_drop` for a model, `found` against its parent image by image."""
+    drop, low, high = (round(-each, 6) + 0.0 for each in (found.difference, found.high, found.low))
+    return Judged("max_top1_drop", limit, drop, low, high)
+
+
+def judge(goals: Goals, *, found: Paired, speedup: float, size_bytes: int) -> list[Judged]:
     """Every goal that was asked for."""
-    values: Mapping[str, float] = {"max_top1_drop": top1_drop, "min_speedup": speedup, "max_bytes": size_bytes}
-    return [Judged(goal, limit, round(values[goal], 6)) for goal, limit in asdict(goals).items() if limit is not None]
+    judged = [] if goals.max_top1_drop is None else [dropped(goals.max_top1_drop, found)]
+    values: Mapping[str, float] = {"min_speedup": round(speedup, 6), "max_bytes": size_bytes}
+    limits = {goal: limit for goal, limit in asdict(goals).items() if goal in values and limit is not None}
+    return judged + [Judged(goal, limit, values[goal]) for goal, limit in limits.items()]

@@ -16,11 +16,12 @@ from neocog import compression
 from neocog.bundle.read import GRAPH, Bundle
 from neocog.compression.chain import ship
 from neocog.compression.chain.candidate import Candidate, begin
-from neocog.compression.chain.goals import Goals, judge
+from neocog.compression.chain.goals import UNDECIDED, Goals, dropped, judge
 from neocog.compression.chain.point import Point
 from neocog.compression.chain.recover import Train
 from neocog.data.prepared import Prepared
 from neocog.evaluation import complexity, latency, paired
+from neocog.evaluation.paired import Paired
 
 ROUNDS, BATCH = 15, 64  # of the race against the parent
 
@@ -36,15 +37,16 @@ def walk(
 ) -> tuple[Candidate, dict[str, Any]]:
     """Apply `steps` to `parent` one after the other; `trains` has for each what it trains with, if it has a `train` block.
 
-    Returns the model kept and its verdict, as in verdict.json. The first step after which top-1 has dropped too far ends the recipe, and
-    the model before it is kept; a step that trains answers for those just before it that do not.
+    Returns the model kept and its verdict, as in verdict.json. The first step after which top-1 has dropped too far, by more than chance,
+    ends the recipe; a step that trains answers for those just before it that do not. The model before it is kept, or, if there is none but
+    the parent, the one that was found.
     """
     console = Console(stderr=True)
     kept = candidate = begin(parent)
     right = before = _right(kept, data)
     start = point = _point(kept, data, right)
     told: list[dict[str, Any]] = []
-    ended, drop = None, 0.0
+    ended = None
     waiting: list[dict[str, Any]] = []  # steps of which it is not known yet whether they are kept
     for number, (step, train) in enumerate(zip(steps, trains, strict=True), 1):
         began, method = perf_counter(), step["method"]
@@ -59,42 +61,68 @@ def walk(
         told.append(waiting[-1])
         if "train" not in step and number < len(steps) and "train" in steps[number]:
             continue
-        drop = start.top1 - reached.top1
-        if goals.max_top1_drop is not None and drop > goals.max_top1_drop:
-            ended = (
-                f"step {number} ({method}): top-1 is {100 * drop:.2f} points below {parent.model}, "
-                f"more than max_top1_drop (={goals.max_top1_drop}); the model before is kept"
-            )
+        ended = _too_far(
+            goals, paired.compare(now, before), f"step {number} ({method})", parent=parent.model, n=len(now)
+        )
+        if ended and not any(each["kept"] for each in told):
+            ended += "; what it made is kept, for nothing better was found"
+        elif ended:
+            ended += "; the model before is kept"
             break
         for each in waiting:
             each["kept"] = True
         kept, point, right, waiting = candidate, reached, now, []
+        if ended:
+            break
     changed = any(step["kept"] for step in told)
     speedup = _speedup(parent, kept, data) if changed else 1.0
-    judged = judge(goals, top1_drop=drop, speedup=speedup, size_bytes=point.size_bytes)
+    found = paired.compare(right, before)
+    judged = judge(goals, found=found, speedup=speedup, size_bytes=point.size_bytes)
     return (
         kept,
         {
             "recipe": recipe,
             "parent": parent.model,
-            "met": all(goal.met for goal in judged),
+            "met": not ended and all(goal.met for goal in judged),
+            "missed": bool(ended) or any(goal.missed for goal in judged),
             "ended": ended,
+            "images": len(right),
             "goals": [goal.entry() for goal in judged],
             "before": asdict(start),
             "steps": told,
-            "paired": asdict(paired.compare(right, before)),
+            "paired": asdict(found),
             "speedup": round(speedup, 3),
         },
     )
 
 
+def _too_far(goals: Goals, found: Paired, step: str, *, parent: str, n: int) -> str | None:
+    """Why a recipe ends after a step: top-1 fell beyond the goal, and beyond chance."""
+    if goals.max_top1_drop is None or not (judged := dropped(goals.max_top1_drop, found)).missed:
+        return None
+    ends = " to ".join(f"{100 * end:.2f}" for end in (judged.low or 0.0, judged.high or 0.0))
+    return (
+        f"{step}: top-1 is {100 * judged.value:.2f} points below {parent} ({ends} by {n:,} validation images), "
+        f"more than max_top1_drop (={goals.max_top1_drop})"
+    )
+
+
 def sentence(verdict: Mapping[str, Any]) -> str:
     """The verdict in one line."""
-    sides = [
-        f"{g['goal']} {g['value']:g} ({'met' if g['met'] else 'missed'}: {g['limit']:g})" for g in verdict["goals"]
-    ]
-    told = f"{'met' if verdict['met'] else 'MISSED'}; {verdict['speedup']:.2f}x as fast as {verdict['parent']}"
+    sides = [f"{goal['goal']} {goal['value']:g} ({_outcome(goal, verdict['images'])})" for goal in verdict["goals"]]
+    told = f"{outcome(verdict).replace('missed', 'MISSED')}; {verdict['speedup']:.2f}x as fast as {verdict['parent']}"
     return "; ".join([told, *sides, *([verdict["ended"]] if verdict["ended"] else [])])
+
+
+def outcome(verdict: Mapping[str, Any]) -> str:
+    """met, missed, or `not decided` by so few validation images."""
+    return "met" if verdict["met"] else "missed" if verdict["missed"] else UNDECIDED
+
+
+def _outcome(goal: Mapping[str, Any], images: int) -> str:
+    if goal["met"] or goal["missed"]:
+        return f"{'met' if goal['met'] else 'missed'}: {goal['limit']:g}"
+    return f"{UNDECIDED} with {images:,} validation images, {goal['low']:g} to {goal['high']:g}: {goal['limit']:g}"
 
 
 def metrics(verdict: Mapping[str, Any]) -> dict[str, float]:

@@ -1,7 +1,6 @@
 """Every model against every other on the same images: by how much they differ, how sure that is, and after how many questions.
 
-McNemar, Q. (1947); Newcombe, R. G. (1998), Improved confidence intervals for the difference between binomial proportions based on paired
-data, Statistics in Medicine 17, 2635-2650 (method 10); Holm, S. (1979).
+McNemar, Q. (1947); Newcombe, R. G. (1998); Holm, S. (1979).
 """
 
 from collections.abc import Sequence
@@ -13,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog import csv_table
-from neocog.evaluation.paired import mcnemar
-from neocog.evaluation.slices import Z
+from neocog.evaluation.paired import mcnemar, newcombe
 
 Floats = NDArray[np.float64]
 COLUMNS = ("model_a", "model_b", "difference", "low", "high", "p", "p_holm")
@@ -64,25 +62,6 @@ def compare(correct: NDArray[np.bool_]) -> Pairs:
     corrected[above] = holm(p[above])
     p.T[above], corrected.T[above] = p[above], corrected[above]
     return Pairs(correct.shape[1], wins, (wins - wins.T) / correct.shape[1], low, high, p, corrected)
-
-
-def newcombe(wins: NDArray[np.int64], correct: NDArray[np.bool_]) -> tuple[Floats, Floats]:
-    """The ends [M, M] of the 95 % interval of each difference: Wilson's intervals of both, squared and added, less what they share."""
-    n, losses = correct.shape[1], wins.T.astype(float)
-    hits = correct.sum(axis=1).astype(float)
-    share = hits / n
-    middle, width = (hits + Z**2 / 2) / (n + Z**2), Z / (n + Z**2) * np.sqrt(hits * (n - hits) / n + Z**2 / 4)
-    down, up = share - (middle - width), (middle + width) - share  # how far each interval reaches
-    both = hits[:, None] - wins
-    neither = n - both - wins - losses
-    product = both * neither - wins * losses
-    product = np.where(product > 0, np.maximum(product - n / 2, 0), product)
-    spread = np.sqrt((hits * (n - hits))[:, None] * (hits * (n - hits))[None, :])
-    phi = np.divide(product, spread, out=np.zeros(wins.shape), where=spread > 0)
-    below = np.sqrt(np.maximum(0, down[:, None] ** 2 - 2 * phi * np.outer(down, up) + up[None, :] ** 2))
-    above = np.sqrt(np.maximum(0, up[:, None] ** 2 - 2 * phi * np.outer(up, down) + down[None, :] ** 2))
-    difference = (wins - losses) / n
-    return np.maximum(difference - below, -1), np.minimum(difference + above, 1)
 
 
 def holm(p: Floats) -> Floats:

@@ -96,8 +96,8 @@ def _card(recipe: Recipe, called: Mapping[str, str]) -> str:
 
 
 def _goal(goal: Goal) -> str:
-    met = "met" if goal.met else "missed"
-    return tag("li", tag("b", "✓" if goal.met else "✗", aria_hidden="true"), escape(story.goal(goal)), class_=met)
+    look, mark = ("met", "✓") if goal.met else ("missed", "✗") if goal.missed else ("undecided", "?")
+    return tag("li", tag("b", mark, aria_hidden="true"), escape(story.goal(goal)), class_=look)
 
 
 def _table(recipe: Recipe, called: Mapping[str, str]) -> str:

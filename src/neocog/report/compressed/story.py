@@ -26,11 +26,14 @@ def verdict(recipe: Recipe, *, called: Mapping[str, str]) -> str:
 def outcome(recipe: Recipe) -> str:
     """Whether the goals are met, and why the recipe ended early if it did."""
     told, goals = recipe.verdict, recipe.verdict.goals
-    missed = sum(not goal.met for goal in goals)
+    missed = [goal for goal in goals if goal.missed]
+    undecided = [goal for goal in goals if not goal.met and not goal.missed]
     if not goals:
         said = "No goals were set."
     elif missed:
-        said = f"{missed} of {len(goals)} goals {'is' if missed == 1 else 'are'} missed."
+        said = f"{len(missed)} of {len(goals)} goals {'is' if len(missed) == 1 else 'are'} missed."
+    elif undecided:
+        said = f"{told.images:,} validation images do not decide whether its goals are met."
     else:
         said = "Its goal is met." if len(goals) == 1 else f"All {len(goals)} goals are met."
     if told.ended:
@@ -43,8 +46,10 @@ def goal(asked: Goal) -> str:
     wish, unit, room = GOALS.get(asked.goal, (f"{asked.goal} {{}}", "{:g}".format, "{:g}".format))
     value = _drop(asked.value) if asked.goal == "max_top1_drop" else unit(asked.value)
     by = room(abs(asked.by))
-    met = f"met with {by} to spare" if asked.by else "met exactly"
-    return f"{wish.format(unit(asked.limit))}: {value}, {met if asked.met else f'missed by {by}'}"
+    said = f"missed by {by}" if asked.missed else f"met with {by} to spare" if asked.by else "met exactly"
+    if not asked.met and not asked.missed:
+        said = f"not decided: between {_drop(asked.low or 0.0)} and {_drop(asked.high or 0.0)} by so few images"
+    return f"{wish.format(unit(asked.limit))}: {value}, {said}"
 
 
 def settings(step: Step) -> str:

@@ -14,13 +14,23 @@ VERDICT = "verdict.json"
 
 @dataclass(frozen=True)
 class Goal:
-    """What was asked for, and the value measured; `by` is how far that lies on the right side, below 0 on the wrong one."""
+    """What was asked for, and the value measured; `by` is how far that lies on the right side, below 0 on the wrong one.
+
+    A share of images has an interval; a goal is missed only where all of it, `low` to `high`, lies on the wrong side.
+    """
 
     goal: str
     limit: float
     value: float
     met: bool
     by: float
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def missed(self) -> bool:
+        """Not met, and by more than chance."""
+        return not self.met and (self.low is None or self.low > self.limit)
 
 
 @dataclass(frozen=True)
@@ -49,6 +59,14 @@ class Verdict:
     before: Point
     steps: tuple[Step, ...]
     speedup: float
+    images: int = 0  # of the validation split
+
+    @property
+    def outcome(self) -> str:
+        """met, missed, or `not decided` by so few images."""
+        if self.met:
+            return "met"
+        return "missed" if self.ended or any(goal.missed for goal in self.goals) else "not decided"
 
 
 def read(folder: Path) -> Verdict:
@@ -63,13 +81,16 @@ def read(folder: Path) -> Verdict:
             parent=told["parent"],
             met=told["met"],
             ended=told["ended"],
-            goals=tuple(Goal(**{key: goal[key] for key in Goal.__annotations__}) for goal in told["goals"]),
+            goals=tuple(
+                Goal(**{key: goal[key] for key in Goal.__annotations__ if key in goal}) for goal in told["goals"]
+            ),
             before=_point(told["before"]),
             steps=tuple(
                 Step(each["method"], each["settings"], each["kept"], _point(each), each["seconds"])
                 for each in told["steps"]
             ),
             speedup=float(told["speedup"]),
+            images=int(told.get("images", 0)),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         said = f"{error} is missing" if isinstance(error, KeyError) else str(error)
