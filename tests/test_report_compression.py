@@ -172,6 +172,15 @@ def test_chance_is_named_only_where_it_could_explain_the_difference(site, recipe
         ),
         (Goal("min_speedup", 2.0, 2.0, True, 0.0), "at least 2.0 times as fast in batches: 2.0 times, met exactly"),
         (Goal("max_bytes", 300_000, 350_000, False, -50_000), "at most 300 kB: 350 kB, missed by 50.0 kB"),
+        (
+            Goal("max_top1_drop", 0.02, 0.028, False, -0.008, low=-0.001, high=0.057),
+            "at most 2 points lower on the validation images: 2.8 points lower, "
+            "not decided: between 0.1 points higher and 5.7 points lower by so few images",
+        ),
+        (
+            Goal("max_top1_drop", 0.02, 0.06, False, -0.04, low=0.03, high=0.09),
+            "at most 2 points lower on the validation images: 6 points lower, missed by 4 points",
+        ),
         (Goal("max_watts", 2, 1, True, 1), "max_watts 2: 1, met with 1 to spare"),
     ],
 )
@@ -198,7 +207,13 @@ def test_a_recipe_that_ended_early_says_where_and_counts_as_missed(site, recipes
     assert said.outcome(short) == (
         "It ended early, which counts as missed: step 2 (quantize_static): too far. Its goal is met."
     )
+    few = Goal("max_top1_drop", 0.02, 0.028, False, -0.008, low=-0.001, high=0.057)
+    undecided = replace(each, verdict=replace(each.verdict, met=False, goals=(few,), images=285))
+    assert said.outcome(undecided) == "285 validation images do not decide whether its goals are met."
+    assert undecided.verdict.outcome == "not decided" and short.verdict.outcome == "missed"
     called = story.names([model.row for model in site[2]])
+    markup = chapter.chapter(chapter.draw(site[2], [undecided], called=called))
+    assert markup.count('<li class="undecided">') == 1
     markup = chapter.chapter(chapter.draw(site[2], [short], called=called))
     assert markup.count('class="dropped"') == 1 and "2. quantize_static (not kept)" in markup
 

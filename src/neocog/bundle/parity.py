@@ -42,7 +42,8 @@ def check(deployed: nn.Module, graph: Path, images: np.ndarray) -> dict[str, Any
 def compare(expected: np.ndarray, answered: np.ndarray) -> tuple[float, float]:
     """Of logits [N, K]: the share of images answered alike, and the largest difference of a logit over the standard deviation of all.
 
-    An image whose two best logits lie within twice the error that is allowed may be answered either way: of few images, one is a large share.
+    An image whose two best logits are nearer than the allowed error can move them may be answered either way: of few images, one is a
+    large share.
     """
     spread = max(float(expected.std()), 1e-12)
     first, second = expected.argmax(1), answered.argmax(1)
