@@ -26,7 +26,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 from mlflow.pyfunc import PyFuncModel, scoring_server
 from PIL import Image
-from test_serve import base64_of
+from servers import base64_of
 from waiting import wait_for
 
 from neocog import cli, tracking

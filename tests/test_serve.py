@@ -2,8 +2,6 @@
 
 import asyncio
 import base64
-import http.client
-import json
 import os
 import signal
 import socket
@@ -13,7 +11,6 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -22,48 +19,13 @@ import numpy as np
 import pytest
 import tiny
 from PIL import Image
+from servers import Server, assert_answers, base64_of, png, start
 from starlette.requests import Request
 
-from neocog.bundle.read import Bundle, digest
+from neocog.bundle.read import digest
 from neocog.errors import UserError
 from neocog.serving import app, classifier, together
-
-MAX_BYTES, MAX_IMAGES = 200_000, 64
-
-
-@dataclass
-class Server:
-    """A running `neocog serve` and the bundle that it answers with."""
-
-    process: subprocess.Popen[str]
-    port: int
-    bundle: Bundle
-    images: np.ndarray
-
-    def ask(
-        self, body: Any, *, kind: str = "application/json", path: str = "/invocations", method: str = "POST"
-    ) -> Any:
-        """(status, what came back as JSON)."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        connection.request(method, path, body=content or None, headers={"Content-Type": kind})
-        answer = connection.getresponse()
-        told = json.loads(answer.read())
-        connection.close()
-        return answer.status, told
-
-    def expected(self, number: int) -> np.ndarray:
-        """The bundle's own probabilities of one image."""
-        return classifier.load(self.bundle).probabilities(self.images[number : number + 1])[0]
-
-
-def start(bundle: Path, *options: str) -> tuple[subprocess.Popen[str], int]:
-    command = [sys.executable, "-m", "neocog.cli", "serve", str(bundle), "--port", "0", *options]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    greeting = process.stdout.readline()
-    assert "answers on http://127.0.0.1:" in greeting, process.communicate()[1]
-    return process, int(greeting.partition("http://127.0.0.1:")[2].partition(":")[0])
+from neocog.serving.budget import Overloaded
 
 
 @pytest.fixture(scope="module")
@@ -71,49 +33,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     root = tmp_path_factory.mktemp("serve")
     data = tiny.digits(root / "prepared")
     bundle = tiny.train(root, data, "mlp", architecture="mlp", hidden=32, epochs=2)
-    process, port = start(bundle.folder, "--max-bytes", str(MAX_BYTES), "--max-images", str(MAX_IMAGES))
+    process, port = start(bundle.folder)
     yield Server(process, port, bundle, np.ascontiguousarray(data.split("test").images[:64]))
     process.terminate()
     assert process.wait(timeout=20) == 0
-
-
-def png(image: np.ndarray) -> bytes:
-    file = BytesIO()
-    Image.fromarray(image[..., 0]).save(file, "PNG")
-    return file.getvalue()
-
-
-def base64_of(image: np.ndarray) -> str:
-    return base64.b64encode(png(image)).decode()
-
-
-def assert_answers(server: Server, told: Any, numbers: list[int]) -> None:
-    assert len(told["predictions"]) == len(numbers)
-    for prediction, number in zip(told["predictions"], numbers, strict=True):
-        expected = server.expected(number)
-        given = [prediction["probabilities"][name] for name in server.bundle.classes]
-        np.testing.assert_allclose(given, expected, atol=1e-6)
-        assert prediction["class"] == server.bundle.classes[expected.argmax()]
-        assert prediction["probability"] == max(given) == next(iter(prediction["probabilities"].values()))
-
-
-@pytest.mark.parametrize("form", ["split", "records", "inputs", "column", "instances", "url"])
-@pytest.mark.parametrize("image", [base64_of, np.ndarray.tolist])
-def test_every_form_of_the_scoring_protocol_gets_the_bundles_own_answers(server: Server, form: str, image: Any) -> None:
-    sent = [image(each) for each in server.images[:3]]
-    if form == "url" and isinstance(sent[0], str):
-        sent = [f"data:image/png;base64,{each}" for each in sent]
-    body = {
-        "split": {"dataframe_split": {"columns": ["id", "image"], "data": [[i, each] for i, each in enumerate(sent)]}},
-        "records": {"dataframe_records": [{"image": each} for each in sent]},
-        "inputs": {"inputs": sent},
-        "column": {"inputs": {"image": sent}},
-        "instances": {"instances": [{"image": each} for each in sent]},
-        "url": {"inputs": sent},
-    }[form]
-    status, told = server.ask(body)
-    assert status == 200, told
-    assert_answers(server, told, [0, 1, 2])
 
 
 def test_a_picture_may_be_the_body_itself_and_of_any_size(server: Server) -> None:
@@ -134,49 +57,6 @@ def test_it_says_that_it_lives_and_which_bundle_answers(server: Server) -> None:
     assert told["classes"] == list(server.bundle.classes)
 
 
-PIXELS = np.zeros((8, 8, 1), int)
-WRONG: dict[str, tuple[int, str, Any, str]] = {
-    "no json": (400, "not JSON", b"{", "application/json"),
-    "no object": (400, "must be a JSON object", ["x"], "application/json"),
-    "two forms": (400, "exactly one of", {"inputs": [], "instances": []}, "application/json"),
-    "unknown key": (400, "'top' beside inputs", {"inputs": ["x"], "top": 1}, "application/json"),
-    "nothing": (400, "no image", {"inputs": []}, "application/json"),
-    "no list": (400, "inputs must be a list", {"inputs": 3}, "application/json"),
-    "no column": (400, "no column 'image'", {"dataframe_split": {"columns": ["a"], "data": []}}, "application/json"),
-    "short row": (400, "row 0", {"dataframe_split": {"columns": ["a", "image"], "data": [[1]]}}, "application/json"),
-    "no base64": (400, "image 0: not base64", {"inputs": ["§"]}, "application/json"),
-    "no picture": (400, "image 1: not an image", {"inputs": [PIXELS.tolist(), "aGVsbG8="]}, "application/json"),
-    "cut picture": (400, "truncated", png(np.full((99, 99, 1), 9, np.uint8))[:-30], "image/png"),
-    "null": (400, "null", {"inputs": [None]}, "application/json"),
-    "shape": (400, "shape [9, 9, 1], not [8, 8, 1]", {"inputs": np.zeros((1, 9, 9, 1)).tolist()}, "application/json"),
-    "ragged": (400, "different lengths", {"inputs": [[[1, 2], [3]]]}, "application/json"),
-    "scaled": (400, "no whole numbers", {"inputs": [(PIXELS + 0.5).tolist()]}, "application/json"),
-    "range": (400, "from 0 to 504", {"inputs": [np.arange(0, 512, 8).reshape(8, 8, 1).tolist()]}, "application/json"),
-    "text": (400, "no whole numbers", {"inputs": [PIXELS.astype(str).tolist()]}, "application/json"),
-    "not a number": (
-        400,
-        "no whole numbers",
-        b'{"inputs": [%s]}' % json.dumps((PIXELS + np.nan).tolist()).encode(),
-        "application/json",
-    ),
-    "deep": (400, "", b'{"inputs": ' + b"[" * 90_000 + b"]" * 90_000 + b"}", "application/json"),
-    "images": (413, "65 images; send at most 64", {"inputs": ["x"] * 65}, "application/json"),
-    "bytes": (413, "more than 200,000 bytes", b" " * 1_000_000, "application/json"),
-    "kind": (415, "text/csv", b"image\nx", "text/csv"),
-    "charset": (415, "UTF-8", b"{}", "application/json; charset=latin-1"),
-}
-
-
-@pytest.mark.parametrize("what", WRONG)
-def test_what_is_wrong_is_answered_with_one_sentence(server: Server, what: str) -> None:
-    status, sentence, body, kind = WRONG[what]
-    found, told = server.ask(body, kind=kind)
-    assert (found, set(told)) == (status, {"error_code", "message"})
-    assert sentence in told["message"]
-    assert "Traceback" not in told["message"] and "\n" not in told["message"]
-    assert server.ask({"inputs": [base64_of(server.images[0])]})[0] == 200, "and the server goes on"
-
-
 def test_wrong_paths_and_methods_say_what_there_is(server: Server) -> None:
     assert server.ask(b"", path="/predict", method="GET")[0] == 404
     status, told = server.ask(b"", method="GET")
@@ -185,8 +65,8 @@ def test_wrong_paths_and_methods_say_what_there_is(server: Server) -> None:
 
 def test_many_clients_at_once_each_get_their_own_answers(server: Server) -> None:
     def client(number: int) -> None:
-        for start in range(4):
-            numbers = [(number + start) % 64, (number * 7 + start) % 64]
+        for step in range(4):
+            numbers = [(number + step) % 64, (number * 7 + step) % 64]
             status, told = server.ask({"inputs": [base64_of(server.images[i]) for i in numbers]})
             assert status == 200, told
             assert_answers(server, told, numbers)
@@ -236,7 +116,7 @@ def test_bodies_that_are_too_many_at_once_are_told_to_come_again(server: Server)
     async def scene() -> None:
         slow = [asyncio.create_task(service.invocations(request(b"x" * 1000))) for _ in range(app.HELD)]
         await asyncio.sleep(0.05)
-        with pytest.raises(together.Overloaded):
+        with pytest.raises(Overloaded):
             await service.invocations(request(b"x"))
         sent.set()
         for refused in await asyncio.gather(*slow, return_exceptions=True):
@@ -262,7 +142,7 @@ def test_requests_that_come_while_the_model_is_busy_are_asked_together() -> None
         await asyncio.sleep(0.1)
         asked += [asyncio.create_task(model.ask(images)) for images in sent[1:]]
         await asyncio.sleep(0)
-        with pytest.raises(together.Overloaded):
+        with pytest.raises(Overloaded):
             await model.ask(np.zeros((10, 1, 1, 1), np.uint8))
         asked[2].cancel()
         free.set()

@@ -1,47 +1,48 @@
 """The HTTP side: MLflow's four paths, limits, and one sentence for whoever sends something wrong."""
 
 import asyncio
+import ctypes
 import os
 import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from neocog.bundle import read
 from neocog.errors import UserError
 from neocog.evaluation.preparation import preparation
 from neocog.serving import pixels, protocol
+from neocog.serving.budget import Budget, Overloaded, Share
 from neocog.serving.classifier import Classifier
-from neocog.serving.together import Overloaded, Pixels, Together
+from neocog.serving.connection import CODES, FULL, JSON, Deadlines
+from neocog.serving.together import Pixels, Together
 
-JSON = "application/json"
-CODES = {400: "BAD_REQUEST", 404: "ENDPOINT_NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 408: "REQUEST_TIMEOUT"}
-CODES |= {
-    413: "REQUEST_TOO_LARGE",
-    415: "UNSUPPORTED_MEDIA_TYPE",
-    500: "INTERNAL_ERROR",
-    503: "TEMPORARILY_UNAVAILABLE",
-}
-HELD = 8  # times `max_bytes`: so much of all bodies is held until they are answered; who sends more is told to wait
+HELD = 16  # times `max_bytes`: memory for all requests under way, from the body to the answer
 DRAINED = 8  # times `max_bytes`: so much of a body that is too large is still read, so that its sender hears why
+CROWDED = 4  # times `max_pixels`: so many pixels wait to be decoded
+LARGE = 4_000_000  # pixels: a request with more is decoded by one thread for all such, since each pixel takes 14 bytes
+PIECE = 1 << 16  # bytes of an answer that are written before the client has taken those before
+RELEASED = 8 << 20  # bytes, or pixels: requests that took more leave memory behind that is given back to the system
+TOLD = 150  # bytes that a class takes in an answer, and in the dictionaries before it
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one request may hold, how many images may wait, and how long (s) a body may take to arrive."""
+    """What one request may hold, how many images may wait, and the deadlines of connections."""
 
     max_bytes: int = 32 << 20
     max_images: int = 1024
-    max_pixels: int = 200_000_000  # of all pictures in a request as they are sent: some seconds of decoding
+    max_pixels: int = pixels.MAX_PIXELS
     max_waiting: int = 4096
-    max_seconds: float = 30.0
+    deadlines: Deadlines = field(default_factory=Deadlines)
 
 
 class Service:
@@ -49,66 +50,116 @@ class Service:
 
     def __init__(self, classifier: Classifier, limits: Limits) -> None:
         self._limits = limits
-        self._held = 0  # bytes of bodies under way
         self._classifier = classifier
         self._how = preparation(classifier.bundle)
+        self._memory = Budget(HELD * limits.max_bytes)
+        self._crowd = Budget(CROWDED * max(limits.max_pixels, self._how["max_pixels"]))
         self._together = Together(classifier.probabilities, waiting=limits.max_waiting)
         self._readers = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="reader")
+        self._decoder = ThreadPoolExecutor(1, thread_name_prefix="decoder")
         self.about = about(classifier)
 
     async def invocations(self, request: Request) -> Response:
         """Images in, `predictions` out."""
-        loop = asyncio.get_running_loop()
-        kind = request.headers.get("content-type", "")
-        body: list[bytes] = []
+        share = Share(self._memory)
         try:
-            await self._read(request, body)
-            images = await loop.run_in_executor(self._readers, self._images, b"".join(body), kind)
-        finally:
-            self._held -= sum(map(len, body))
-            body.clear()
-        probabilities = await self._together.ask(images)
-        written = await loop.run_in_executor(
-            self._readers, lambda: protocol.response(self._classifier.told(probabilities))
-        )
-        return Response(written, media_type=JSON)
+            images = await self._images(request, share)
+            probabilities = await self._together.ask(images)
+            loop = asyncio.get_running_loop()
+            written = await loop.run_in_executor(
+                self._readers, lambda: protocol.response(self._classifier.told(probabilities))
+            )
+            return _Answer(written, share)
+        except BaseException:
+            share.resize(0)
+            raise
 
     async def health(self, request: Request) -> Response:
         """The model is loaded: nothing listens before it is."""
-        return JSONResponse({"status": "ok"})
+        return Response(protocol.dumps({"status": "ok"}), media_type=JSON)
 
     async def version(self, request: Request) -> Response:
         """Which bundle answers, and what it takes."""
-        return JSONResponse(self.about)
+        return Response(protocol.dumps(self.about), media_type=JSON)
 
-    def _images(self, body: bytes, content_type: str) -> Pixels:
+    async def release(self) -> None:
+        """Give back what the C library keeps of memory that large requests have freed; called every second."""
+        large = max(self._memory.peak, self._crowd.peak) > RELEASED
+        self._memory.peak, self._crowd.peak = self._memory.taken, self._crowd.taken
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc alone
+        if large and trim is not None:
+            await asyncio.get_running_loop().run_in_executor(self._readers, trim, 0)
+
+    async def _images(self, request: Request, share: Share) -> Pixels:
+        loop = asyncio.get_running_loop()
+        kind = request.headers.get("content-type", "")
+        body = bytes(await self._body(request, share))
+        needed = protocol.memory(body, kind)
+        if needed > self._memory.most:
+            raise protocol.TooLarge(
+                f"the body would take {needed >> 20:,} MB when it is parsed, and may take {self._memory.most >> 20:,}; "
+                "send fewer images at a time, or pictures as base64"
+            )
+        share.resize(needed)
+        items, found = await loop.run_in_executor(self._readers, self._items, body, kind)
+        del body
+        crowd = Share(self._crowd)
+        try:
+            crowd.resize(found)
+            decoder = self._decoder if found > LARGE else self._readers
+            images = await loop.run_in_executor(decoder, pixels.images, items, self._how)
+        finally:
+            crowd.resize(0)
+        del items
+        needed = images.nbytes + len(images) * TOLD * len(self._classifier.bundle.classes)
+        if needed > self._memory.most:
+            raise protocol.TooLarge(f"the answer for {len(images)} images would take {needed >> 20:,} MB; send fewer")
+        share.resize(needed)
+        return images
+
+    def _items(self, body: bytes, content_type: str) -> tuple[list[object], int]:
         items = protocol.items(body, content_type)
         if len(items) > self._limits.max_images:
-            raise HTTPException(413, f"{len(items)} images; send at most {self._limits.max_images} in one request")
-        most = max(self._limits.max_pixels, self._how["max_pixels"])  # what may be sent alone is no crowd
-        if (found := pixels.promised(items)) > most:
-            raise HTTPException(413, f"{found:,} pixels; send at most {most:,} in one request, all pictures together")
-        return pixels.images(items, self._how)
+            raise protocol.TooLarge(f"{len(items)} images; send at most {self._limits.max_images} in one request")
+        return items, pixels.promised(items, self._how, most=self._limits.max_pixels)
 
-    async def _read(self, request: Request, body: list[bytes]) -> None:
-        """Add the parts of a request's body to `body`, and their bytes to those held."""
-        most = self._limits.max_bytes
+    async def _body(self, request: Request, share: Share) -> bytearray:
+        """A request's body, whose bytes are held in `share` as they come."""
+        most, seconds = self._limits.max_bytes, self._limits.deadlines.body_seconds
+        body = bytearray()
         size = 0
         try:
-            async with asyncio.timeout(self._limits.max_seconds):
+            async with asyncio.timeout(seconds):
                 async for chunk in request.stream():
                     size += len(chunk)
                     if size <= most:
-                        body.append(chunk)
-                        self._held += len(chunk)
+                        share.resize(size)
+                        body += chunk
                     elif size > DRAINED * most:
                         break
-                    if self._held > HELD * most:
-                        raise Overloaded
         except TimeoutError:
-            raise HTTPException(408, f"the body took longer than {self._limits.max_seconds:g} s to arrive") from None
+            raise HTTPException(408, f"the body took longer than {seconds:g} s to arrive") from None
         if size > most:
-            raise HTTPException(413, f"the body has more than {most:,} bytes; send fewer images at a time")
+            raise protocol.TooLarge(f"the body has more than {most:,} bytes; send fewer images at a time")
+        return body
+
+
+class _Answer(Response):
+    """An answer written as fast as its client takes it; its memory is held until then."""
+
+    def __init__(self, content: bytes, share: Share) -> None:
+        super().__init__(content, media_type=JSON)
+        self._share = share
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            for start in range(0, len(self.body), PIECE):
+                piece = bytes(self.body[start : start + PIECE])
+                more = start + PIECE < len(self.body)
+                await send({"type": "http.response.body", "body": piece, "more_body": more})
+        finally:
+            self._share.resize(0)
 
 
 def about(classifier: Classifier) -> dict[str, object]:
@@ -134,7 +185,9 @@ def build(service: Service) -> Starlette:
         Route("/version", service.version),
     ]
     handlers = {HTTPException: _http, UserError: _wrong, Overloaded: _busy, ClientDisconnect: _left, Exception: _failed}
-    return Starlette(routes=routes, exception_handlers=handlers)  # type: ignore[arg-type] # each takes its own kind
+    built = Starlette(routes=routes, exception_handlers=handlers)  # type: ignore[arg-type] # each takes its own kind
+    built.router.redirect_slashes = False  # a redirect repeats the Host that was sent, whatever it is
+    return built
 
 
 def _refuse(status: int, sentence: str, headers: Mapping[str, str] | None = None) -> Response:
@@ -143,19 +196,21 @@ def _refuse(status: int, sentence: str, headers: Mapping[str, str] | None = None
 
 
 async def _http(request: Request, error: HTTPException) -> Response:
+    path = protocol.brief(request.scope["path"])
     sentences = {
-        404: f"{request.url.path} is not here; POST /invocations, GET /health, /ping or /version",
-        405: f"{request.method} is not for {request.url.path}; it takes {(error.headers or {}).get('Allow', 'another')}",
+        404: f"{path} is not here; POST /invocations, GET /health, /ping or /version",
+        405: f"{request.method} is not for {path}; it takes {(error.headers or {}).get('Allow', 'another')}",
     }
     return _refuse(error.status_code, sentences.get(error.status_code, error.detail), error.headers)
 
 
 async def _wrong(request: Request, error: UserError) -> Response:
-    return _refuse(415 if isinstance(error, protocol.Unsupported) else 400, str(error))
+    status = 415 if isinstance(error, protocol.Unsupported) else 413 if isinstance(error, protocol.TooLarge) else 400
+    return _refuse(status, str(error))
 
 
 async def _busy(request: Request, error: Overloaded) -> Response:
-    return _refuse(503, "too much waits already; try again in a second", {"Retry-After": "1"})
+    return _refuse(503, FULL, {"Retry-After": "1"})
 
 
 async def _left(request: Request, error: ClientDisconnect) -> Response:
@@ -163,5 +218,6 @@ async def _left(request: Request, error: ClientDisconnect) -> Response:
 
 
 async def _failed(request: Request, error: Exception) -> Response:
-    print(f"neocog: {request.url.path} failed: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+    failed = f"{protocol.brief(request.scope['path'])} failed: {type(error).__name__}: {protocol.brief(str(error))}"
+    print(f"neocog: {failed}", file=sys.stderr, flush=True)
     return _refuse(500, "the model failed on this request; the server's own output says why")

@@ -2,10 +2,13 @@
 
 import base64
 import binascii
+import string
 import warnings
 from collections.abc import Sequence
 from io import BytesIO
+from itertools import chain
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +18,12 @@ from neocog.data.sources.decode import RefusedError, as_row, read_both
 from neocog.data.sources.formats import READ
 from neocog.errors import UserError
 from neocog.evaluation.preparation import Preparation
+from neocog.serving.protocol import TooLarge, brief
+
+MAX_PIXELS = 200_000_000  # of all pictures in a request as they are sent: some seconds of decoding
+_URL_SAFE = bytes.maketrans(b"-_", b"+/")
+_NESTED = (list, tuple, np.ndarray)
+_NUMBERS = (int, float, np.integer, np.floating)
 
 
 def images(items: Sequence[Any], how: Preparation) -> NDArray[np.uint8]:
@@ -29,9 +38,15 @@ def images(items: Sequence[Any], how: Preparation) -> NDArray[np.uint8]:
     return np.stack(rows) if rows else np.zeros(shape, np.uint8)
 
 
-def promised(items: Sequence[Any]) -> int:
-    """How many pixels the pictures among `items` have, as their headers tell: known before any is decoded."""
-    return sum(_promised(item) for item in items if isinstance(item, str | bytes))
+def promised(items: Sequence[Any], how: Preparation, *, most: int = MAX_PIXELS) -> int:
+    """How many pixels the pictures among `items` have, as their headers tell: known before any is decoded.
+
+    Raises TooLarge when they are more than `most`, and more than one picture may have.
+    """
+    most = max(most, how["max_pixels"])  # what may be sent alone is no crowd
+    if (found := sum(_promised(item) for item in items if isinstance(item, str | bytes))) > most:
+        raise TooLarge(f"{found:,} pixels; send at most {most:,} in one request, all pictures together")
+    return found
 
 
 def picture(content: bytes, how: Preparation) -> NDArray[np.uint8]:
@@ -59,33 +74,46 @@ def _promised(item: str | bytes) -> int:
 
 
 def _content(text: str) -> bytes:
-    """The bytes that base64 `text` stands for, a data: URL included."""
-    if text.startswith("data:"):
-        text = text.partition(",")[2]
+    """The bytes that base64 `text` stands for, as ordinary clients write it: in lines, URL-safe, unpadded, as a data: URL."""
+    if text[:5].lower() == "data:":
+        text = unquote(text.partition(",")[2])
     try:
-        return base64.b64decode(text, validate=True)
+        written = text.encode("ascii").translate(_URL_SAFE, string.whitespace.encode()).rstrip(b"=")
+        return base64.b64decode(written + b"=" * (-len(written) % 4), validate=True)
     except (binascii.Error, ValueError):
         raise UserError("not base64; encode the picture file's bytes") from None
 
 
 def _array(value: Any, *, size: int, channels: int) -> NDArray[np.uint8]:
     wanted = (size, size, channels)
-    if not isinstance(value, list | tuple | np.ndarray):
-        raise UserError(f"neither base64 text nor an array {list(wanted)}, but {_kind(value)}")
-    try:
-        pixels = np.array(value.tolist() if isinstance(value, np.ndarray) and value.dtype == object else value)
-    except ValueError:
-        raise UserError(f"rows of different lengths; an array must be {list(wanted)}") from None
-    if channels == 1 and pixels.shape == wanted[:2]:
-        pixels = pixels[..., None]
-    if pixels.shape != wanted:
-        raise UserError(f"shape {list(pixels.shape)}, not {list(wanted)}; send a picture as base64 to have it resized")
-    if pixels.dtype.kind not in "iuf" or (pixels.dtype.kind == "f" and not (pixels == np.rint(pixels)).all()):
+    if not isinstance(value, _NESTED):
+        raise UserError(f"neither base64 text nor an array {list(wanted)}, but {brief(value)}")
+    shape, values = _flat(value, len(wanted))
+    if shape != wanted and not (channels == 1 and shape == wanted[:2]):
+        raise UserError(f"shape {list(shape)}, not {list(wanted)}; send a picture as base64 to have it resized")
+    kinds = set(map(type, values))
+    if not all(issubclass(kind, _NUMBERS) and kind is not bool for kind in kinds) or any(
+        x % 1 != 0 for x in set(values)
+    ):
         raise UserError("values that are no whole numbers; send raw pixels, 0 to 255, not scaled ones")
-    if pixels.min() < 0 or pixels.max() > 255:
-        raise UserError(f"values from {pixels.min():g} to {pixels.max():g}; pixels go from 0 to 255")
-    return pixels.astype(np.uint8)
+    low, high = min(values), max(values)
+    if low < 0 or high > 255:
+        raise UserError(f"values from {max(low, -1e9):g} to {min(high, 1e9):g}; pixels go from 0 to 255")
+    return np.array(values, np.uint8).reshape(wanted)
 
 
-def _kind(value: Any) -> str:
-    return "null" if value is None else f"{type(value).__name__} {value!r}"[:60]
+def _flat(value: Any, depth: int) -> tuple[tuple[int, ...], list[Any]]:
+    """Shape and values of nested lists, by references only: numpy would pad every text to the length of the longest."""
+    shape: list[int] = []
+    level = [value]
+    while level and all(isinstance(part, _NESTED) for part in level):
+        if len(shape) == depth:
+            raise UserError(f"lists nested in more than {depth} levels; an array has rows, columns and channels")
+        lengths = set(map(len, level))
+        if len(lengths) > 1:
+            raise UserError("rows of different lengths; an array must be [H, W, C]")
+        shape += lengths
+        level = list(chain.from_iterable(level))
+    if any(isinstance(part, _NESTED) for part in level):
+        raise UserError("rows of different lengths; an array must be [H, W, C]")
+    return tuple(shape), level

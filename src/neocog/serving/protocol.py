@@ -8,6 +8,7 @@ A picture file may also be the body itself, as image/jpeg, image/png, ...
 https://mlflow.org/docs/latest/ml/deployment/deploy-model-locally/
 """
 
+import codecs
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -22,18 +23,29 @@ class Unsupported(UserError):
     """The body is of a kind that is not read."""
 
 
+class TooLarge(UserError):
+    """The request asks for more than one request may."""
+
+
+def memory(body: bytes, content_type: str) -> int:
+    """At most so many bytes it takes to read a body: counted, since a body of JSON grows up to 45 times when it is parsed."""
+    if _kind(content_type) != "application/json":
+        return len(body)
+    wide = not body.isascii() or b"\\u" in body  # one character beyond U+FFFF makes every other of its text four bytes
+    values = 96 * body.count(b"[") + 240 * body.count(b"{") + 64 * body.count(b'"') + 44 * body.count(b",")
+    return (10 if wide else 4) * len(body) + values
+
+
 def items(body: bytes, content_type: str) -> list[Any]:
     """The images in a body: base64 text, picture files as bytes, or arrays. Raises UserError saying what it should look like."""
-    kind, _, parameters = content_type.partition(";")
-    kind = kind.strip().lower()
+    kind = _kind(content_type)
     if kind.startswith("image/"):
         return [body]
     if kind != "application/json":
         raise Unsupported(
-            f"content type {kind or 'missing'!r}; send application/json, or a picture as image/jpeg or image/png"
+            f"content type {brief(kind) or 'missing'}; send application/json, or a picture as image/jpeg or image/png"
         )
-    if "charset" in parameters.lower() and "utf-8" not in parameters.lower():
-        raise Unsupported(f"{parameters.strip()}: JSON is read as UTF-8 only")
+    _check_charset(content_type)
     try:
         told = json.loads(body)
     except (ValueError, RecursionError) as error:
@@ -41,7 +53,7 @@ def items(body: bytes, content_type: str) -> list[Any]:
     if not isinstance(told, dict) or len(found := [key for key in KINDS if key in told]) != 1:
         raise UserError(f"the body must be a JSON object with exactly one of {', '.join(KINDS)}")
     if odd := sorted(set(told) - {*found, "params"}):
-        raise UserError(f"{odd[0]!r} beside {found[0]} is unknown; remove it")
+        raise UserError(f"{brief(odd[0])} beside {found[0]} is unknown; remove it")
     images = _READ[found[0]](told[found[0]])
     if not images:
         raise UserError(f"{found[0]} holds no image; send at least one")
@@ -50,12 +62,46 @@ def items(body: bytes, content_type: str) -> list[Any]:
 
 def response(rows: list[dict[str, Any]]) -> bytes:
     """{"predictions": [...]}."""
-    return json.dumps({"predictions": rows}, ensure_ascii=False, separators=(",", ":")).encode()
+    return dumps({"predictions": rows})
 
 
 def refusal(code: str, sentence: str) -> bytes:
     """What is wrong, as MLflow words it: `error_code` and `message`."""
-    return json.dumps({"error_code": code, "message": sentence}, ensure_ascii=False).encode()
+    return dumps({"error_code": code, "message": sentence})
+
+
+def dumps(value: Any) -> bytes:
+    """JSON in ASCII: a lone surrogate, which JSON may name and UTF-8 cannot hold, passes too."""
+    return json.dumps(value, separators=(",", ":")).encode("ascii")
+
+
+def brief(value: Any) -> str:
+    """What a sentence says of a value that somebody sent: never long, never nested, nothing that a terminal obeys."""
+    if value is None:
+        return "null"
+    if isinstance(value, list | dict):
+        return {list: "a list", dict: "an object"}[type(value)]
+    if isinstance(value, str):
+        return ascii(value[:60]) + ("..." if len(value) > 60 else "") if value else ""
+    return f"{type(value).__name__} {str(value)[:40]}"
+
+
+def _kind(content_type: str) -> str:
+    return content_type.partition(";")[0].strip().lower()
+
+
+def _check_charset(content_type: str) -> None:
+    for parameter in content_type.split(";")[1:]:
+        name, _, charset = parameter.partition("=")
+        charset = charset.strip().strip("\"'")
+        if name.strip().lower() != "charset":
+            continue
+        try:
+            known = codecs.lookup(charset).name  # `utf8`, `UTF_8` and `utf-8` are one
+        except (LookupError, ValueError):
+            known = ""
+        if known not in ("utf-8", "utf-8-sig", "ascii"):
+            raise Unsupported(f"charset {brief(charset) or 'missing'}: JSON is read as UTF-8 only")
 
 
 def _split(told: Any) -> list[Any]:
@@ -63,13 +109,17 @@ def _split(told: Any) -> list[Any]:
         raise UserError("dataframe_split must be an object with `columns` and `data`, a list of rows")
     columns = told.get("columns", [COLUMN])
     if not isinstance(columns, list) or COLUMN not in columns:
-        raise UserError(f"dataframe_split has no column {COLUMN!r}, but {str(columns)[:80]}")
+        raise UserError(f"dataframe_split has no column {COLUMN!r}, but {_names(columns)}")
     place = columns.index(COLUMN)
     rows = told["data"]
     for number, row in enumerate(rows):
         if not isinstance(row, list) or len(row) != len(columns):
             raise UserError(f"row {number} of dataframe_split must be a list with {len(columns)} cells, one a column")
     return [row[place] for row in rows]
+
+
+def _names(columns: Any) -> str:
+    return ", ".join(map(brief, columns[:5])) or "none" if isinstance(columns, list) else brief(columns)
 
 
 def _records(told: Any) -> list[Any]:

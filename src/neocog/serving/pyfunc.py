@@ -51,7 +51,9 @@ class Model:
         Raises MlflowException naming the first image that cannot be used: what MLflow answers as a bad request, with that sentence.
         """
         try:
-            images = pixels.images(list(_items(model_input)), self._how)
+            items = list(_items(model_input))
+            pixels.promised(items, self._how)
+            images = pixels.images(items, self._how)
             if not len(images):
                 raise UserError("no image; send at least one")
         except UserError as error:

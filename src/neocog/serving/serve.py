@@ -3,17 +3,23 @@
 import errno
 import ipaddress
 import logging
+import resource
 import signal
 import socket
 import sys
+from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import uvicorn
 
 from neocog.errors import UserError
 from neocog.serving import app
 from neocog.serving.classifier import Classifier
+from neocog.serving.connection import Connection, Deadlines
 
 GRACE = 10  # s for requests under way, once it is told to stop
+BACKLOG = 128  # connections that wait to be accepted
 KEPT = 75  # s that a silent connection stays: uvicorn's 5 close it under clients that pause
 
 
@@ -31,7 +37,8 @@ def serve(
     classifier: Classifier, *, host: str = "127.0.0.1", port: int = 8000, limits: app.Limits | None = None
 ) -> None:
     """Answer until told to stop; `port` 0 takes any free one. Raises UserError when the address cannot be had."""
-    service = app.Service(classifier, limits or app.Limits())
+    limits = limits or app.Limits()
+    service = app.Service(classifier, limits)
     listening = _listen(host, port)
     shown = f"[{host}]" if ":" in host else host
     where = f"http://{shown}:{listening.getsockname()[1]}"
@@ -42,9 +49,14 @@ def serve(
     logging.getLogger("uvicorn.error").setLevel(
         logging.CRITICAL
     )  # failures are told by the application, in one line each
+    connection: Any = partial(Connection, deadlines=_affordable(limits.deadlines), waiting={})
     server = _Server(
         uvicorn.Config(
             app.build(service),
+            http=connection,
+            backlog=BACKLOG,
+            callback_notify=service.release,
+            timeout_notify=1,
             lifespan="off",
             ws="none",
             access_log=False,
@@ -64,7 +76,7 @@ def serve(
 def _listen(host: str, port: int) -> socket.socket:
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listening = socket.create_server((host, port), family=family, backlog=1024)
+        listening = socket.create_server((host, port), family=family, backlog=BACKLOG)
         # What is accepted inherits it; without, each answer waits for the client's delayed acknowledgment: 40 ms.
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return listening
@@ -76,6 +88,12 @@ def _listen(host: str, port: int) -> socket.socket:
         ) from None
     except OverflowError:
         raise UserError(f"--port {port}: ports go from 0 to 65535") from None
+
+
+def _affordable(deadlines: Deadlines) -> Deadlines:
+    """No more connections than half the files that this process may open."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return deadlines if files < 0 else replace(deadlines, max_connections=min(deadlines.max_connections, files // 2))
 
 
 def _is_loopback(host: str) -> bool:

@@ -8,14 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
+from neocog.serving.budget import Overloaded
 from neocog.serving.classifier import BATCH
 
 Pixels = NDArray[np.uint8]
 Probabilities = NDArray[np.float32]
-
-
-class Overloaded(Exception):
-    """More images wait than the model will soon answer."""
 
 
 class Together:
