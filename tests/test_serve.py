@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import tiny
 from PIL import Image
@@ -179,6 +180,19 @@ def test_it_ends_at_once_when_told_to_and_says_nothing(server: Server, number: i
     assert (process.returncode, out, complaint) == (0, "", "")
     assert time.monotonic() - began < 8
     idle.close()
+
+
+@pytest.mark.parametrize("options", [[], ["--host", "0.0.0.0"]], ids=["by default", "asked to"])
+def test_it_listens_beyond_this_machine_only_when_asked_and_says_so(server: Server, options: list[str]) -> None:
+    command = [sys.executable, "-m", "neocog.cli", "serve", str(server.bundle.folder), "--port", "0", *options]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert "answers on" in process.stdout.readline()
+    addresses = {each.laddr.ip for each in psutil.Process(process.pid).net_connections() if each.status == "LISTEN"}
+    process.terminate()
+    warning = process.communicate(timeout=20)[1]
+    assert addresses == {"0.0.0.0" if options else "127.0.0.1"}
+    assert ("can be reached from other machines" in warning) == bool(options)
 
 
 def test_a_port_that_is_taken_and_a_folder_that_is_none_end_with_2(server: Server, tmp_path: Path) -> None:
