@@ -12,7 +12,9 @@ from contextlib import suppress
 from itertools import product
 from pathlib import Path
 
+import psutil
 import pytest
+from listening import beyond_loopback
 from test_tuning import Heard, job, run
 
 from neocog.tuning import cluster
@@ -21,8 +23,15 @@ pytestmark = pytest.mark.slow
 
 
 def test_one_trial_on_two_processes(digits, tmp_path):
+    reached = []
+
+    def look(_):
+        reached.append(beyond_loopback(psutil.Process()))
+
     with cluster.connected("local"):
-        found = run(job(digits, tmp_path, epochs=2, processes=2, at_once=1), trials=2)
+        heard = Heard(on_epoch=look)
+        found = run(job(digits, tmp_path, epochs=2, processes=2, at_once=1), trials=2, listeners=[heard])
+    assert reached == [set()] * 4
     assert [each.status for each in found] == ["finished"] * 2, [each.error for each in found]
     assert [len(each.rows) for each in found] == [2, 2]
 

@@ -25,7 +25,7 @@ from neocog import tracking
 from neocog.data.loader import Batches
 from neocog.data.prepared import Prepared
 from neocog.errors import Busy, OutOfMemory, UserError
-from neocog.training import checkpoint, fairness, gradients, memory, suited, unsupervised, whole
+from neocog.training import checkpoint, fairness, gradients, memory, ranks, suited, unsupervised, whole
 from neocog.training.epochs import Epochs, Log, OnEpoch
 from neocog.training.guide import Guide
 from neocog.training.module import Learner
@@ -130,7 +130,7 @@ def _fit(
     if hasattr(learner.model, "solve"):
         return _solve(learner, data, name=name, run=run, on_epoch=on_epoch)
     epochs = Epochs(name, work, run=run, on_epoch=on_epoch)
-    callbacks: list[pl.Callback] = [epochs]
+    callbacks: list[pl.Callback] = [epochs, ranks.Marks()]
     if recipe.ema:
         callbacks.append(EMAWeightAveraging(decay=recipe.ema))
     lightning = _trainer(recipe, callbacks, work, **(trainer or {}))
@@ -150,7 +150,7 @@ def _fit(
             alike=fairness.alike(data, recipe),
         )
         val = batches(data.split("val"), max(recipe.batch_size, 256), shuffle=False)
-        with _interruptible(epochs):
+        with _interruptible(epochs), ranks.named(lightning):
             lightning.fit(learner, epochs.batches, val, ckpt_path=last, weights_only=True)
     if finished or recipe.strategy == "fsdp":  # whose shards only the checkpoint holds together
         last = checkpoint.latest(work)
@@ -215,7 +215,7 @@ def _trainer(
         "accelerator": recipe.accelerator,
         "devices": recipe.devices,
         "num_nodes": recipe.num_nodes,
-        "strategy": recipe.strategy,
+        "strategy": (recipe.strategy == "ddp" and recipe.num_nodes == 1 and ranks.strategy(work)) or recipe.strategy,
     }
     trainer = pl.Trainer(
         **(own | other),

@@ -4,13 +4,12 @@ import os
 import socket
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from neocog.errors import UserError
-
-STORE = 128 << 20  # bytes of Ray's object store on this machine: trials share their data by memory map, not through it
+from neocog.errors import NeocogError, UserError
+from neocog.tuning import local
 
 
 @contextmanager
@@ -18,40 +17,40 @@ def connected(address: str, *, runtime_env: Mapping[str, Any] | None = None) -> 
     """Ray, started here (`local`) or joined at `address` (`auto`, `host:port`, `ray://host:port`), and left again.
 
     Here it listens on the loopback alone. Elsewhere this code travels along, as a module of the runtime environment.
-    Raises UserError when there is no cluster at `address`.
+    Raises UserError when there is no cluster at `address`, NeocogError when Ray cannot be started here.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ["RAY_CHDIR_TO_TRIAL_DIR"] = "0"
     os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"  # we write one table, not three a trial
     os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
+    os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # Ctrl-C would count as the end of the sweep
     import ray
 
     given: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
-    if address == "local":
-        given |= {
-            "include_dashboard": False,
-            "object_store_memory": STORE,
-            "_node_ip_address": "127.0.0.1",
-            "num_cpus": len(os.sched_getaffinity(0)),
-        }
-    code = {} if address == "local" else {"py_modules": [str(Path(__file__).parents[1])]}
+    here = address == "local"
+    code = local.interpreter() if here else {"py_modules": [str(Path(__file__).parents[1])]}
     if runtime_env or code:
         given["runtime_env"] = {**code, **(runtime_env or {})}
-    try:
-        _knock(address)
-        ray.init(address=address, **given)
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise UserError(
-            f"params.yaml: ray.address (={address!r}): no cluster answers ({reason}); start one with `ray start --head`, or write local"
-        ) from error
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            if address.startswith("ray://"):
-                _drive_from_outside(folder)
-            yield
-    finally:
-        ray.shutdown()
+    with ExitStack() as stack:
+        if here:
+            given |= stack.enter_context(local.started())
+        stack.callback(ray.shutdown)
+        try:
+            _knock(address)
+            ray.init(address=address, **given)
+        except (OSError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
+            reason = " ".join(str(error).split())[:300]
+            if here:
+                raise NeocogError(f"Ray did not start on this machine ({reason})") from error
+            raise UserError(
+                f"params.yaml: ray.address (={address!r}): no cluster answers ({reason}); start one with `ray start --head`, or write local"
+            ) from error
+        if here:
+            local.wait_for_a_worker()
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        if address.startswith("ray://"):
+            _drive_from_outside(folder)
+        yield
 
 
 def _drive_from_outside(folder: str) -> None:

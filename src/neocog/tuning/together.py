@@ -1,10 +1,12 @@
 """One trial trained by several processes, on several devices or machines: Ray Train starts them, Lightning joins them."""
 
+import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from neocog.training import ranks
 from neocog.tuning.trial import Job, Reporter, train
 from neocog.tuning.trials import Place
 
@@ -12,16 +14,21 @@ from neocog.tuning.trials import Place
 def train_together(values: Mapping[str, Any], job: Job, *, name: str, heard: int) -> None:
     """Train trial `name` with `job.processes` workers; each epoch reaches Ray Tune through Ray Train's own callback.
 
-    Lightning's own ddp hangs inside Ray, whose workers exist already: hence Ray's strategy and environment.
+    Lightning's own ddp hangs inside Ray, whose workers exist already: hence Ray's strategy and environment. On this machine alone they
+    meet in a folder instead of at a port, which others could reach.
     """
+    import ray
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchTrainer
     from ray.tune.integration.ray_train import TuneReportCallback
 
     resources = {"CPU": job.cpus, **({"GPU": job.gpus} if job.gpus else {}), **(job.custom or {})}
+    alone = ray.util.get_node_ip_address() == "127.0.0.1"
+    folder = tempfile.mkdtemp(prefix="ranks-", dir=job.place) if alone else None
     trainer = TorchTrainer(
         _worker,
-        train_loop_config={"values": dict(values), "job": job, "name": name, "heard": heard},
+        train_loop_config={"values": dict(values), "job": job, "name": name, "heard": heard, "folder": folder},
+        torch_config=_meeting_in_a_folder() if folder else None,
         scaling_config=ScalingConfig(num_workers=job.processes, use_gpu=job.gpus > 0, resources_per_worker=resources),
         run_config=RunConfig(
             name=f"train-{name}",
@@ -36,8 +43,14 @@ def train_together(values: Mapping[str, Any], job: Job, *, name: str, heard: int
 def _worker(given: Mapping[str, Any]) -> None:
     from ray import train as ray_train
     from ray.train.lightning import RayDDPStrategy, RayLightningEnvironment
+    from ray.train.torch import get_device
 
     job, name = given["job"], given["name"]
+    if given["folder"]:
+        context = ray_train.get_context()
+        os.environ[ranks.FOLDER] = given["folder"]
+        backend = "nccl" if job.gpus else "gloo"
+        ranks.join(context.get_world_rank(), context.get_world_size(), backend, get_device())
     first = ray_train.get_context().get_world_rank() == 0
     with tempfile.TemporaryDirectory() as here:
         report = _Together(job, name, heard=given["heard"])
@@ -50,6 +63,23 @@ def _worker(given: Mapping[str, Any]) -> None:
             "num_nodes": 1,
         }
         train(given["values"], job, work=work, report=report, trainer=joined)
+
+
+def _meeting_in_a_folder() -> Any:
+    """Ray Train's settings of torch with which it opens no port: the workers form their process group themselves."""
+    from ray.train.torch import TorchConfig
+    from ray.train.torch.config import _set_torch_distributed_env_vars, _TorchBackend
+
+    class Quiet(_TorchBackend):
+        def on_start(self, worker_group: Any, backend_config: Any) -> None:
+            worker_group.execute(_set_torch_distributed_env_vars)
+
+    class Settings(TorchConfig):
+        @property
+        def backend_cls(self) -> type:
+            return Quiet
+
+    return Settings()
 
 
 class _Together(Reporter):
