@@ -124,7 +124,8 @@ class _Launcher(subprocess_script._SubprocessScriptLauncher):
     """Without Lightning's observer, which ends the first rank before that has said why."""
 
     def launch(self, function: Callable[..., Any], *args: Any, trainer: Any = None, **kwargs: Any) -> Any:
-        observe, subprocess_script._launch_process_observer = subprocess_script._launch_process_observer, lambda _: None
+        observe = subprocess_script._launch_process_observer
+        subprocess_script._launch_process_observer = lambda child_processes: None
         try:
             return super().launch(function, *args, trainer=trainer, **kwargs)
         finally:
