@@ -35,6 +35,7 @@ class Data(BaseModel):
     model_config = STRICT
     source: Literal["fashion_mnist", "digits", "folder"] = "fashion_mnist"
     root: Annotated[str, Field(min_length=1)] = "data/raw"
+    name: Annotated[str, Field(min_length=1)] | None = None
     size: Annotated[int, Field(ge=4, le=LARGEST_IMAGE)] | None = None
     channels: Literal[1, 3] | None = None
     resize: Literal["crop", "pad", "stretch"] = "crop"

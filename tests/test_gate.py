@@ -66,8 +66,8 @@ def test_classes_that_can_be_learnt_and_judged_pass_without_a_note() -> None:
         ([], "", 2, "no readable image"),
         ([0, 0, 0], "rvt", 2, "class 'c1' has no readable image"),
         ([0, 0, 0, 1], "rvtt", 2, "class 'c1' has 1 images and none of them is in train"),
-        ([0, 0, 1, 1], "rtrt", 2, "no image is in val.*data.val_fraction"),
-        ([0, 0, 1, 1], "rvrv", 2, "no image is in test.*data.test_fraction"),
+        ([0, 0, 1, 1], "rtrt", 2, "no image is in val; add images, or give the folder val/"),
+        ([0, 0, 1, 1], "rvrv", 2, "no image is in test; add images, or give the folder test/"),
     ],
 )
 def test_classes_that_cannot_are_refused(labels: list[int], splits: str, classes: int, message: str) -> None:

@@ -1,6 +1,7 @@
 """A folder of your own images: every file is read before anything is trained, and what is wrong with it is said."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from PIL import Image
 
 from neocog.data.prepare import prepare, summary
 from neocog.data.prepared import Prepared
+from neocog.data.sources.folder import called
 from neocog.errors import UserError
 
 
@@ -28,10 +30,10 @@ def splits_of(data: Prepared) -> dict[str, str]:
 
 
 def test_the_same_folder_gives_the_same_bytes_with_any_number_of_workers(tmp_path: Path) -> None:
-    root = class_folders(tmp_path / "raw", images=100)
+    root = class_folders(tmp_path / "birds", images=100)
     (root / "class0" / "bad.png").write_bytes(b"")
     one, two = run(root, tmp_path / "one"), run(root, tmp_path / "two", workers=2)
-    moved = shutil.copytree(root, tmp_path / "elsewhere" / "raw")
+    moved = shutil.copytree(root, tmp_path / "elsewhere" / "birds")
     assert content(one.folder) == content(two.folder) == content(run(moved, tmp_path / "three").folder)
     assert set(content(one.folder)) == {"dataset.json", "images.npy", "quarantine.csv", "samples.parquet"}
 
@@ -320,6 +322,45 @@ def test_a_folder_that_cannot_be_used_is_refused_in_one_sentence(spoil: object, 
         run(root, tmp_path / "p")
     assert "\n" not in str(refused.value)
     assert not (tmp_path / "p").exists()
+
+
+def test_two_pictures_a_class_are_enough_and_an_empty_split_names_the_fraction_that_fills_it(tmp_path: Path) -> None:
+    data = run(class_folders(tmp_path / "raw", classes=40, images=2), tmp_path / "p")
+    assert all(data.counts["train"].values())
+    root, fractions = (
+        class_folders(tmp_path / "few", classes=3, images=4),
+        {"val_fraction": 0.02, "test_fraction": 0.02},
+    )
+    while True:
+        try:
+            run(root, tmp_path / "p", **fractions)
+        except UserError as error:
+            [(key, value)] = re.findall(r"set data\.(\w+_fraction): (0\.\d+)", str(error))
+            assert float(value) > fractions[key]
+            fractions[key] = float(value)
+        else:
+            break
+
+
+@pytest.mark.parametrize(
+    ("root", "name"),
+    [
+        ("data/raw", "images"),
+        ("data/flowers/raw", "flowers"),
+        ("/data/My Birds/train", "My Birds"),
+        ("../x-rays", "x-rays"),
+        ("imgs2/Training", "images"),
+        ("/home/alice/data/raw", "images"),
+    ],
+)
+def test_a_data_set_is_called_after_the_folder_that_tells_something(root: str, name: str) -> None:
+    assert called(Path(root)) == name
+
+
+def test_the_name_that_is_set_is_the_name(tmp_path: Path) -> None:
+    root = class_folders(tmp_path / "raw")
+    assert run(root, tmp_path / "p", name="garden birds").name == "garden birds"
+    assert prepare(tmp_path / "d", source="digits", name="ten digits").name == "ten digits"
 
 
 @pytest.mark.parametrize(

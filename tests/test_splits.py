@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neocog.data.splits import assign, content_hash, position
+from neocog.data.splits import assign, content_hash, enough, position
 from neocog.errors import UserError
 
 hashes = st.lists(st.binary(min_size=1, max_size=8).map(lambda b: hashlib.sha256(b).hexdigest()), max_size=60)
@@ -80,3 +80,66 @@ def test_the_hash_tells_shapes_and_pixels_apart() -> None:
     images = [flat.reshape(4, 4), flat.reshape(2, 8), flat.reshape(4, 4)[::-1]]
     assert len({content_hash(image) for image in images}) == 3
     assert content_hash(images[2]) == content_hash(images[2].copy())
+
+
+def few(classes: int, images: int) -> tuple[list[str], list[int]]:
+    """Hashes and labels of classes with `images` each."""
+    numbers = range(classes * images)
+    return [hashlib.sha256(f"few {i}".encode()).hexdigest() for i in numbers], [i // images for i in numbers]
+
+
+@pytest.mark.parametrize(("classes", "images"), [(1000, 2), (100, 3), (50, 1)])
+def test_every_class_keeps_an_image_to_train_on_and_nothing_else_moves(classes: int, images: int) -> None:
+    shas, labels = few(classes, images)
+    plain = split_all(shas)
+    splits = assign(["train"] * len(shas), shas, carved=BOTH, val_fraction=0.1, test_fraction=0.2, labels=labels)
+    untrained = {*labels} - {label for label, split in zip(labels, plain, strict=True) if split == "train"}
+    assert untrained  # the control: by content alone, some have none
+    moved = [i for i, (before, after) in enumerate(zip(plain, splits, strict=True)) if before != after]
+    assert sorted(labels[i] for i in moved) == sorted(untrained)  # one of each
+    assert {splits[i] for i in moved} == {"train"}
+
+
+@settings(deadline=None)
+@given(hashes, hashes, st.integers(1, 8), fractions, fractions)
+def test_adding_images_moves_others_only_in_classes_that_had_none_to_train_on(
+    old: list[str], new: list[str], classes: int, val: float, test: float
+) -> None:
+    def cut(shas: list[str]) -> tuple[dict[str, str], set[int]]:
+        labels = [int(sha[-4:], 16) % classes for sha in shas]
+        how = {"carved": BOTH, "val_fraction": val, "test_fraction": test}
+        plain = assign(["train"] * len(shas), shas, **how)  # type: ignore[arg-type]
+        trained = {label for label, split in zip(labels, plain, strict=True) if split == "train"}
+        return dict(zip(shas, assign(["train"] * len(shas), shas, labels=labels, **how), strict=True)), trained  # type: ignore[arg-type]
+
+    before, trained = cut(old)
+    after, _ = cut(old + new)
+    assert all(after[sha] == split for sha, split in before.items() if int(sha[-4:], 16) % classes in trained)
+    assert {int(sha[-4:], 16) % classes for sha, split in after.items() if split == "train"} == {
+        int(sha[-4:], 16) % classes for sha in after
+    }
+
+
+def test_copies_of_the_image_that_is_kept_stay_with_it_and_given_splits_stay_given() -> None:
+    low = [sha for i in range(200) if position(sha := hashlib.sha256(bytes([i])).hexdigest()) < 0.2]
+    shas, labels, named = [low[0], low[0], low[1], low[2]], [0, 0, 0, 1], ["train", "train", "train", "test"]
+    splits = assign(named, shas, carved=("val",), val_fraction=0.999, test_fraction=0.1, labels=labels)
+    assert splits[0] == splits[1]
+    assert splits.count("train") in (1, 2)
+    assert splits[3] == "test"
+
+
+def test_the_fraction_that_is_named_fills_the_split() -> None:
+    shas, labels = few(2, 3)
+    for split in BOTH:
+        how: dict[str, float] = {"val_fraction": 0.01, "test_fraction": 0.01}
+        found = enough(split, ["train"] * 6, shas, carved=BOTH, labels=labels, **how)
+        assert found is not None
+        filled = assign(["train"] * 6, shas, carved=BOTH, labels=labels, **(how | {f"{split}_fraction": found}))
+        assert split in filled
+        less = assign(["train"] * 6, shas, carved=BOTH, labels=labels, **(how | {f"{split}_fraction": found - 0.01}))
+        assert split not in less
+    assert (
+        enough("val", ["train"] * 2, shas[::3], carved=BOTH, labels=labels[::3], val_fraction=0.1, test_fraction=0.1)
+        is None
+    )

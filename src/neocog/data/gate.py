@@ -1,7 +1,7 @@
 """What is refused before anything is trained, and in which words."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -71,10 +71,16 @@ def check_present(labels: np.ndarray, classes: Sequence[str], refused: Sequence[
 
 
 def check_classes(
-    labels: np.ndarray, splits: Sequence[str], classes: Sequence[str], refused: Sequence[tuple[str, str]]
+    labels: np.ndarray,
+    splits: Sequence[str],
+    classes: Sequence[str],
+    refused: Sequence[tuple[str, str]],
+    *,
+    enough: Callable[[str], float | None] = lambda split: None,
 ) -> list[str]:
     """Refuse what cannot be learnt or judged; return the notes on what can, but poorly.
 
+    `enough` tells with which fraction a split that is cut out of train would not be empty.
     Raises UserError for: fewer than two classes, a class without an image or without one to train on, an empty split.
     """
     check_present(labels, classes, refused)
@@ -89,8 +95,10 @@ def check_classes(
         )
     for split in ("val", "test"):
         if not counts[split].any():
+            fraction = enough(split)
+            setting = f"set data.{split}_fraction: {fraction}" if fraction else ""
             raise UserError(
-                f"no image is in {split}; add images, raise data.{split}_fraction, or give the folder {split}/"
+                f"no image is in {split}; {', '.join(filter(None, ('add images', setting)))}, or give the folder {split}/"
             )
     return [
         f"{len(absent)} of {len(classes)} classes have no image in {split}: {', '.join(absent[:5])}"

@@ -15,7 +15,7 @@ from neocog.data.sources.fashion_mnist import fashion_mnist
 from neocog.data.sources.folder import folder
 from neocog.data.sources.groups import Groups, read_groups
 from neocog.data.sources.source import NAMES, Source
-from neocog.data.splits import assign
+from neocog.data.splits import Carving, assign, enough
 from neocog.errors import NeocogError, UserError, nearest
 
 RESIZES = ("crop", "pad", "stretch")
@@ -26,6 +26,7 @@ def prepare(
     *,
     source: str,
     root: Path | str = "data/raw",
+    name: str | None = None,
     size: int | None = None,
     channels: int | None = None,
     resize: str = "crop",
@@ -40,9 +41,10 @@ def prepare(
 ) -> Prepared:
     """Prepare `fashion_mnist`, `digits` or the images of a `folder` below `root`, and write the result to `target`.
 
-    `size` is the side in pixels (None: as it is, 64 for a folder), `channels` 1, 3 or None (1 unless an image has
-    colour), `background` what transparency is laid on and `resize: pad` adds, `bits` how many of 16-bit gray are used,
-    `groups` a CSV. Raises UserError, with nothing written, when the input cannot be used.
+    `name` is what the data set is called (None: as its source, or its folder), `size` the side in pixels (None: as it
+    is, 64 for a folder), `channels` 1, 3 or None (1 unless an image has colour), `background` what transparency is laid
+    on and `resize: pad` adds, `bits` how many of 16-bit gray are used, `groups` a CSV. Raises UserError, with nothing
+    written, when the input cannot be used.
     """
     for key, value, known in (("source", source, NAMES), ("resize", resize, RESIZES), ("on_bad", on_bad, gate.ON_BAD)):
         if value not in known:
@@ -71,7 +73,7 @@ def prepare(
             )
         return _pass_gate(
             target,
-            found,
+            replace(found, name=name or found.name),
             table,
             on_bad=on_bad,
             val_fraction=val_fraction,
@@ -105,14 +107,16 @@ def _pass_gate(
     kept = [i for i in range(len(found.paths)) if i not in twins]
     sha256 = [found.sha256[i] for i in kept]
     paths = [found.paths[i] for i in kept]
-    splits = assign(
-        [found.given[i] for i in kept],
-        sha256,
-        carved=found.carved,
-        val_fraction=val_fraction,
-        test_fraction=test_fraction,
+    labels, given = found.labels[kept], [found.given[i] for i in kept]
+    carving: Carving = {"carved": found.carved, "val_fraction": val_fraction, "test_fraction": test_fraction}
+    splits = assign(given, sha256, labels=labels.tolist(), **carving)
+    notes = gate.check_classes(
+        labels,
+        splits,
+        found.classes,
+        refused,
+        enough=lambda split: enough(split, given, sha256, labels=labels.tolist(), **carving),
     )
-    notes = gate.check_classes(found.labels[kept], splits, found.classes, refused)
     notes = [*found.notes, *notes]
     again = gate.repeated(splits, sha256)
     notes += [f"{again[split]} images of {split} repeat another of it exactly" for split in SPLITS if split in again]
@@ -125,7 +129,7 @@ def _pass_gate(
         name=found.name,
         classes=found.classes,
         images=found.images,
-        samples=Samples(found.rows[kept], found.labels[kept], splits, sha256, paths, columns),
+        samples=Samples(found.rows[kept], labels, splits, sha256, paths, columns),
         source_digest=found.digest
         if table is None
         else hashlib.sha256(f"{found.digest}{table.sha256}".encode()).hexdigest(),

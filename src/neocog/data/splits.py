@@ -3,14 +3,27 @@
 An image's place is its content hash read as a number in 0..1: the low end is test, the high end is val, the rest is
 train. So every class is cut in the same proportions (up to chance), equal images land in the same split, adding or
 removing images moves none of the others, and neither does a change of file names, of size or of the other fraction.
+
+One exception: a class none of whose images would be in train keeps one there, the nearest to train's part. It is only in
+such a class that an image may move when others of it are added or removed.
 """
 
 import hashlib
 from collections.abc import Collection, Sequence
+from math import floor
+from typing import TypedDict, Unpack
 
 import numpy as np
 
 from neocog.errors import UserError
+
+
+class Carving(TypedDict):
+    """Which splits are cut out of train, and their shares of it."""
+
+    carved: Collection[str]
+    val_fraction: float
+    test_fraction: float
 
 
 def content_hash(pixels: np.ndarray) -> str:
@@ -30,11 +43,12 @@ def assign(
     carved: Collection[str],
     val_fraction: float,
     test_fraction: float,
+    labels: Sequence[int] | None = None,
 ) -> list[str]:
     """The split of each image: `given`, except that the splits in `carved` are cut out of `train`.
 
-    Both fractions are shares of what `train` holds before anything is cut out of it. Raises UserError when they leave
-    nothing to train on.
+    Both fractions are shares of what `train` holds before anything is cut out of it; of each class in `labels` that has
+    images there, one stays. Raises UserError when they leave nothing to train on.
     """
     test = test_fraction if "test" in carved else 0.0
     val = val_fraction if "val" in carved else 0.0
@@ -48,4 +62,41 @@ def assign(
         place = position(sha256)
         return "test" if place < test else "val" if place >= 1 - val else "train"
 
-    return [cut(sha) if split == "train" else split for split, sha in zip(given, sha256, strict=True)]
+    splits = [cut(sha) if split == "train" else split for split, sha in zip(given, sha256, strict=True)]
+    if labels is not None:
+        trained = {label for label, split in zip(labels, splits, strict=True) if split == "train"}
+        kept: dict[int, tuple[float, str]] = {}  # of each other class: distance from train's part, and hash
+        for label, split, sha in zip(labels, given, sha256, strict=True):
+            if split == "train" and label not in trained:
+                place = position(sha)
+                away = test - place if place < test else place - (1 - val)
+                kept[label] = min(kept.get(label, (away, sha)), (away, sha))
+        for i, (label, split) in enumerate(zip(labels, given, strict=True)):
+            if split == "train" and label in kept and kept[label][1] == sha256[i]:  # with its copies
+                splits[i] = "train"
+    return splits
+
+
+def enough(
+    split: str, given: Sequence[str], sha256: Sequence[str], *, labels: Sequence[int], **carving: Unpack[Carving]
+) -> float | None:
+    """The smallest fraction, in hundredths, with which the empty `val` or `test` gets an image, if there is one."""
+    if split not in carving["carved"]:
+        return None
+    fractions = {"val": carving["val_fraction"], "test": carving["test_fraction"]}
+    rest = sum(fractions[other] for other in carving["carved"] if other != split)
+    for hundredths in range(floor(fractions[split] * 100) + 1, 100):
+        fractions[split] = hundredths / 100
+        if rest + fractions[split] >= 1:
+            break
+        cut = assign(
+            given,
+            sha256,
+            carved=carving["carved"],
+            val_fraction=fractions["val"],
+            test_fraction=fractions["test"],
+            labels=labels,
+        )
+        if split in cut:
+            return fractions[split]
+    return None

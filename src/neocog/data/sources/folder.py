@@ -1,6 +1,7 @@
 """Your own images, one folder a class: listed, decoded in parallel, held in a scratch file until they are written."""
 
 import hashlib
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,11 @@ from neocog.data.sources.listing import list_images, spelt
 from neocog.data.sources.source import Source
 
 SIZE = 64  # pixels, where data.size says nothing
+_GENERIC = re.compile(
+    r"(raw|data|datasets?|images?|imgs?|pics?|pictures?|train(ing)?|all|files?|inputs?|sources?|src|classes|labell?ed|"
+    r"processed|prepared|resized|originals?|downloads?|te?mp|mnt|root|jpe?g|png|\d*)(_?\d+)?",
+    re.IGNORECASE,
+)  # names of folders that tell nothing of what lies in them
 
 
 def folder(
@@ -77,7 +83,7 @@ def folder(
         if len(readable):
             images = np.memmap(file, np.uint8, "r", shape=(int(readable[-1]) + 1, *shape[1:]))
     return Source(
-        name=spelt(listing.root.name) or "images",
+        name=called(root),
         classes=tuple(listing.classes),
         images=images if channels or colour else images[..., :1],
         rows=readable,
@@ -91,6 +97,13 @@ def folder(
         notes=[*listing.notes, *_lost(listing.paths, remarks, peaks, bits=bits)],
         leftovers=listing.leftovers,
     )
+
+
+def called(root: Path) -> str:
+    """What the images of a folder are called: the last part of its path that tells something, `images` if none does."""
+    parts = list(root.parts[3:] if re.match(r"/(home|Users)/", str(root)) else root.parts)  # no user's name
+    parts = [part for part in parts if part not in (root.anchor, "..") and not _GENERIC.fullmatch(part.strip())]
+    return spelt(parts[-1]) if parts else "images"
 
 
 def _lost(paths: Sequence[str], remarks: Mapping[str, Sequence[int]], peaks: Sequence[int], *, bits: int) -> list[str]:
