@@ -27,6 +27,10 @@ The pipeline itself is DVC's: `dvc repro` runs what changed, `dvc exp run -S tra
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse `arguments` (those of the process by default) and run the verb; exit codes as in `neocog.errors`."""
+    errors.run(_run, [arguments], unread="ends")
+
+
+def _run(arguments: Sequence[str] | None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that a terminal cannot show is no reason to end
@@ -139,7 +143,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     shapes.set_defaults(run=_shapes)
 
     options = parser.parse_args(arguments)
-    errors.run(options.run, [options])
+    options.run(options)
 
 
 def _positive(text: str) -> int:
@@ -166,13 +170,12 @@ def _fastest(options: argparse.Namespace) -> None:
     shape = _shape(options.size, options.channels)
 
     import torch
-    from rich.console import Console
     from rich.table import Table
 
     from neocog.fastest import measure
 
     torch.set_num_threads(options.threads or os.cpu_count() or 1)
-    console = Console()
+    console = out.console()
     with console.status("building ...") as status:
         speeds = measure(
             lambda: architectures.build(card.name, **shape, sizes=sizes),
@@ -243,12 +246,10 @@ def _shapes(options: argparse.Namespace) -> None:
         shape = {"size": options.image or 224, "channels": options.channels or 3, "classes": 1000}
     shape["classes"] = options.classes or shape["classes"]
 
-    from rich.console import Console
-
     from neocog.shapes import sizes as image_sizes
     from neocog.shapes import table
 
-    console = Console()
+    console = out.console()
 
     def build(size: int) -> Any:
         return architectures.build(card.name, **(shape | {"size": size}), sizes=sizes)

@@ -19,7 +19,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from types import FrameType
-from typing import Any
+from typing import Any, Literal
+
+from neocog import pipes
 
 
 class NeocogError(Exception):
@@ -57,8 +59,15 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return (f"did you mean {close[0]!r}? " if close else "") + f"known: {', '.join(names)}"
 
 
-def run(main: Callable[..., object], arguments: Sequence[Any] = ()) -> None:
-    """Call `main(*arguments)` and leave the process as the table above says, without a stack trace for what the user can act on."""
+def run(
+    main: Callable[..., object], arguments: Sequence[Any] = (), *, unread: Literal["ends", "goes on"] = "goes on"
+) -> None:
+    """Call `main(*arguments)` and leave the process as the table above says, without a stack trace for what the user can act on.
+
+    When nobody reads standard output any more, a verb `ends`, with 0, and a stage `goes on`: its work is in its files.
+    """
+    for name in ("stdout", "stderr") if unread == "goes on" else ("stderr",):
+        pipes.go_on_unheard(name)
     gc.set_threshold(
         50_000, 20, 20
     )  # libraries make a million objects that stay: looking through them costs a second a stage
@@ -69,6 +78,9 @@ def run(main: Callable[..., object], arguments: Sequence[Any] = ()) -> None:
     try:
         _check_arguments(main, arguments)
         main(*arguments)
+    except BrokenPipeError:
+        if not pipes.is_unread(sys.stdout):
+            raise  # of another pipe, or a socket
     except NeocogError as error:
         if follower:  # a rank that ends first takes the first rank with it, before that has said why
             _wait_for_the_end_of(parent)
@@ -78,6 +90,8 @@ def run(main: Callable[..., object], arguments: Sequence[Any] = ()) -> None:
     except KeyboardInterrupt:
         print("neocog: interrupted; the same command continues where it stopped", file=sys.stderr)
         sys.exit(130)
+    finally:
+        pipes.flush(sys.stdout)
 
 
 @contextmanager

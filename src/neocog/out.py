@@ -1,8 +1,14 @@
-"""The file that a verb is told to write: asked about before anything is computed."""
+"""Where a verb writes: the file that it is told, asked about before anything is computed, and whole lines to who reads."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from neocog.errors import UserError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+WHOLE = 10_000  # characters of a line that goes to no terminal: never cut
 
 
 def checked(path: Path, *formats: str) -> Path:
@@ -12,3 +18,15 @@ def checked(path: Path, *formats: str) -> Path:
             f"--out (={path}): a picture ends with {', '.join(formats)}; name it {path.with_suffix(formats[0])}"
         )
     return path
+
+
+def console() -> "Console":
+    """A console of rich for standard output, which cuts lines for a terminal only and leaves a reader who has gone to `errors.run`."""
+    import rich.console
+
+    class Console(rich.console.Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
+    found = Console()
+    return found if found.is_terminal else Console(width=WHOLE)

@@ -17,7 +17,7 @@ def add(verbs: Any) -> None:
         "predict",
         help="what a trained network says of image files",
         description="Ask BUNDLE about each FILE, and about every file below each folder: one line a file, decoded exactly as `prepare` "
-        "does. Files that cannot be used are named on stderr with the reason, and make the exit code 2; the others are answered.",
+        "does. Files that cannot be used are named on stderr with the reason, and make the exit code 2; all others are answered.",
         epilog="examples: neocog predict models/trained/resnet shoe.jpg photos/ | neocog predict models:/neocog@champion photos/ --csv",
     )
     predict.add_argument("bundle", metavar="BUNDLE", help=NAMED)

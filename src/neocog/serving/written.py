@@ -1,7 +1,6 @@
 """Answers as lines, one a file: for people, as JSON, as CSV."""
 
 import json
-import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -20,20 +19,20 @@ def show(answers: Iterable[Answer], classes: Sequence[str], *, top: int, form: s
     out, refused = sys.stdout, 0  # the bar takes sys.stdout for itself
     line = {"text": text, "json": as_json, "csv": as_csv}[form]
     bar = sys.stderr.isatty() and not out.isatty()
-    try:
-        if form == "csv":
-            print(header(classes, top), file=out)
-        for answer in _watched(answers, total) if bar else answers:
-            if said := line(answer, classes, top):
-                print(said, file=out, flush=bool(answer.reason))
-            if answer.reason:
-                refused += 1
-                print(f"neocog: refused {answer.file}: {answer.reason}", file=sys.stderr)
-        out.flush()
-    except BrokenPipeError:  # whoever reads has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
+    if form == "csv":
+        print(header(classes, top), file=out)
+    for answer in _watched(answers, total) if bar else answers:
+        if said := line(answer, classes, top):
+            print(said, file=out, flush=bool(answer.reason))
+        if answer.reason:
+            refused += 1
+            print(f"neocog: refused {answer.file}: {answer.reason}", file=sys.stderr)
     if refused:
-        raise UserError(f"{refused} of {total} files refused, named above with the reason; the others are answered")
+        if refused < total:
+            raise UserError(f"{refused} of {total} files refused, named above with the reason; the others are answered")
+        raise UserError(
+            "the file is refused" if total == 1 else f"all {total} files are refused, named above with the reason"
+        )
 
 
 def text(answer: Answer, classes: Sequence[str], top: int) -> str:

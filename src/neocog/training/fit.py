@@ -134,6 +134,9 @@ def _fit(
     if recipe.ema:
         callbacks.append(EMAWeightAveraging(decay=recipe.ema))
     lightning = _trainer(recipe, callbacks, work, **(trainer or {}))
+    if (processes := lightning.world_size) > 1:
+        shape = {"channels": data.channels, "size": data.size}
+        suited.check_share(learner.model, **shape, name=name, batch_size=recipe.batch_size, processes=processes)
     last = checkpoint.latest(work)
     state = checkpoint.load(last) if last else None
     finished = state and state["callbacks"][epochs.state_key]["finished"]

@@ -1,4 +1,4 @@
-"""Whether a network can be trained on images of a size: asked before the first epoch, where a layer would end it in a stack trace."""
+"""Whether a network can be trained on images of a size, in batches of a size: asked before a layer would end it in a stack trace."""
 
 import copy
 from collections.abc import Callable
@@ -34,11 +34,37 @@ def build_for(
         if is_exhausted(error):
             raise
         reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
+        remedy = f"set a larger {key}, or other keys of its block (form, norm, padding, depths); `neocog shapes ARCH --image N` shows"
+        remedy += " what becomes of an image"
+        if batch_size < 2 and _takes(build, torch.zeros(2, channels, size, size)):
+            remedy = "set batch_size: 2 or more"
         raise UserError(
-            f"{name} cannot be trained on images of {size} x {size} pixels in batches of {batch_size}: {reason}; set a larger {key}, "
-            "or other keys of its block (form, norm, padding, depths); `neocog shapes ARCH --image N` shows what becomes of an image"
+            f"{name} cannot be trained on images of {size} x {size} pixels in batches of {batch_size}: {reason}; {remedy}"
         ) from error
     return model
+
+
+def check_share(model: nn.Module, *, name: str, channels: int, size: int, batch_size: int, processes: int) -> None:
+    """Raise UserError unless the smallest share of a batch, which one of several processes gets, goes through as in training."""
+    share, enough = batch_size // processes, 2 * processes
+    said = f"{name} cannot be trained in batches of {batch_size} over {processes} processes, one of which gets"
+    if not share:
+        raise UserError(f"{said} no image; set batch_size: {enough}")
+    try:
+        _try(model, torch.zeros(min(share, 2), channels, size, size))
+    except REFUSALS as error:
+        if is_exhausted(error):
+            raise
+        reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
+        raise UserError(f"{said} {share} image: {reason}; set batch_size: {enough}") from error
+
+
+def _takes(build: Callable[[], nn.Module], images: torch.Tensor) -> bool:
+    try:
+        _try(build(), images)
+    except REFUSALS:
+        return False
+    return True
 
 
 @torch.no_grad()
