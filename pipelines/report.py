@@ -45,18 +45,18 @@ def report() -> None:
         looks = explained.draw(data, found, reports=REPORTS, called=called)
         how, tried = made.chapters(found, data, reports=REPORTS), made.sweeps(found, data=data.digest)
         chapters = [
-            Chapter("tuning", "Turning the knobs", section.section(sweeps, made=tried)),
+            Chapter("tuning", "Hyper-parameter search", section.section(sweeps, made=tried)),
             Chapter("compression", "Compression", chapter.chapter(compressed, made=how["compression"])),
-            Chapter("compare", "One against another", compare.chapter(duels, made=how["compare"])),
-            Chapter("trust", "Can it be trusted?", trust.chapter(trusted, data=data.digest)),
-            Chapter("robustness", "Snow, blur and noise", robustness.chapter(spoilt, made=how["robustness"])),
+            Chapter("compare", "Pairwise comparison", compare.chapter(duels, made=how["compare"])),
+            Chapter("trust", "Calibration and groups", trust.chapter(trusted, data=data.digest)),
+            Chapter("robustness", "Robustness", robustness.chapter(spoilt, made=how["robustness"])),
             Chapter(
                 "explained",
-                "What it looked at",
+                "Explanations",
                 explained.chapter(looks, made=how["explained"]),
                 style=explained.style(),
             ),
-            Chapter("audit", "Are the labels right?", audit.chapter(looked, made=how["audit"]), style=audit.style()),
+            Chapter("audit", "Label audit", audit.chapter(looked, made=how["audit"]), style=audit.style()),
         ]
         html = page.html(found, data, drawn, called=called, mistakes=settings.report.mistakes, chapters=chapters)
         leaderboard.write_csv(REPORTS / "leaderboard.csv", rows)

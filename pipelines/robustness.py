@@ -1,4 +1,4 @@
-"""Stage `robustness`: every bundle on the same test images, spoilt in 15 ways of growing severity."""
+"""Stage `robustness`: every bundle on the same test images, corrupted in 15 ways of growing severity (ImageNet-C)."""
 
 import json
 import sys

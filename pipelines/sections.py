@@ -93,7 +93,7 @@ class Evaluate(BaseModel):
 
 
 class Robustness(BaseModel):
-    """How bundles are tried on spoilt images."""
+    """How bundles are tried on corrupted images (ImageNet-C)."""
 
     model_config = STRICT
     images: Images = 400

@@ -20,12 +20,21 @@ MODELS = [  # kind, name, hidden units
     ("compressed", "a-long-name-of-a-compressed-model", 8),
 ]
 
+CLASSES = [  # of 1 to 40 letters, narrow and wide ones
+    "a", "iii", "=1+1", "W" * 40, "an unbroken label of exactly forty letter", "Donaudampfschifffahrtsgesellschaft",
+    "Hydrodynamically_stable", "<b>&amp;", "zebra crossing", "T-shirt/top",
+]  # fmt: skip
+FONTS = {
+    "its own": "/* as it is */",
+    "a wide one": "* { font-family: 'DejaVu Sans Mono', 'Liberation Mono', monospace !important; letter-spacing: 0.08em !important; }",
+}
+
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     """The page about four models of three kinds on digits, written to a file; and its models, best first."""
     root = tmp_path_factory.mktemp("site")
-    data = tiny.digits(root / "prepared")
+    data = tiny.digits(root / "prepared", classes=CLASSES)
     bundles = [
         tiny.train(root, data, name, kind=kind, architecture="mlp" if hidden else "perceptron", hidden=hidden)
         for kind, name, hidden in MODELS
@@ -33,14 +42,18 @@ def site(tmp_path_factory):
     tiny.judge(root, data, bundles)
     for bundle in bundles:
         folder = root / "reports" / bundle.model
-        tables.reliability(folder / "reliability.csv", predictions.read(folder / "predictions.parquet"), bins=15)
+        judged = predictions.read(folder / "predictions.parquet")
+        tables.reliability(folder / "reliability.csv", judged, bins=15)
+        cameras = ["a camera of a very long name, forty letters" if i % 3 else "b" for i in range(len(judged.labels))]
+        tables.groups(folder / "groups.csv", judged, {"camera": cameras})
+        tables.group_confusion(folder / "group_confusion.csv", judged, data.classes, {"camera": cameras})
     found = models.gather(bundles, data, reports=root / "reports")
     called = story.names([model.row for model in found])
     how = made.chapters(found, data, reports=root / "reports")
     duels = compare.draw(found, data, scores.scores(classes=10), called=called)
     chapters = [
-        Chapter("compare", "One against another", compare.chapter(duels, made=how["compare"])),
-        Chapter("trust", "Can it be trusted?", trust.chapter(trust.draw(found, called=called), data=data.digest)),
+        Chapter("compare", "Pairwise comparison", compare.chapter(duels, made=how["compare"])),
+        Chapter("trust", "Calibration and groups", trust.chapter(trust.draw(found, called=called), data=data.digest)),
         Chapter("nothing", "Nothing", ""),
     ]
     html = page.html(found, data, drawings.draw(found, called=called), called=called, mistakes=6, chapters=chapters)
@@ -196,13 +209,55 @@ def test_it_turns_dark_by_system_and_by_hand(opened):
     assert dark.evaluate("getComputedStyle(document.documentElement).colorScheme") == "light"
 
 
-@pytest.mark.parametrize("width", [400, 1200])
-def test_nothing_is_wider_than_the_window(opened, width):
+@pytest.mark.parametrize("font", FONTS)
+@pytest.mark.parametrize("width", [390, 1300, 2560])
+def test_nothing_is_wider_than_the_window(opened, width, font):
     tab = opened(viewport={"width": width, "height": 800})
+    tab.add_style_tag(content=FONTS[font])
     assert tab.evaluate("document.documentElement.scrollWidth") <= width
-    for details in tab.locator("details.made").all()[:6]:
-        details.evaluate("each => (each.open = true)")
+    tab.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
     assert tab.evaluate("document.documentElement.scrollWidth") <= width
+    if width > 1200:  # on a narrow one a table scrolls within its own box
+        wider = (
+            "all => all.filter(each => each.scrollWidth > each.clientWidth).map(each => each.innerText.slice(0, 80))"
+        )
+        assert tab.locator(".wide, .scroll").evaluate_all(wider) == []
+    tab.evaluate("document.body.append(Object.assign(document.createElement('pre'), {style: 'width: 3000px'}))")
+    assert tab.evaluate("document.documentElement.scrollWidth") > width, "control"
+
+
+OVERLAPS = """all => {
+  const corners = (text) => {
+    const { x, y, width, height } = text.getBBox(), matrix = text.getScreenCTM();
+    const [top, bottom] = [y + 0.22 * height, y + 0.78 * height];  // letters, without the air of their line
+    return [[x, top], [x + width, top], [x + width, bottom], [x, bottom]].map(([a, b]) => new DOMPoint(a, b).matrixTransform(matrix));
+  };
+  const apart = (one, other) => [[one[0], one[1]], [one[1], one[2]], [other[0], other[1]], [other[1], other[2]]].some(([a, b]) => {
+    const along = (p) => p.x * (b.x - a.x) + p.y * (b.y - a.y), [s, t] = [one.map(along), other.map(along)];
+    return Math.max(...s) <= Math.min(...t) || Math.max(...t) <= Math.min(...s);
+  });
+  const found = [];
+  for (const svg of all.filter((each) => each.checkVisibility())) {
+    const texts = [...svg.querySelectorAll("text")].map((text) => [text.textContent, corners(text)]), box = svg.getBoundingClientRect();
+    texts.forEach(([words, one], i) => {
+      if (one.some((p) => p.x < box.left - 2 || p.x > box.right + 2)) found.push(`${words} leaves its figure`);
+      for (const [other, two] of texts.slice(i + 1)) if (!apart(one, two)) found.push(`${words} | ${other}`);
+    });
+  }
+  return found;
+}"""
+
+
+@pytest.mark.parametrize("font", FONTS)
+def test_no_word_in_a_figure_covers_another(opened, font):
+    tab = opened(viewport={"width": 1300, "height": 800})
+    tab.add_style_tag(content=FONTS[font])
+    figures = tab.locator("svg.figure")
+    assert figures.evaluate_all("all => all.filter(each => each.checkVisibility()).length") > 8
+    assert figures.evaluate_all(OVERLAPS) == []
+    tab.evaluate("for (const each of document.querySelectorAll('svg text')) each.removeAttribute('textLength')")
+    if font != "its own":
+        assert figures.evaluate_all(OVERLAPS) != [], "control: in this font it would"
 
 
 def test_every_figure_of_the_page_says_how_it_was_made(opened, site):

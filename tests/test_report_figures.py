@@ -130,7 +130,7 @@ def test_every_confusion_is_drawn_with_its_numbers():
     matrix = np.array([[8, 2, 0], [0, 10, 0], [1, 0, 0]])
     drawing = ElementTree.fromstring(confusion.heatmap(matrix, ["a", "<b>", "c"], name="net"))
     hovers = [t.text for t in drawing.iter("{http://www.w3.org/2000/svg}title")]
-    assert f"a called <b>: 2 (20.0{numbers.THIN}%)" in hovers
+    assert f"true a, predicted <b>: 2 (20.0{numbers.THIN}%)" in hovers
     assert len(hovers) == 1 + 4  # the figure itself, and each cell that is not empty
 
 
@@ -140,7 +140,7 @@ def test_a_matrix_of_many_classes_is_one_small_picture():
     drawing = confusion.heatmap(matrix, [f"a class with a long name, number {i}" for i in range(100)], name="net")
     assert drawing.count("<image") == 1 and "<rect" in drawing
     assert len(drawing) < 60_000
-    assert "a class with a lon…" in drawing
+    assert ">a class with a long" in drawing and "…<" in drawing and "long name, number" not in drawing
 
 
 def test_the_worst_mixups_come_first_and_right_answers_are_none():

@@ -1,5 +1,8 @@
 """The headline and the sentences under it follow from the numbers, whatever the outcome."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 from neocog import architectures
 from neocog.report import ideas, story
 from neocog.report.leaderboard import Row
@@ -81,3 +84,30 @@ def test_every_architecture_tells_its_paper():
     names = architectures.names()
     assert len(names) >= 5
     assert all(ideas.of(name).paper for name in names)
+
+
+def test_a_network_of_the_past_is_not_measured_against_one_distilled_from_the_future():
+    distilled = row("lenet-distilled", 0.91, kind="compressed", year=1998)
+    rows = [row("resnet", 0.93, year=2015), distilled, row("dbn", 0.87, year=2006)]
+    made = [replace(each, architecture="lenet") if each.kind == "compressed" else each for each in rows]
+    history = [model.row for model in story.first_of_each([SimpleNamespace(row=each) for each in made])]
+    assert [each.name for each in history] == ["resnet", "dbn"]
+    gains = story.gains(history, called=story.names(made))
+    assert gains["trained/dbn"] == "", "the first of its history"
+    assert "below lenet-distilled" in story.gains(made, called=story.names(made))["trained/dbn"], "control"
+
+
+def test_a_published_network_has_its_own_name_and_no_text_about_the_small_form():
+    rows = [replace(row("resnet", 0.9), network="resnet18"), replace(row("timm", 0.8), network="convnextv2_atto")]
+    assert list(story.names(rows).values()) == ["resnet18", "convnextv2_atto"]
+    forms = {name: list(architectures.card(name).forms)[1:] for name in architectures.names()}
+    published = {name: form[0] for name, form in forms.items() if form} | {"timm": "resnet50"}
+    assert len(published) >= 9
+    for name, form in published.items():
+        small, large = ideas.of(name), ideas.of(name, published=form)
+        text = " ".join(large.paragraphs)
+        assert "small-image" not in text and text.endswith(".")
+        assert name == "timm" or "small-image" in " ".join(small.paragraphs), "control"
+        assert large.paper == small.paper
+    assert ideas.of("resnet", published="resnet18").paragraphs[0].endswith("ImageNet forms are torchvision's.")
+    assert "year of the library" in ideas.of("timm", published="resnet50").brief

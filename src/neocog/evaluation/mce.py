@@ -1,4 +1,4 @@
-"""How much does it suffer from spoilt images, in one number? The corruption error, measured against that of a baseline.
+"""Mean corruption error (mCE, ImageNet-C): robustness to corrupted images in one number, measured against that of a baseline.
 
 Hendrycks, D. & Dietterich, T. (2019). Benchmarking neural network robustness to common corruptions and perturbations. ICLR.
 arXiv:1903.12261, section 4.

@@ -1,4 +1,4 @@
-"""How much does it suffer from spoilt images? Top-1 under each corruption and severity of Hendrycks & Dietterich (2019)."""
+"""Robustness to corrupted images (ImageNet-C): top-1 under each corruption and severity of Hendrycks & Dietterich (2019)."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import astuple, dataclass, fields, replace
@@ -15,7 +15,7 @@ from neocog.evaluation.accuracy import Ints
 from neocog.evaluation.corruptions.suite import CORRUPTIONS, corrupt
 
 CLEAN = "clean"  # in the place of a corruption: the images as they are, severity 0
-BUDGET = 256 << 20  # bytes of spoilt images held at a time
+BUDGET = 256 << 20  # bytes of corrupted images held at a time
 
 Condition = tuple[str, int]  # corruption, severity
 
@@ -45,7 +45,7 @@ def measure(
     batch_size: int = 256,
     on_part: Callable[[float], None] = lambda part: None,
 ) -> list[Row]:
-    """Top-1 of every bundle on images uint8 [N, H, W, C] under all `conditions`; every bundle is given the same spoilt images.
+    """Top-1 of every bundle on images uint8 [N, H, W, C] under all `conditions`; every bundle is given the same corrupted images.
 
     `on_part` is told which part of the work has been done since it was told last; in all they are 1.
     """

@@ -78,7 +78,7 @@
       label.textContent = actual;
       const wrong = document.createElement("span");
       wrong.textContent = `${facts.names[b]}: ${taken}`;
-      item.append(tile(number, `${actual}, which ${facts.names[b]} calls ${taken}`), label, wrong);
+      item.append(tile(number, `true ${actual}, predicted ${taken} by ${facts.names[b]}`), label, wrong);
       list.append(item);
     }
   }

@@ -8,21 +8,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.evaluation.accuracy import Floats, Ints
-from neocog.report import numbers
-from neocog.report.labels import cut
+from neocog.report import lettering, numbers
 from neocog.report.pictures import png
 from neocog.report.svg import figure, tag, text, title
 
 SIDE = 560  # px of the whole matrix where cells may shrink
 LARGEST, NUMBERED = 64.0, 34.0  # px of a cell: at most; with its number written in
-LONGEST = 19  # characters of a class's name
+ROOM = 128.0  # px for the name of a class
+AXES = ("predicted →", "true ↓")
+LINE, SLOPE = 14.0, 0.71  # px that a name takes; part of its length that a name turned by 45 degrees is high
 DRAWN = 30  # classes: beyond, the cells are pixels of one picture
 RIGHT, WRONG = (0, 114, 178), (213, 94, 0)  # as --right and --wrong in figures.css (Okabe & Ito 2008)
 
 
 @dataclass(frozen=True)
 class Mixup:
-    """`times` images of class `actual` were called `predicted`, a `share` of all images of that class."""
+    """`times` images of class `actual` were predicted as `predicted`, a `share` of all images of that class."""
 
     actual: str
     predicted: str
@@ -47,35 +48,35 @@ def mixups(matrix: Ints, classes: Sequence[str], *, most: int) -> list[Mixup]:
 
 
 def heatmap(matrix: Ints, classes: Sequence[str], *, name: str) -> str:
-    """Rows are what an image is, columns what it was called, in % of the row: blue is right, orange is wrong."""
+    """Rows are true classes, columns predicted ones, in % of the row: blue is right, orange is wrong."""
     cell = min(LARGEST, SIDE / len(classes))
-    step = ceil(14 / cell) if cell < 9 else 1  # write every so many names where they would not fit
-    longest = max(len(cut(label, LONGEST)) for label in classes)
-    left, top = 26 + 6.7 * longest, 26 + 5.0 * longest
+    longest = max(lettering.width(lettering.cut(label, ROOM, look="tick"), look="tick") for label in classes)
+    left = 26 + max(longest, *(lettering.width(words, look="axis") for words in AXES))
+    top = 30 + SLOPE * longest
     side = cell * len(classes)
     drawn = len(classes) <= DRAWN
     cells = _cells(matrix, classes, cell=cell, left=left, top=top) if drawn else _pixels(matrix, left, top, side)
-    named = list(enumerate(classes))[::step]
-    small = "tick" if cell >= 13 or step > 1 else "tick tiny"
+    named = list(enumerate(classes))
     rows = [
-        text(left - 7, top + (i + 0.5) * cell + 4, cut(label, LONGEST), class_=small, text_anchor="end")
-        for i, label in named
+        text(left - 7, top + (i + 0.5) * cell + 4, label, room=ROOM, class_="tick", text_anchor="end")
+        for i, label in named[:: ceil(LINE / cell)]  # every so many where not all would fit
     ]
-    turned = [(left + (i + 0.5) * cell + 4, top - 7.0, label) for i, label in named]
+    turned = [(left + (i + 0.5) * cell + 4, top - 7.0, label) for i, label in named[:: ceil(LINE / SLOPE / cell)]]
     columns = [
-        text(x, y, cut(label, LONGEST), class_=small, transform=f"rotate(-45 {x:.1f} {y:.1f})")
-        for x, y, label in turned
+        text(x, y, label, room=ROOM, class_="tick", transform=f"rotate(-45 {x:.1f} {y:.1f})") for x, y, label in turned
     ]
     return figure(
         tag("rect", x=left, y=top, width=side, height=side, class_="plain"),
         *cells,
         *rows,
         *columns,
-        text(left - 7, top - 9, "is ↓ called →", class_="axis", text_anchor="end"),
-        width=left + side + 5.0 * longest + 10,
+        *(text(left - 7, top - 23 + 15 * i, words, class_="axis", text_anchor="end") for i, words in enumerate(AXES)),
+        width=left + side + SLOPE * longest + 14,
         height=top + side + 2,
         name=f"Confusion matrix of {name}",
-        about="; ".join(f"{m.actual} called {m.predicted} {m.times} times" for m in mixups(matrix, classes, most=5))
+        about="; ".join(
+            f"{m.actual} predicted as {m.predicted} {m.times} times" for m in mixups(matrix, classes, most=5)
+        )
         or "no mistakes",
     )
 
@@ -86,7 +87,7 @@ def _cells(matrix: Ints, classes: Sequence[str], *, cell: float, left: float, to
     for a, p in zip(*np.nonzero(matrix), strict=True):
         depth = float(_depth(share[a, p], right=a == p))
         x, y = left + p * cell, top + a * cell
-        hover = f"{classes[a]} called {classes[p]}: {matrix[a, p]:,} ({numbers.percent(share[a, p])})"
+        hover = f"true {classes[a]}, predicted {classes[p]}: {matrix[a, p]:,} ({numbers.percent(share[a, p])})"
         look = {"x": x + 0.5, "y": y + 0.5, "width": cell - 1, "height": cell - 1, "fill_opacity": depth}
         drawn.append(tag("rect", title(hover), class_="right" if a == p else "wrong", **look))
         percent = f"{100 * share[a, p]:.0f}"

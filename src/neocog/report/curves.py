@@ -72,7 +72,7 @@ def _panel(curve: Curve, others: Sequence[Curve], x: Scale, y: Scale, *, told: b
         ]
     return tag(
         "g",
-        text(x.start, y.end - 12, curve.name, class_="name"),
+        text(x.start, y.end - 12, curve.name, room=x.end + END - x.start - 14, class_="name"),
         *grid,
         *epochs,
         *(_line(other.val, x, y, "other") for other in others),

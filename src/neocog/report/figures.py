@@ -8,8 +8,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
-from neocog.report import numbers
+from neocog.report import lettering, numbers, svg
 from neocog.report.labels import Box, Label, place
 from neocog.report.svg import Scale, figure, line, marker, path, tag, text, title
 
@@ -33,7 +34,7 @@ class Point:
     model: str = ""
 
     @property
-    def marks(self) -> dict[str, str]:
+    def marks(self) -> dict[str, Any]:
         """Attributes by which the page's script finds what belongs to the model."""
         return {"data_model": self.model, "data_kind": self.kind} if self.model else {}
 
@@ -82,7 +83,7 @@ def tradeoff(points: Sequence[Point], *, price: str, told: Callable[[float], str
     order = [*best, *(point for point in points if point not in best)]
     return figure(
         _frame(y, HALF, "top-1, test images"),
-        *(text(x(tick), height - 34, told(tick), class_="tick", text_anchor="middle") for tick in x.ticks(4)),
+        *(svg.tick(x(at), height - 34, told(at), end=HALF) for at in x.ticks(4)),
         text(HALF - 12, height - 10, price, class_="axis", text_anchor="end"),
         path(steps, class_="front") if len(points) > 1 else "",
         *_marks(
@@ -191,7 +192,7 @@ def _key(points: Sequence[Point], width: float) -> str:
     kinds = [kind for kind in KINDS if any(point.kind == kind for point in points)]
     drawn, right = [], width - 4.0
     for kind in reversed(kinds if len(kinds) > 1 else []):
-        right -= 7.0 * len(kind) + 24
+        right -= lettering.width(kind, look="tick") + 26
         drawn += [marker(kind, right + 6, 8, radius=4.5), text(right + 15, 12, kind, class_="tick")]
     return tag("g", *drawn) if drawn else ""
 

@@ -53,9 +53,9 @@ if (told) {
   document.addEventListener("picked", ({ detail }) => {
     const row = [...document.querySelectorAll("#leaders tr[data-model]")].find((each) => each.dataset.model === detail);
     const strong = document.createElement("b");
-    strong.textContent = row.cells[0].textContent;
+    strong.textContent = row.cells[0].dataset.value;
     const parts = [strong, " is picked: "];
-    for (const [id, words] of [["trust", "can it be trusted?"], ["inside", "its inside"], ["look", "a closer look"]]) {
+    for (const [id, words] of [["trust", "calibration and groups"], ["inside", "filters and maps"], ["look", "errors"]]) {
       if (!document.getElementById(id)) continue;
       const link = document.createElement("a");
       link.href = `#${id}`;

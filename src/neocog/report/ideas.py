@@ -9,6 +9,9 @@ YEAR = re.compile(
     r"\((1[89]|20)\d\d[a-z]?\)"
 )  # a paragraph is a citation if it names the year of a paper as citations do
 
+SENTENCE, CLAUSE = re.compile(r"(?<=\.) (?=[A-Z`])"), re.compile(r"; ")
+SMALL_FORM = "small-image form"
+
 
 @dataclass(frozen=True)
 class Idea:
@@ -19,10 +22,27 @@ class Idea:
     paragraphs: tuple[str, ...]
 
 
-def of(architecture: str) -> Idea:
-    """The idea of one architecture, read from its file without importing it."""
+def of(architecture: str, *, published: str = "") -> Idea:
+    """The idea of one architecture, read from its file without importing it.
+
+    Of a `published` network, by its name, without what holds of the small form.
+    """
     card = architectures.card(architecture)
-    return parsed(card.about, brief=card.idea)
+    found = parsed(card.about, brief=card.idea)
+    if not published:
+        return found
+    brief = f"{card.name}: {found.brief}"
+    if card.name == "timm":
+        brief = f"One of timm's networks; {card.year} is the year of the library, not of this network"
+    told = (" ".join(map(_without_small, SENTENCE.split(text))).strip() for text in found.paragraphs)
+    return Idea(brief, found.paper, tuple(text for text in told if text))
+
+
+def _without_small(sentence: str) -> str:
+    """A sentence up to where it speaks of the small form; empty if it begins with that."""
+    clauses = CLAUSE.split(sentence)
+    kept = clauses[: next((i for i, clause in enumerate(clauses) if SMALL_FORM in clause.lower()), len(clauses))]
+    return sentence if kept == clauses else f"{'; '.join(kept)}." if kept else ""
 
 
 def parsed(about: str, *, brief: str) -> Idea:

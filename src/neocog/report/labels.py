@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import dist, hypot
 
-CHARACTER = 7.0  # px: a wide guess for 13 px text, since the reader's font is not known
+from neocog.report import lettering
+
+AIR = 4.0  # px kept free beside a name
 HEIGHT = 15.0
 NEAR = 12.0  # px from point to name that needs no leader line
 MARK = 7.0  # px from the middle of a point to where its leader starts
@@ -101,7 +103,7 @@ def place(points: Sequence[tuple[float, float, str]], *, obstacles: Sequence[Box
 
 
 def _candidates(x: float, y: float, words: str) -> list[Label]:
-    width = CHARACTER * len(words)
+    width = lettering.width(words, look="name") + AIR
     found = []
     for distance in DISTANCES:
         for dx, dy in DIRECTIONS:

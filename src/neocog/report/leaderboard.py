@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from neocog import csv_table
+from neocog import architectures, csv_table
 from neocog.bundle.read import Bundle
 from neocog.report import numbers
 from neocog.report.compressed import verdict
@@ -17,7 +17,8 @@ class Row:
     """A model on the leaderboard. Scores are fractions, latencies milliseconds; None where nothing was trained.
 
     `verdict` says of a compressed model with goals whether it has `met` or `missed` them; empty for others. `top1_mean` and `top1_std` are
-    over several seeds, None of what was trained once.
+    over several seeds, None of what was trained once. `network` is the published network (`resnet18`) where `model` has only the name of
+    its architecture; empty for the small form.
     """
 
     model: str
@@ -41,6 +42,7 @@ class Row:
     verdict: str = ""
     top1_mean: float | None = None
     top1_std: float | None = None
+    network: str = ""
 
     @property
     def name(self) -> str:
@@ -49,7 +51,7 @@ class Row:
 
 
 SEEDS = ("top1_mean", "top1_std")
-COLUMNS = tuple(field.name for field in fields(Row) if field.name not in SEEDS)
+COLUMNS = tuple(field.name for field in fields(Row) if field.name not in (*SEEDS, "network"))
 SCORES = ("top1", "top1_low", "top1_high", "top5", "macro_f1", "ece")
 
 
@@ -79,7 +81,15 @@ def row(
         verdict=_verdict(bundle),
         top1_mean=metrics.get("test/top1_mean"),
         top1_std=metrics.get("test/top1_std"),
+        network=published(bundle) if bundle.name == bundle.architecture and bundle.kind != "compressed" else "",
     )
+
+
+def published(bundle: Bundle) -> str:
+    """The published network that a bundle is, by the name of its form or in timm; empty for the small form."""
+    sizes = bundle.card["build"].get("sizes", {})
+    form = sizes.get("form", architectures.SMALL)
+    return form if form != architectures.SMALL else str(sizes.get("model", "")) if bundle.architecture == "timm" else ""
 
 
 def columns(rows: Sequence[Row]) -> tuple[str, ...]:

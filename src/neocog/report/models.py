@@ -47,7 +47,7 @@ class Model:
     @property
     def idea(self) -> Idea:
         """What the architecture brought, and its paper."""
-        return ideas.of(self.bundle.architecture)
+        return ideas.of(self.bundle.architecture, published=leaderboard.published(self.bundle))
 
     @cached_property
     def wrong(self) -> Bools:

@@ -40,7 +40,8 @@ def html(
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
-    rows = [model.row for model in models]
+    rows, rungs = [model.row for model in models], story.first_of_each(models)
+    history = [model.row for model in rungs]
     columns = scores.scores(classes=len(prepared.classes))
     told = [chapter for chapter in chapters if chapter.markup]
     test = prepared.split("test")
@@ -66,11 +67,13 @@ def html(
         splits=SPLITS,
         refused=len(prepared.quarantined()),
         headline=story.headline(rows, data=prepared.name, called=called),
-        standfirst=story.standfirst(rows, images=len(test.labels), classes=len(prepared.classes), called=called),
+        standfirst=story.standfirst(
+            rows, images=len(test.labels), classes=len(prepared.classes), called=called, history=history
+        ),
         faces=_faces(prepared, test),
-        gains=story.gains(rows, called=called, differ=lambda a, b: paired.differ(wrong[a], wrong[b])),
+        gains=story.gains(history, called=called, differ=lambda a, b: paired.differ(wrong[a], wrong[b])),
         coded=_coded,
-        rungs=sorted(story.first_of_each(models), key=lambda model: (model.row.year, model.row.model)),
+        rungs=sorted(rungs, key=lambda model: (model.row.year, model.row.model)),
         called=called,
         numbers=numbers,
         scores=columns,
@@ -98,7 +101,7 @@ def _coded(words: str) -> Any:
 
 
 def _line(row: Row, rows: Sequence[Row], columns: Sequence[Score]) -> dict[str, Any]:
-    """One row of the table: (raw value, as written, is it the best of its column) a column."""
+    """One row of the table: (raw value, as written, is it the best of its column, what stands below) a column."""
     cells = []
     for score in columns:
         value, better = getattr(row, score.column), score.better
@@ -107,7 +110,7 @@ def _line(row: Row, rows: Sequence[Row], columns: Sequence[Score]) -> dict[str, 
             and len(rows) > 1
             and value == max((getattr(r, score.column) for r in rows), key=lambda v: better * v)
         )
-        cells.append(("" if value is None else value, score.write(value), best))
+        cells.append(("" if value is None else value, score.write(value), best, score.note(row)))
     return {"row": row, "cells": cells}
 
 

@@ -11,15 +11,23 @@ NOTABLE = 1.1  # a ratio of times or sizes worth a sentence
 
 
 def names(rows: Sequence[Row]) -> dict[str, str]:
-    """How to call each `model`: by its bare name where no other kind has it too, else `resnet (tuned)`."""
-    bare = [row.name for row in rows]
-    return {row.model: row.name if bare.count(row.name) == 1 else f"{row.name} ({row.kind})" for row in rows}
+    """How to call each `model`: by its bare name (the published network's where it is one) where no other kind has it too, else
+    `resnet (tuned)`."""
+    bare = [row.network or row.name for row in rows]
+    return {
+        row.model: name if bare.count(name) == 1 else f"{name} ({row.kind})"
+        for row, name in zip(rows, bare, strict=True)
+    }
 
 
 def first_of_each(models: Sequence[Model]) -> list[Model]:
-    """What the history is told of: each architecture as it was trained, and not again as it was tuned or compressed."""
+    """What the history is told of: each architecture as it was trained, or else tuned. Not as it was compressed, perhaps distilled from
+    a network of later years, unless there is nothing else."""
     trained = {model.row.architecture for model in models if model.row.kind == "trained"}
-    return [model for model in models if model.row.kind == "trained" or model.row.architecture not in trained]
+    own = [
+        m for m in models if m.row.kind == "trained" or (m.row.kind == "tuned" and m.row.architecture not in trained)
+    ]
+    return own or list(models)
 
 
 def headline(rows: Sequence[Row], *, data: str, called: Mapping[str, str]) -> str:
@@ -28,13 +36,18 @@ def headline(rows: Sequence[Row], *, data: str, called: Mapping[str, str]) -> st
     return f"On {data}, {called[best.model]} is right {numbers.percent(best.top1)} of the time"
 
 
-def standfirst(rows: Sequence[Row], *, images: int, classes: int, called: Mapping[str, str]) -> list[str]:
-    """The sentences under the headline: how sure that is, who comes close, and at what price. `rows` best first."""
+def standfirst(
+    rows: Sequence[Row], *, images: int, classes: int, called: Mapping[str, str], history: Sequence[Row] | None = None
+) -> list[str]:
+    """The sentences under the headline: how sure that is, who comes close, at what price, what the `history` gained.
+
+    `rows` best first.
+    """
     best = rows[0]
     sure = f"{numbers.percent(best.top1_low)} to {numbers.percent(best.top1_high)}"
     of = "The only model judged so far" if len(rows) == 1 else f"The best of {len(rows)} models"
     told = [f"{of}, on {images:,} test images of {classes} classes that it never saw (95 % interval {sure})."]
-    return told + _price(rows, called) + _climb(rows, called)
+    return told + _price(rows, called) + _climb(rows if history is None else history, called)
 
 
 def gains(rows: Sequence[Row], *, called: Mapping[str, str], differ: Callable[[str, str], bool]) -> dict[str, str]:

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from html import escape
 from math import ceil, floor, log10
 
+from neocog.report import lettering
 from neocog.visible import visible
 
 Number = float | int
+FIXED = 4  # characters, from which on a text is held to its width; shorter ones have room to spare
 MARGIN = 16  # px around a drawing that stands alone
 
 
@@ -19,13 +21,23 @@ def tag(name: str, *children: str, **attributes: object) -> str:
     return f"<{name}{told}>{inside}</{name}>" if inside else f"<{name}{told}/>"
 
 
-def text(x: Number, y: Number, words: str, **attributes: object) -> str:
-    """Words with their baseline at (x, y)."""
-    return tag("text", escape(words), x=x, y=y, **attributes)
+def text(x: Number, y: Number, words: str, *, room: float | None = None, **attributes: object) -> str:
+    """Words with their baseline at (x, y), cut to `room` px, and as wide as `lettering.width` says in any font."""
+    look, words = str(attributes.get("class_", "")), visible(words)
+    if room is not None:
+        words = lettering.cut(words, room, look=look)
+    wide = lettering.width(words, look=look)
+    fixed = {"textLength": wide, "lengthAdjust": "spacingAndGlyphs"} if wide and len(words) >= FIXED else {}
+    return tag("text", escape(words), x=x, y=y, **attributes, **fixed)
 
 
 def line(x1: Number, y1: Number, x2: Number, y2: Number, **attributes: object) -> str:
     return tag("line", x1=x1, y1=y1, x2=x2, y2=y2, **attributes)
+
+
+def tick(x: Number, y: Number, words: str, *, end: float) -> str:
+    """The number below a tick at x, moved where it would pass the drawing's `end`."""
+    return text(lettering.centred(x, words, end=end), y, words, class_="tick", text_anchor="middle")
 
 
 def path(points: Sequence[tuple[float, float]], **attributes: object) -> str:

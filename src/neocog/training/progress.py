@@ -56,14 +56,14 @@ class EpochLine:
         else:
             print(
                 f"{self.name} {row['epoch']:.0f}/{self.epochs}  loss {row['train/loss']:.4f}  val/loss {row['val/loss']:.4f}  "
-                f"{self.best} {row[self.best]:.4f}  {images_per_second:,.0f} images/s  waiting {wait_share:.1%}",
+                f"{self.best} {row[self.best]:.4f}  {images_per_second:,.0f} images/s  data wait {wait_share:.1%}",
                 file=sys.stderr,
                 flush=True,
             )
 
     def _show(self, epoch: int, batch: int, *, images_per_second: float, wait_share: float) -> None:
         assert self.live is not None
-        text = f"{epoch + 1}/{self.epochs} {self.text}{images_per_second:,.0f} images/s wait {wait_share:.1%}"
+        text = f"{epoch + 1}/{self.epochs} {self.text}{images_per_second:,.0f} images/s data wait {wait_share:.1%}"
         self.live.update(self.task, completed=epoch * self.steps + batch, text=text)
 
     def close(self) -> None:

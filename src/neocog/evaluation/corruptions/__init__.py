@@ -1,1 +1,1 @@
-"""Images spoilt as the world spoils them: the 15 corruptions of Hendrycks & Dietterich, one file a family."""
+"""Image corruptions of ImageNet-C: the 15 of Hendrycks & Dietterich, one file a family."""

@@ -24,7 +24,7 @@ Images = NDArray[np.uint8]
 
 
 def corrupt(images: Images, name: str, *, severity: int, seed: int = 0) -> Images:
-    """Images uint8 [N, H, W, C] of 1 (gray) or 3 (RGB) channels, each spoilt in a way of its own; the same seed spoils them alike.
+    """Images uint8 [N, H, W, C] of 1 (gray) or 3 (RGB) channels, each corrupted in a way of its own; the same seed corrupts them alike.
 
     Raises UserError for a corruption or severity that is not there, and for other channels.
     """

@@ -61,7 +61,7 @@ def chapter(drawn: Drawn | None, *, made: str = "") -> str:
         return ""
     found = drawn.found
     parts = [
-        tag("h2", "Are the labels right?"),
+        tag("h2", "Label audit"),
         tag("p", escape(INTRODUCTION)),
         tag("p", escape(story.labels(found)), class_="verdict"),
     ]
@@ -70,7 +70,7 @@ def chapter(drawn: Drawn | None, *, made: str = "") -> str:
         parts += [tag("p", escape(first), class_="note"), tag("ul", *map(_doubt, drawn.doubts), class_="doubts")]
     if told := story.known(found):
         parts.append(tag("p", escape(told), class_="note"))
-    parts += [tag("h3", "Seen before"), tag("p", escape(story.twins(found)), class_="verdict")]
+    parts += [tag("h3", "Near duplicates across splits"), tag("p", escape(story.twins(found)), class_="verdict")]
     if drawn.twins:
         near = f"{story.near(found)} The nearest first; all are in reports/audit/duplicates.csv."
         parts += [tag("p", escape(near), class_="note"), tag("ul", *map(_pair, drawn.twins), class_="twins")]

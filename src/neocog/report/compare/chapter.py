@@ -1,4 +1,4 @@
-"""The page's chapter "One against another": all pairs of models, and any two of them side by side."""
+"""The page's chapter "Pairwise comparison": all pairs of models, and any two of them side by side."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -79,7 +79,7 @@ def chapter(drawn: Drawn | None, *, made: str = "") -> str:
     picture = tag("img", src=sheet.picture, alt="", id="contested", hidden="hidden") if sheet else ""
     return tag(
         "section",
-        tag("h2", "One against another"),
+        tag("h2", "Pairwise comparison"),
         tag("p", escape(INTRODUCTION)),
         tag("p", escape(figures.chance(drawn.pairs, drawn.names)), class_="verdict"),
         figure,
@@ -103,7 +103,7 @@ def _duel(drawn: Drawn) -> str:
     head = tag("tr", "<th></th>", tag("th", scope="col"), tag("th", scope="col"), tag("th", "difference", scope="col"))
     return tag(
         "div",
-        tag("h3", "Any two"),
+        tag("h3", "Compare two models"),
         tag("div", *selects, class_="duelists"),
         tag("p", " ", class_="verdict", aria_live="polite"),
         tag(

@@ -1,16 +1,17 @@
 """Who beats whom as a triangle in SVG text: the number is how many points the row is ahead, the color whether that is beyond chance."""
 
 from collections.abc import Sequence
+from math import ceil
 
-from neocog.report import numbers
+from neocog.report import lettering, numbers
 from neocog.report.compare.pairs import LEVEL, Pairs
 from neocog.report.figures import WIDTH
-from neocog.report.labels import cut
 from neocog.report.svg import figure, tag, text
 
 CELL = 34.0  # px at most
 NUMBERED = 26.0  # px of a cell that has room for its number
-LEFT, RIGHT = 176.0, 60.0
+LEFT, RIGHT, ROOM = 176.0, 60.0, 160.0  # px left and right of the cells; for the name of a model
+LINE = 14.0  # px that a name takes
 MOST = 60  # models
 
 
@@ -21,8 +22,10 @@ def triangle(pairs: Pairs, names: Sequence[str]) -> str:
         return ""
     cell = min(CELL, (WIDTH - LEFT - RIGHT) / (count - 1))
     height = cell * 0.76
-    short = [cut(name, 22) for name in names]
-    top = 16 + 4.7 * max(map(len, short[1:]))
+    short = [lettering.cut(name, ROOM, look="name") for name in names]
+    longest = lettering.longest(short[1:], look="tick")
+    top = 16 + 0.71 * longest
+    every, across = ceil(LINE / height), ceil(LINE / 0.71 / cell)
     cells = [
         _cell(pairs, i, j, x=LEFT + (j - 1) * cell, y=top + i * height, width=cell, height=height)
         for i in range(count - 1)
@@ -30,14 +33,14 @@ def triangle(pairs: Pairs, names: Sequence[str]) -> str:
     ]
     rows = [
         text(LEFT + i * cell - 9, top + (i + 0.5) * height + 4.5, name, class_="name", text_anchor="end")
-        for i, name in enumerate(short[:-1])
+        for i, name in list(enumerate(short[:-1]))[::every]
     ]
-    columns = [_turned(LEFT + (i + 0.5) * cell + 4, top - 8, name) for i, name in enumerate(short[1:])]
+    columns = [_turned(LEFT + (i + 0.5) * cell + 4, top - 8, name) for i, name in list(enumerate(short[1:]))[::across]]
     return figure(
         *columns,
         *rows,
         *cells,
-        width=LEFT + (count - 1) * cell + RIGHT,
+        width=LEFT + (count - 1) * cell + max(RIGHT, 0.71 * longest),
         height=top + (count - 1) * height + 4,
         name="How far each model is ahead of those ranked below it",
         about=f"{pairs.hold} of {pairs.comparisons} differences hold after Holm's correction",

@@ -66,7 +66,7 @@ def chapter(drawn: Drawn | None, *, made: str = "") -> str:
         return ""
     return tag(
         "section",
-        tag("h2", "Compression: smaller and faster"),
+        tag("h2", "Compression"),
         tag("p", escape(INTRODUCTION)),
         tag("div", *(tag("figure", each, _caption(made)) for each in (drawn.latency, drawn.size)), class_="pair"),
         tag("p", escape(STEPS), class_="note"),
@@ -102,7 +102,7 @@ def _goal(goal: Goal) -> str:
 
 def _table(recipe: Recipe, called: Mapping[str, str]) -> str:
     before = recipe.verdict.before
-    heads = [tag("th", head, scope="col") for head in ("top-1", "weights", "MACs", "size", "time")]
+    heads = [tag("th", head, scope="col") for head in ("top-1", "params", "MACs", "size", "duration")]
     first = tag(
         "tr",
         tag("td", escape(called[recipe.parent.row.model]), class_="word"),

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from math import dist
 
-from neocog.report import numbers
+from neocog.report import numbers, svg
 from neocog.report.figures import HALF, Point, front, span
 from neocog.report.labels import Box, Label, place
 from neocog.report.svg import Scale, figure, line, marker, path, tag, text, title
@@ -34,7 +34,7 @@ def moves(points: Sequence[Point], compressed: Sequence[Move], *, price: str, to
     arrows = [((x(a.x), y(a.y)), (x(b.x), y(b.y))) for a, b in compressed]
     return figure(
         _frame(y),
-        *(text(x(tick), HEIGHT - 34, told(tick), class_="tick", text_anchor="middle") for tick in x.ticks(4)),
+        *(svg.tick(x(at), HEIGHT - 34, told(at), end=HALF) for at in x.ticks(4)),
         text(HALF - 12, HEIGHT - 10, price, class_="axis", text_anchor="end"),
         *(path(steps, class_=f"front {when}") for steps, when in zip(lines, ("before", "after"), strict=True) if steps),
         *(_mark(point, x, y, aside=point not in concerned) for point in sorted(shown, key=concerned.__contains__)),

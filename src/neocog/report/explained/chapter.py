@@ -79,7 +79,7 @@ def chapter(drawn: Drawn | None, *, made: str = "") -> str:
     """The chapter as markup, with the id `explained`; empty if nothing was drawn. `made` is how its figures were made."""
     if drawn is None:
         return ""
-    parts = [tag("h2", "What it looked at"), tag("p", escape(INTRODUCTION))]
+    parts = [tag("h2", "Explanations"), tag("p", escape(INTRODUCTION))]
     for name, methods, kinds in drawn.models:
         parts += [
             tag("h3", escape(name)),

@@ -1,4 +1,4 @@
-"""The page's chapter about spoilt images: one image under every corruption, and what each model makes of them."""
+"""The page's chapter about corrupted images (ImageNet-C): one image under every corruption, and what each model makes of them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ from neocog.report.robustness.read import Robustness, read
 from neocog.report.svg import tag
 
 INTRODUCTION = (
-    "A camera shakes, fog comes up, a file is squeezed. The same test images were spoilt in 15 ways, from mildly to badly, and every model "
-    "was asked again; none was trained on such images (Hendrycks & Dietterich 2019)."
+    "A camera shakes, fog comes up, a file is squeezed. The same test images were corrupted in 15 ways, from mildly to badly (ImageNet-C), "
+    "and every model was asked again; none was trained on such images (Hendrycks & Dietterich 2019)."
 )
 SEVERITY = 3  # of the pictures
 LOOKED_AT = 100  # test images among which to choose
@@ -50,7 +50,7 @@ def draw(prepared: Prepared, *, reports: Path, called: Mapping[str, str]) -> Dra
     chosen = int(order[3 * (len(order) - 1) // 4])  # rich in detail, but not the richest: that is an odd one
     image = np.asarray(test.images[chosen : chosen + 1])
     spoilt = {story.words(name): corrupt(image, name, severity=SEVERITY)[0] for name in CORRUPTIONS}
-    shown = {"as it is": image[0]} | spoilt
+    shown = {"clean": image[0]} | spoilt
     told = tuple((words, pictures.png(pictures.shrunk(each, side=112))) for words, each in shown.items())
     return Drawn(found, figures.heatmap(found), told, prepared.classes[test.labels[chosen]])
 
@@ -66,12 +66,12 @@ def chapter(drawn: Drawn | None, *, made: str = "") -> str:
     caption = f"A test image of the class {drawn.label}, and the same at severity {SEVERITY} of 5."
     return tag(
         "section",
-        tag("h2", "Snow, blur and noise"),
+        tag("h2", "Robustness"),
         tag("p", escape(INTRODUCTION)),
         tag("p", escape(story.verdict(drawn.found)), class_="verdict"),
         tag("p", escape(caption), class_="note"),
         tag("ul", *faces, class_="faces", style="--n:8"),
-        tag("h3", "What is left of top-1"),
+        tag("h3", "Top-1 under corruption"),
         tag("p", escape(story.how(drawn.found)), class_="note"),
         tag("figure", tag("div", drawn.heatmap, class_="wide"), tag("figcaption", made) if made else ""),
         id="robustness",

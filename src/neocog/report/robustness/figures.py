@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 
 from neocog.evaluation.corruptions.suite import CORRUPTIONS
-from neocog.report import numbers
+from neocog.report import lettering, numbers
 from neocog.report.figures import WIDTH
-from neocog.report.labels import cut
 from neocog.report.robustness import story
 from neocog.report.robustness.read import Model, Robustness
 from neocog.report.svg import figure, line, tag, text, title
 
 ROW, CELL, GAP = 30, 44.0, 8.0  # px: of a row, of a cell at most, between families
+ROOM = 172.0  # px for the name of a model
 MARGIN = 64.0  # px for a column of its own, on either side
 FULL = 0.5  # of top-1: a loss that is colored fully
 MID = 0.65  # depth from which words in a cell are dark in dark pages too
@@ -18,8 +18,8 @@ MID = 0.65  # depth from which words in a cell are dark in dark pages too
 
 def heatmap(found: Robustness) -> str:
     """Rows are models by mCE, columns corruptions by family, each averaged over its severities."""
-    names = [cut(model.name, 24) for model in found.models]
-    left = 12 + 7.2 * max(map(len, names))
+    names = [lettering.cut(model.name, ROOM, look="name") for model in found.models]
+    left = 12 + lettering.longest(names, look="name")
     families = list(dict.fromkeys(CORRUPTIONS[name] for name in found.corruptions))
     gaps = GAP * (len(families) - 1)
     cell = min(CELL, (WIDTH - left - 2 * MARGIN - gaps - 40) / len(found.corruptions))
@@ -27,7 +27,7 @@ def heatmap(found: Robustness) -> str:
         name: left + MARGIN + i * cell + GAP * families.index(CORRUPTIONS[name])
         for i, name in enumerate(found.corruptions)
     }
-    top = 34 + 4.6 * max(len(story.words(name)) for name in columns)
+    top = 34 + 0.71 * lettering.longest([story.words(name) for name in columns], look="tick")
     bottom, right = top + ROW * len(names), max(columns.values()) + cell
     rows = [_row(model, columns, y=top + ROW * i, cell=cell, left=left) for i, model in enumerate(found.models)]
     told = [

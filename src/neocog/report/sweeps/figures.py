@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from statistics import median
 
-from neocog.report import numbers
+from neocog.report import lettering, numbers
 from neocog.report.figures import HALF
 from neocog.report.labels import Box, Label, place
 from neocog.report.svg import Scale, figure, line, marker, path, tag, text, title
@@ -17,6 +17,7 @@ from neocog.report.sweeps.read import DEFAULTS, LISTED, Sweep, Trial
 HEIGHT, ROW = 372, 30  # px of the history; of a bar
 SPAN = 0.02  # of top-1 that a scale spans at least
 FAR = 4.0  # times the median trial's distance from the best: how far below it a scale reaches at most
+KEY = 200.0  # px for the name of a setting
 TOLD = 5
 TODAY = "today's settings"
 
@@ -54,13 +55,13 @@ def history(sweep: Sweep) -> str:
 
 def bars(importances: Mapping[str, float], *, name: str) -> str:
     """How much of the differences each setting explains, as horizontal bars, in the order given."""
-    left = 18 + 7.0 * max(map(len, importances))
+    left = 18 + min(KEY, lettering.longest(list(importances)))
     x = Scale(0, max(importances.values()) or 1.0, left, HALF - 52)
     drawn = []
     for i, (key, share) in enumerate(importances.items()):
         middle, told = 36 + i * ROW, numbers.percent(share, digits=0)
         drawn += [
-            text(left - 10, middle + 4, key, text_anchor="end"),
+            text(left - 10, middle + 4, key, room=KEY, text_anchor="end"),
             tag(
                 "rect",
                 title(f"{key}: {told}"),
@@ -73,7 +74,7 @@ def bars(importances: Mapping[str, float], *, name: str) -> str:
             text(x(share) + 8, middle + 4, told, class_="tick"),
         ]
     return figure(
-        text(0, 12, "part of the differences in top-1 that it explains alone", class_="axis"),
+        text(0, 12, "importance: share of the variance of top-1 that it explains alone (fANOVA)", class_="axis"),
         *drawn,
         width=HALF,
         height=36 + len(importances) * ROW,
@@ -153,6 +154,6 @@ def _key(trials: Sequence[Trial]) -> str:
     drawn, right = [], HALF - 4.0
     for status in reversed(seen if len(seen) > 1 else []):
         words = "stopped early" if status == "stopped" else status
-        right -= 6.4 * len(words) + 28
+        right -= lettering.width(words, look="tick") + 28
         drawn += [_shape(status, right + 6, 8), text(right + 16, 12, words, class_="tick")]
     return tag("g", *drawn) if drawn else ""

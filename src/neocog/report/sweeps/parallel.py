@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from neocog.report import numbers
 from neocog.report.figures import WIDTH
-from neocog.report.labels import cut
 from neocog.report.svg import Scale, figure, line, path, tag, text, title
 from neocog.report.sweeps.figures import TODAY, about, accuracies, mark, shares, spot
 from neocog.report.sweeps.read import DEFAULTS, Sweep, Trial, written
@@ -13,7 +12,6 @@ from neocog.tuning.space import Dimension
 
 TOP, BOTTOM, HEIGHT = 62, 352, 372  # px: where axes end and begin
 LEFT, RIGHT = 104, 128  # px for the words beside the first and the last axis
-CHARACTER = 7.0  # px, about
 FAN = 22.0  # px over which the trials of one choice spread, at most
 CROWD = 24  # trials, beyond which their lines are thin
 
@@ -81,17 +79,17 @@ def _choices(key: str, dimension: Dimension, having: Sequence[Trial]) -> Axis:
 
 def _drawn(axis: Axis, x: float, i: int, *, step: float) -> list[str]:
     """The axis and its name; names that would not fit side by side stand at two heights."""
-    room = int((2 * step if step < 110 else step) / CHARACTER) - 1
+    room = (2 * step if step < 110 else step) - 12
     height = 16 + 18 * (i % 2) if step < 110 else 34
-    name = text(x, height, cut(axis.name, room), class_="name", text_anchor="middle")
+    name = text(x, height, axis.name, room=room, class_="name", text_anchor="middle")
     return [line(x, TOP, x, BOTTOM, class_="scale"), name]
 
 
 def _ticks(axis: Axis, x: float, *, step: float) -> list[str]:
-    room = max(4, int((min(step, LEFT) - 14) / CHARACTER))
+    room = max(28.0, min(step, LEFT) - 16)
     return [
         line(x - 3, at, x + 3, at, class_="scale")
-        + text(x - 8, at + 4, cut(told, room), class_="tick halo", text_anchor="end")
+        + text(x - 8, at + 4, told, room=room, class_="tick halo", text_anchor="end")
         for at, told in axis.ticks
     ]
 

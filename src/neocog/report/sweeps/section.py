@@ -53,7 +53,7 @@ def section(sweeps: Sequence[Drawn], *, made: Mapping[str, str] | None = None) -
     picker = tag("label", "Model", for_="sweeper") + tag("select", *options, id="sweeper")
     return tag(
         "section",
-        tag("h2", "Turning the knobs"),
+        tag("h2", "Hyper-parameter search"),
         tag("p", escape(INTRODUCTION)),
         *(_verdict(drawn.sweep) for drawn in sweeps),
         tag("div", picker, class_="picker"),

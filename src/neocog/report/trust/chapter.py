@@ -1,4 +1,4 @@
-"""The page's chapter "Can it be trusted?": calibration, when to abstain, groups of images, several seeds; a panel a model."""
+"""The page's chapter on trust: calibration, when to abstain, groups of images, several seeds; a panel a model."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,15 +23,15 @@ RELIABILITY = (
 HONEST = "The dashed line is the same with its logits divided by a temperature fitted on validation images (Guo et al. 2017)."
 ANSWERS = "If it may say “I do not know”: how often it is wrong on the images of which it is surest."
 COLUMNS = (  # score of metrics.json, heading, what it says, how it is written
-    ("ece", "calib. error", "how far confidence is from accuracy, on average (ECE)", numbers.percent),
+    ("ece", "ECE", "expected calibration error: how far confidence is from accuracy, on average", numbers.percent),
     ("temperature", "temperature", "by which its logits would have to be divided", numbers.significant),
-    ("ece_at_temperature", "error then", "calibration error with the temperature", numbers.percent),
+    ("ece_at_temperature", "ECE calibrated", "with the logits divided by the temperature", numbers.percent),
     ("nll", "NLL", "negative log-likelihood, nats", numbers.significant),
-    ("nll_at_temperature", "NLL then", "with the temperature", numbers.significant),
+    ("nll_at_temperature", "NLL calibrated", "with the logits divided by the temperature", numbers.significant),
     ("aurc", "AURC", "area under the curve of risk over coverage", numbers.significant),
     (
         "coverage_at_risk_5",
-        "answers",
+        "coverage at 5 % risk",
         "share of images it can answer while 5 % of the answers are wrong",
         numbers.percent,
     ),
@@ -94,7 +94,7 @@ def chapter(drawn: Drawn, *, data: str) -> str:
     panels = [_panel(drawn, i, rival=rival, data=data) for i in range(len(drawn.found))]
     return tag(
         "section",
-        tag("h2", "Can it be trusted?"),
+        tag("h2", "Calibration, abstention and groups"),
         tag("p", escape(INTRODUCTION)),
         tag("div", _table(drawn), class_="wide scroll"),
         tag("div", picker, class_="picker"),
@@ -126,7 +126,7 @@ def _panel(drawn: Drawn, i: int, *, rival: str, data: str) -> str:
         tag("h3", escape(name)),
         *(tag("p", escape(words)) for words in (story.calibrated(each), story.answering(each)) if words),
         tag("div", *shown, class_="pair"),
-        tag("h3", "For whom it is worse"),
+        tag("h3", "Worst groups"),
         *(tag("p", escape(words)) for words in (story.fair(each), story.alike(each)) if words),
         tag(
             "div",
@@ -140,7 +140,7 @@ def _panel(drawn: Drawn, i: int, *, rival: str, data: str) -> str:
             ),
             class_="pair",
         ),
-        tag("h3", "With other random numbers") + tag("p", escape(seeds)) if seeds else "",
+        tag("h3", "Several seeds") + tag("p", escape(seeds)) if seeds else "",
         class_="trust",
         id=f"trust-{i}",
         data_model=each.model.row.model,
@@ -156,7 +156,7 @@ def _grouped(column: str) -> str:
 def _confused(column: str, worst: Slice) -> str:
     """Which images a confusion matrix is of."""
     return (
-        f"What it takes for what on the {worst.images:,} images with {column} {worst.value}, the worst of that column, "
+        f"Confusion matrix of the {worst.images:,} images with {column} {worst.value}, the worst of that column, "
         "in % of each class. The matrix of every group is in group_confusion.csv."
     )
 
@@ -171,7 +171,7 @@ def _table(drawn: Drawn) -> str:
     seeds = any(each.seeds for each in drawn.found)
     heads = [_head("model", "", word=True), *(_head(c[1], c[2]) for c in columns)]
     heads += [
-        _head("worst", "top-1 of its worst group or class"),
+        _head("worst group", "top-1 of its worst group or class"),
         _head("gap", "from the best group to the worst, points, with its 95 % interval (Newcombe 1998)"),
     ]
     heads += [_head("seeds", "top-1 of several trainings, mean ± standard deviation")] if seeds else []
@@ -189,7 +189,7 @@ def _row(
 ) -> str:
     cells = [_cell(each.score(score), told) for score, _, _, told in columns]
     worst, best = each.extremes or (None, None)
-    cells.append(_cell(worst.top1 if worst else None, numbers.percent, note=worst.value if worst else ""))
+    cells.append(_cell(worst.top1 if worst else None, numbers.percent, note=worst.value if worst else "", look="named"))
     gap = ahead(best, worst) if worst and best else None
     ends = story.interval(gap) if gap else ""
     cells.append(_cell(gap[0] if gap else None, lambda value: f"{100 * value:.1f}", note=ends))
@@ -199,8 +199,8 @@ def _row(
     return tag("tr", tag("td", escape(name), class_="word"), *cells, data_model=each.model.row.model)
 
 
-def _cell(value: float | None, told: Callable[[float], str], *, note: str = "") -> str:
+def _cell(value: float | None, told: Callable[[float], str], *, note: str = "", look: str = "") -> str:
     if value is None:
         return tag("td", numbers.MISSING, data_value="")
     small = tag("small", escape(note)) if note else ""
-    return tag("td", told(value), small, data_value=repr(round(float(value), 6)))
+    return tag("td", told(value), small, data_value=repr(round(float(value), 6)), **({"class_": look} if look else {}))

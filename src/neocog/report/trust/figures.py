@@ -8,14 +8,15 @@ from neocog.evaluation.calibration import Bin
 from neocog.evaluation.selective import Curve
 from neocog.evaluation.slices import Slice
 from neocog.evaluation.trust import RISK
-from neocog.report import numbers
+from neocog.report import lettering, numbers, svg
 from neocog.report.figures import HALF
-from neocog.report.labels import cut
+from neocog.report.labels import Box, place
 from neocog.report.svg import Scale, figure, line, path, tag, text, title
 
 TALL = 330  # px
 POINTS = 60  # of a curve
 ROW = 23  # px of a group
+ROOM = 160.0  # px for the name of a group
 MOST = 24  # groups that are drawn
 
 
@@ -47,12 +48,9 @@ def reliability(bins: Sequence[Bin], honest: Sequence[Bin], *, name: str) -> str
             text(42, y(tick) + 4, numbers.percent(tick, digits=0), class_="tick", text_anchor="end")
             for tick in (0, 0.5, 1)
         ),
-        *(
-            text(x(tick), TALL - 26, numbers.percent(tick, digits=0), class_="tick", text_anchor="middle")
-            for tick in (0, 0.5, 1)
-        ),
-        text(0, 12, "right", class_="axis"),
-        text(HALF - 12, TALL - 6, "how sure it is", class_="axis", text_anchor="end"),
+        *(svg.tick(x(at), TALL - 26, numbers.percent(at, digits=0), end=HALF) for at in (0, 0.5, 1)),
+        text(0, 12, "accuracy", class_="axis"),
+        text(HALF - 12, TALL - 6, "confidence", class_="axis", text_anchor="end"),
         line(x(0), y(0), x(1), y(1), class_="scale"),
         *marks,
         path(after, class_="honest") if len(after) > 1 else "",
@@ -76,20 +74,22 @@ def answers(curve: Curve, best: Curve, *, name: str, rival: str) -> str:
     coverage = curve.coverage_at(RISK)
     marks = []
     if 0 < coverage < 1:
-        words = f"{numbers.percent(coverage, digits=0)} answered, {numbers.percent(RISK, digits=0)} wrong"
-        marks = [
-            tag("circle", cx=x(coverage), cy=y(RISK), r=4.5, class_="mark trained"),
-            text(x(coverage) - 10, y(RISK) - 7, words, class_="name", text_anchor="end"),
-        ]
+        words = f"coverage {numbers.percent(coverage, digits=0)} at risk {numbers.percent(RISK, digits=0)}"
+        at = (x(coverage), y(RISK))
+        drawn = [*_thinned(curve, x, y), *_thinned(best, x, y)]
+        obstacles = [Box(a - 5, b - 5, a + 5, b + 5) for a, b in (at, *drawn)]
+        within = Box(x.start, 22, HALF - 4, y.start - 4)
+        marks = [tag("circle", cx=at[0], cy=at[1], r=4.5, class_="mark trained")]
+        for label in place([(*at, words)], obstacles=obstacles, within=within):
+            if label:
+                marks.append(line(*label.start, *label.near, class_="leader") if label.led else "")
+                marks.append(text(label.x, label.y, words, class_="name", text_anchor=label.anchor))
     return figure(
         *lines,
         *told,
-        *(
-            text(x(t), TALL - 26, numbers.percent(t, digits=0), class_="tick", text_anchor="middle")
-            for t in (0, 0.5, 1)
-        ),
-        text(0, 12, "wrong among the answers", class_="axis"),
-        text(HALF - 12, TALL - 6, "share of images it answers", class_="axis", text_anchor="end"),
+        *(svg.tick(x(at), TALL - 26, numbers.percent(at, digits=0), end=HALF) for at in (0, 0.5, 1)),
+        text(0, 12, "risk: share of the answers that is wrong", class_="axis"),
+        text(HALF - 12, TALL - 6, "coverage: share of images that are answered", class_="axis", text_anchor="end"),
         path(_thinned(best, x, y), class_="record") if best is not curve else "",
         path(_thinned(curve, x, y), class_="curve"),
         *marks,
@@ -111,8 +111,8 @@ def groups(found: Sequence[Slice], *, name: str, overall: float) -> str:
     order = sorted(found, key=lambda each: each.top1)
     half = MOST // 2
     shown = order if len(order) <= MOST else [*order[:half], *order[-half:]]
-    names = [cut(each.value, 24) for each in shown]
-    left = 14 + 7.0 * max(map(len, names))
+    names = [lettering.cut(each.value, ROOM) for each in shown]
+    left = 14 + lettering.longest(names)
     low = max(0.0, min(each.low for each in shown) - 0.03)
     x = Scale(low, 1, left + 8, HALF - 70)
     bottom = 26 + ROW * len(shown)
