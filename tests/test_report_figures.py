@@ -140,7 +140,7 @@ def test_a_matrix_of_many_classes_is_one_small_picture():
     drawing = confusion.heatmap(matrix, [f"a class with a long name, number {i}" for i in range(100)], name="net")
     assert drawing.count("<image") == 1 and "<rect" in drawing
     assert len(drawing) < 60_000
-    assert ">a class with a long" in drawing and "…<" in drawing and "long name, number" not in drawing
+    assert ">a class with a long" in drawing and "…<" in drawing
 
 
 def test_the_worst_mixups_come_first_and_right_answers_are_none():
