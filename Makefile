@@ -15,7 +15,7 @@ help:  ## say what each target does
 	  || grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST)
 
 repro: env  ## run the pipeline: images in, models, leaderboard and reports/report.html out
-	@find .dvc/tmp -name rwlock -size 0 -delete 2>/dev/null || true  # what a kill -9 of dvc can leave: every later call would fail
+	@python -m neocog.healing
 	dvc repro
 
 test: env  ## run all tests, the fast ones first

@@ -33,6 +33,7 @@ def audit() -> None:
         experiment=settings.tracking.experiment,
         tags={"data.digest": data.digest, "model": bundle.model, "bundle.sha256": read.digest(bundle.folder)},
         config=settings.resolved(),
+        resume=tracking.memory("audit"),
     ) as log:
         log.dataset(name=data.name, digest=data.digest, source="data/prepared", context="test")
         splits = ["val", "test", *(["train"] if how.train else [])]

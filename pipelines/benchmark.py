@@ -30,6 +30,7 @@ def benchmark() -> None:
         experiment=settings.tracking.experiment,
         tags={"data.digest": data.digest},
         config=settings.resolved(),
+        resume=tracking.memory("benchmark"),
     ) as log:
         console = Console(stderr=True)
         with Progress(console=console, disable=not console.is_terminal) as progress:

@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from neocog import tracking
+from neocog import noted, tracking
 from neocog.bundle import read
 from neocog.data import prepared
 from neocog.evaluation import predictions
@@ -26,7 +26,7 @@ def compress(recipe: str) -> None:
 
     from neocog.bundle import provenance  # torch from here on
     from neocog.compression.chain import recover, ship, walk
-    from neocog.training.fit import claim, discard, key
+    from neocog.training.fit import claim, key
 
     trained = parent.card["provenance"]["params"]["train"]  # what a step trains with, unless it says otherwise
     teachers = {name: read.digest(read.read(name).folder) for step in how.steps for name in step.get("teachers", ())}
@@ -72,7 +72,7 @@ def compress(recipe: str) -> None:
         log.metrics(walk.metrics(verdict))
         log.tags({"bundle.sha256": read.digest(bundle.folder), "goals": walk.outcome(verdict)})
         log.artifact(bundle.folder, folder="bundle")
-    discard(work)
+    noted.remove(work)
     print(f"compress@{recipe}: {walk.sentence(verdict)}")
 
 

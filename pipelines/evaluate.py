@@ -44,6 +44,7 @@ def evaluate(model: str) -> None:
             "bundle.sha256": read.digest(bundle.folder),
         },
         config=settings.resolved(),
+        resume=tracking.memory(stage),
     ) as log:
         log.dataset(name=data.name, digest=data.digest, source="data/prepared", context="test")
         test = data.split("test")

@@ -25,6 +25,7 @@ def explain() -> None:
         experiment=settings.tracking.experiment,
         tags={"data.digest": data.digest},
         config=settings.resolved(),
+        resume=tracking.memory("explain"),
     ) as log:
         from neocog.explain import gallery  # torch from here on, after all that can be wrong cheaply
 

@@ -25,6 +25,7 @@ def prepare() -> None:
         experiment=settings.tracking.experiment,
         tags={"data.digest": prepared.digest},
         config=settings.resolved(),
+        resume=tracking.memory("prepare"),
     ) as log:
         log.params({f"data.{key}": value for key, value in given.items()})
         log.metrics(

@@ -25,6 +25,7 @@ def register() -> None:
         experiment=settings.tracking.experiment,
         tags={"architecture": bundle.architecture, "model": bundle.model, "bundle.sha256": digest},
         config=settings.resolved(),
+        resume=tracking.memory("register"),
     ) as log:
         promoted = registration.register(bundle, name=how.name, experiment=settings.tracking.experiment)
         registration.score()

@@ -30,7 +30,11 @@ def report() -> None:
     data = prepared.read("data/prepared")
     bundles = [read.read(folder) for folder in settings.models]
     with tracking.start(
-        "report", experiment=settings.tracking.experiment, tags={"data.digest": data.digest}, config=settings.resolved()
+        "report",
+        experiment=settings.tracking.experiment,
+        tags={"data.digest": data.digest},
+        config=settings.resolved(),
+        resume=tracking.memory("report"),
     ) as log:
         found = models.gather(bundles, data, reports=REPORTS)
         rows = [model.row for model in found]

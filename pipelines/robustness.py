@@ -32,6 +32,7 @@ def robustness() -> None:
         experiment=settings.tracking.experiment,
         tags={"data.digest": data.digest},
         config=settings.resolved(),
+        resume=tracking.memory("robustness"),
     ) as log:
         log.dataset(name=data.name, digest=data.digest, source="data/prepared", context="test")
         test = data.split("test", limit=how.images)

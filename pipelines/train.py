@@ -8,7 +8,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from neocog import architectures, tracking
+from neocog import architectures, noted, tracking
 from neocog.bundle import read
 from neocog.bundle.read import Bundle
 from neocog.data import prepared
@@ -131,7 +131,7 @@ class Training:
         from neocog.training import history
 
         history.write(folder, fitted)
-        log.metrics(history.summary(fitted), step=len(fitted.history))
+        log.metrics(history.totals(fitted), step=len(fitted.history))
         log.artifact(folder / "history.csv")
 
     def aside(self, parent: tracking.Run) -> None:
@@ -146,9 +146,7 @@ class Training:
 
     def discard(self) -> None:
         """Remove what it needed to be continued."""
-        from neocog.training.fit import discard
-
-        discard(self.work)
+        noted.remove(self.work)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-from neocog import tracking
+from neocog import noted, tracking
 from neocog.bundle import read
 from neocog.data import prepared
 from neocog.evaluation import predictions
@@ -25,7 +25,7 @@ def tune(architecture: str) -> None:
     predictions.match(before, data)
 
     from neocog.bundle import provenance, write  # torch and Ray from here on
-    from neocog.training.fit import claim, discard, key
+    from neocog.training.fit import claim, key
     from neocog.tuning import children, cluster, record, sweep, trial
 
     resolved = {"train": recipe.asdict(), "architecture": {"name": architecture, **sizes}, "tune": settings.raw["tune"]}
@@ -78,7 +78,7 @@ def tune(architecture: str) -> None:
         log.artifact(folder, folder="bundle")
         log.artifact(work / "figures")
     sweep.forget(job)
-    discard(work)
+    noted.remove(work)
     print(f"tune@{architecture}: {record.sentence(choice, winner, trials=len(found), metric=job.metric)}")
 
 

@@ -12,7 +12,8 @@ from imports import ROOT
 import benchmarks
 
 NAMES = [module.name for module in pkgutil.iter_modules(benchmarks.__path__) if not module.name.startswith("_")]
-AT_LEAST = {"compression", "planted", "prepare", "serving", "training", "tuning"}
+AT_LEAST = {"compression", "kills", "planted", "prepare", "serving", "training", "tuning"}
+ELSEWHERE = {"kills"}  # tests/test_kills.py runs it, for minutes
 SECONDS = ("planted", "prepare")  # take no longer, the others import torch or start servers
 
 
@@ -47,7 +48,12 @@ def test_its_help_says_what_is_measured_and_how_long_that_takes(name, capsys):
 
 
 @pytest.mark.parametrize(
-    "name", [name if name in SECONDS else pytest.param(name, marks=pytest.mark.slow) for name in NAMES]
+    "name",
+    [
+        name if name in SECONDS else pytest.param(name, marks=pytest.mark.slow)
+        for name in NAMES
+        if name not in ELSEWHERE
+    ],
 )
 def test_a_tiny_run_ends_well_and_leaves_nothing_but_what_was_asked_for(name, tmp_path):
     ended = run(name, "--tiny", folder=tmp_path)

@@ -9,6 +9,7 @@ import tiny
 import yaml
 from imports import ROOT
 
+from neocog import lockfile
 from neocog.report import made, models
 
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
@@ -41,7 +42,7 @@ def test_a_folder_has_the_md5_that_dvc_gives_it(tmp_path):
         (tmp_path / "bundle" / name).write_text(text)
     database = HashFileDB(LocalFileSystem(), str(tmp_path / "cache"))
     _, _, found = dvc_data.hashfile.build.build(database, str(tmp_path / "bundle"), LocalFileSystem(), "md5")
-    assert made.md5(tmp_path / "bundle") == found.hash_info.value
+    assert lockfile.md5(tmp_path / "bundle") == found.hash_info.value
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ def test_every_chapter_names_its_files_commands_params_and_data(site):
         assert markup.startswith('<details class="made">') and data.digest in markup
         assert set(re.findall(r"dvc repro (\w+)", markup)) <= set(STAGES)
         assert "git log" in markup
-    assert made.md5(root / "reports/benchmark.csv") in told["price"]
+    assert lockfile.md5(root / "reports/benchmark.csv") in told["price"]
 
 
 def test_a_stage_that_writes_a_folder_is_known_by_the_folder(site):
@@ -75,8 +76,8 @@ def test_a_stage_that_writes_a_folder_is_known_by_the_folder(site):
     folder.mkdir()
     (folder / "maps.npz").write_text("maps")
     markup = made.chapters(found, data, reports=root / "reports")["explained"]
-    assert f"reports/explained  md5 {made.md5(folder)}" in markup and made.md5(folder).endswith(".dir")
-    assert "maps.npz" not in markup and made.md5(folder / "maps.npz") not in markup
+    assert f"reports/explained  md5 {lockfile.md5(folder)}" in markup and lockfile.md5(folder).endswith(".dir")
+    assert "maps.npz" not in markup and lockfile.md5(folder / "maps.npz") not in markup
 
 
 def test_what_is_told_of_a_model_is_about_it(site):
@@ -107,7 +108,7 @@ def test_the_command_finds_the_commit_that_has_the_file(tmp_path):
     for text in ("first", "second", "second"):
         table = tmp_path / "benchmark.csv"
         table.write_text(text)
-        found.append(made.md5(table))
+        found.append(lockfile.md5(table))
         (tmp_path / "dvc.lock").write_text(f"outs:\n- path: benchmark.csv\n  md5: {found[-1]}\n# {len(commits)}\n")
         git("add", "-A")
         git("-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "-m", text)

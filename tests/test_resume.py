@@ -13,6 +13,7 @@ from pathlib import Path
 import projects
 import pytest
 import yaml
+from mlflow import MlflowClient
 from waiting import wait_for
 
 from neocog import architectures
@@ -72,6 +73,10 @@ def test_killed_by_every_means_it_ends_with_the_bits_of_one_never_killed_under_o
     assert not list(Path(".neocog/training").glob("lenet-*")), "working checkpoints are cleared away"
     [run] = runs()
     assert run.info.status == "FINISHED"
+    client = MlflowClient(f"sqlite:///{Path.cwd() / 'mlflow.db'}")
+    for metric in ("train/loss", "val/loss", "val/top1", "train/images_per_second", "train/wait_share"):
+        rows = client.get_metric_history(run.info.run_id, metric)
+        assert sorted(row.step for row in rows) == list(range(1, 41)), f"{metric}: none lost, none doubled"
 
     subprocess.run(TRAIN, check=True)
     assert digest(Path("models/trained/lenet")) == interrupted
@@ -100,7 +105,22 @@ ELABORATE = {
 }
 
 
-def train(digits, work, *, stop_after: int = 0, model: str = "vgg", recipe: Recipe = RECIPE):
+class Told:
+    """A run that remembers which steps it was told."""
+
+    def __init__(self) -> None:
+        self.steps: list[int] = []
+
+    def params(self, values) -> None:
+        """Not asked here."""
+
+    def metrics(self, values, *, step: int = 0) -> None:
+        """Remember the step of an epoch's row."""
+        assert {"val/top1", "train/loss", "train/images_per_second"} <= set(values)
+        self.steps.append(step)
+
+
+def train(digits, work, *, stop_after: int = 0, model: str = "vgg", recipe: Recipe = RECIPE, run: Told | None = None):
     """Train; with `stop_after`, end right after that epoch's checkpoint as a kill would."""
     real = checkpoint.write
 
@@ -117,6 +137,7 @@ def train(digits, work, *, stop_after: int = 0, model: str = "vgg", recipe: Reci
             recipe,
             name=model,
             work=work,
+            run=run,
         )
     finally:
         checkpoint.write = real
@@ -137,6 +158,16 @@ def test_after_every_epoch_a_cut_off_training_ends_with_the_same_bits(digits, tm
         assert resumed.history == whole.history
         assert weights(resumed) == weights(whole)
         assert resumed.epoch == whole.epoch
+
+
+@pytest.mark.parametrize("epoch", [1, 4])
+def test_an_epoch_is_logged_after_its_checkpoint_is_safe_and_not_forgotten(digits, tmp_path, epoch):
+    before, after = Told(), Told()
+    with pytest.raises(Cut):
+        train(digits, tmp_path, stop_after=epoch, run=before)
+    assert before.steps == list(range(1, epoch)), "of the epoch that was just saved nothing is said yet"
+    train(digits, tmp_path, run=after)
+    assert after.steps == list(range(epoch, 5))
 
 
 def test_without_the_recipe_a_resumed_training_is_another_one(digits, tmp_path, monkeypatch):

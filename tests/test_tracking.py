@@ -266,7 +266,7 @@ time.sleep(60)
     assert not journal.written()
 
 
-def test_an_unfinished_run_goes_on_and_a_finished_one_does_not(folder: Path, tmp_path: Path) -> None:
+def test_a_run_goes_on_until_its_file_is_gone(folder: Path, tmp_path: Path) -> None:
     file = tmp_path / "work" / "run.json"
     first, begin = open_journal(folder, BEGIN, file)
     first.append(begin=begin)
@@ -279,8 +279,10 @@ def test_an_unfinished_run_goes_on_and_a_finished_one_does_not(folder: Path, tmp
     assert open_journal(folder, BEGIN, file)[0].run == first.run
     again.append(end="FINISHED")
     again.unlock(WRITER)
-    after, begin = open_journal(folder, BEGIN, file)
-    assert after.run != first.run
+    assert open_journal(folder, BEGIN, file)[0].run == first.run, "killed before its file was removed"
+    again.unlock(WRITER)
+    after, begin = open_journal(folder, BEGIN | {"config": {"bins": 9}}, file)
+    assert after.run != first.run, "about something else"
     assert not begin["resumed"]
     forget(file, first.run)
     assert file.exists(), "it names another run by now"

@@ -629,6 +629,25 @@ def test_a_run_deleted_while_it_goes_on_is_sent_anew(project: Path) -> None:
     assert (found.info.status, steps(project, found)) == ("FINISHED", [0, 1])
 
 
+@pytest.mark.parametrize("resumed", [True, False], ids=["resumed", "control"])
+def test_what_a_resumed_run_logs_again_is_there_once(project: Path, resumed: bool) -> None:
+    memory = Path("run.json")
+    for first in (0, 2):  # cut off when step 2 was logged, but not yet in a checkpoint
+        with suppress(KeyboardInterrupt), tracking.start("train@lenet", experiment="test", resume=memory) as run:
+            for step in range(first, first + 3):
+                run.metrics({"val/top1": step / 10}, step=step)
+                time.sleep(0.002)  # another millisecond, another value for MLflow
+                if not resumed:
+                    run.metrics({"val/top1": step / 10}, step=step)
+            if first == 0:
+                raise KeyboardInterrupt
+        if first == 0 and not resumed:
+            memory.unlink()
+    assert tracking.sync() == 0
+    logged = sorted(steps(project, found) for found in runs(project))
+    assert logged == ([[0, 1, 2, 3, 4]] if resumed else [[0, 0, 1, 1, 2, 2], [2, 2, 3, 3, 4, 4]])
+
+
 def test_sending_again_doubles_nothing(project: Path) -> None:
     training = train(project, 0, 1000, pause=0.05)
     until_step(training, 5)

@@ -23,6 +23,8 @@ from typing import Any, Literal
 
 from neocog import pipes
 
+from neocog import noted
+
 
 class NeocogError(Exception):
     """An ending that the user can act on. `exit_code` is what the process returns."""
@@ -77,7 +79,11 @@ def run(
         _end_with_parent()
     try:
         _check_arguments(main, arguments)
+        if not follower:
+            noted.begin()
         main(*arguments)
+        if not follower:
+            noted.end()
     except BrokenPipeError:
         if not pipes.is_unread(sys.stdout):
             raise  # of another pipe, or a socket

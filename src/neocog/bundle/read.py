@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from neocog import integrity
 from neocog.errors import UserError
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ KINDS = ("trained", "tuned", "compressed")
 NAME = re.compile(
     r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}"
 )  # of a model: it names folders, stages and runs, and must mean nothing to a shell
+_STAGES = {"trained": "train", "tuned": "tune", "compressed": "compress"}
 SEEDS = "seeds"  # the folder in a bundle of what was trained with further seeds: for each a bundle of its own, named by the seed
 
 
@@ -53,9 +55,17 @@ class Bundle:
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         try:
-            return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+            session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # the runtime's own have no ancestor in common
             raise damaged(path, type(error).__name__) from error
+        self.check(GRAPH)
+        return session
+
+    def check(self, name: str) -> None:
+        """Raise UserError when the file `name` is not the one whose SHA-256 is in bundle.json."""
+        if integrity.changed(self.folder, self.card.get("sha256", {}), name):
+            remedy = integrity.REPAIR.format(stage=f"{_STAGES.get(self.kind, self.kind)}@{self.name}")
+            raise UserError(f"{self.folder / name} is damaged: its SHA-256 is not the one in {CARD}; {remedy}")
 
 
 def read(folder: Path | str) -> Bundle:

@@ -33,4 +33,5 @@ def rebuild(bundle: Bundle) -> nn.Module:
         raise UserError(
             f"{bundle.folder / WEIGHTS} does not hold the weights of {bundle.model}: {str(error).splitlines()[0]}"
         ) from error
+    bundle.check(WEIGHTS)
     return model.eval()

@@ -10,7 +10,7 @@ import onnx
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from neocog import architectures
+from neocog import architectures, integrity
 from neocog.bundle import temperature
 from neocog.bundle.proof import Proof, prove
 from neocog.bundle.read import CARD, FORMAT, GRAPH, WEIGHTS, Bundle, read
@@ -70,6 +70,7 @@ def fill(
             "buffers": [key for key, _ in model.named_buffers()],
             **({"widths": widths} if widths else {}),
         },
+        "sha256": integrity.digests(folder, GRAPH, WEIGHTS),
         "parity": dict(proof.parity),
         "provenance": dict(provenance),
         **more,

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from neocog import csv_table
+from neocog import csv_table, integrity
 from neocog.data.pixel_sums import PixelSums
 from neocog.data.staging import staged
 from neocog.errors import UserError, nearest
@@ -74,6 +74,7 @@ class Prepared:
     passed_over: Mapping[str, int] = field(
         default_factory=dict
     )  # leftovers by kind; not on disk, since they change nothing
+    files: Mapping[str, str] = field(default_factory=dict)  # SHA-256 of images.npy and samples.parquet
 
     def split(self, name: str, *, limit: int | None = None) -> Split:
         """The images, labels and ids of `train`, `val` or `test`, the first `limit` of them: a random choice, since they stand by hash.
@@ -91,6 +92,9 @@ class Prepared:
             raise self._spoilt(str(error)) from error
         if images.shape != shape or images.dtype != np.uint8 or table.num_rows != stop - start:
             raise self._spoilt(f"images.npy holds {images.dtype} {images.shape}, dataset.json says uint8 {shape}")
+        if spoilt := integrity.changed(self.folder, self.files):
+            remedy = integrity.REPAIR.format(stage="prepare")
+            raise UserError(f"{self.folder / spoilt} is damaged: its SHA-256 is not the one in dataset.json; {remedy}")
         table = table.slice(0, limit)
         return Split(
             images[start:stop][:limit],
@@ -163,6 +167,7 @@ def read(folder: Path | str = "data/prepared") -> Prepared:
             source_digest=card["source_digest"],
             digest=card["digest"],
             preparation=card.get("preparation", {}),
+            files=card.get("files", {}),
         )
     except FileNotFoundError:
         raise UserError(f"{folder}: no prepared data set is there (no dataset.json); run `dvc repro prepare`") from None
@@ -236,6 +241,7 @@ def write(
         for told in ([task, list(classes), shape], *columns.items()):
             content.update(json.dumps(told).encode())
         card["digest"] = content.hexdigest()
+        card["files"] = integrity.digests(stage, "images.npy", "samples.parquet")
         (stage / "dataset.json").write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return read(folder)
 

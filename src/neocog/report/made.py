@@ -4,8 +4,6 @@ A page that named a commit could not be the same bytes before and after its own 
 MD5, by which `dvc.lock` knows it: the commit that has this line is the one, and git finds it.
 """
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from html import escape
@@ -13,6 +11,7 @@ from pathlib import Path
 
 from neocog.bundle.read import Bundle
 from neocog.data.prepared import Prepared
+from neocog.lockfile import md5
 from neocog.report.models import MAKER, Model, makers
 from neocog.report.svg import tag
 
@@ -107,15 +106,6 @@ def chapters(models: Sequence[Model], prepared: Prepared, *, reports: Path) -> d
         "data": [source("prepare", "data/prepared", file=prepared.folder)],
     }
     return {name: how(sources, data=prepared.digest) for name, sources in found.items()}
-
-
-def md5(path: Path) -> str:
-    """By which dvc.lock names the content of a file, or of a folder: then it is of the list of what is in it."""
-    if path.is_file():
-        return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
-    files = sorted((file.relative_to(path).as_posix(), file) for file in path.rglob("*") if file.is_file())
-    listed = [{"md5": md5(file), "relpath": name} for name, file in files]
-    return hashlib.md5(json.dumps(listed, sort_keys=True).encode(), usedforsecurity=False).hexdigest() + ".dir"
 
 
 def how(sources: Sequence[Source], *, data: str) -> str:

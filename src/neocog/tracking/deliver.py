@@ -10,6 +10,7 @@ from neocog.tracking.store import Store, UnknownRunError
 
 GATHERED = 900  # metrics, params and tags that make a request
 DATABASE = 30.0  # s that one operation on a database may take while others write to it
+Metric = tuple[str, float, int, int]  # name, value, ms, step
 SLOWEST = 1e6  # bytes/s of an upload that is still waited for
 
 
@@ -76,6 +77,8 @@ class _Pass:
                 self._store.status(self._sent.run_id, "RUNNING")
         else:
             self._create(begin)
+        if begin["resumed"]:
+            self._sent = self._journal.mark(self._sent, resumed=True)
         tags = {"stage": begin["stage"], "mlflow.source.name": begin["source"], "mlflow.source.type": "LOCAL"}
         if begin["exp"]:
             tags["dvc.exp"] = begin["exp"]
@@ -134,13 +137,24 @@ class _Pass:
         gathered = bool(self._metrics or self._params or self._tags)
         if gathered:
             self._at_work()
-            self._store.log(self._sent.run_id, metrics=self._metrics, params=self._params, tags=self._tags)
+            metrics = self._new(self._metrics) if self._sent.resumed else self._metrics
+            self._store.log(self._sent.run_id, metrics=metrics, params=self._params, tags=self._tags)
             self._clear()
         if gathered or self._offset > self._sent.offset:  # the store has answered
             self._sent = self._journal.mark(self._sent, offset=self._offset, ended=self._ended, failing=False)
 
+    def _new(self, metrics: list[Metric]) -> list[Metric]:
+        """Those of which the run has no value at their step yet: what was cut off between logging and saving does both again."""
+        logged = self._store.logged(self._sent.run_id, sorted({name for name, *_ in metrics}))
+        first: dict[tuple[str, int], Metric] = {}
+        for metric in metrics:
+            name, _, at, step = metric
+            if logged.get((name, step), at) == at:  # the same again is an attempt that got no answer
+                first.setdefault((name, step), metric)
+        return list(first.values())
+
     def _clear(self) -> None:
-        self._metrics: list[tuple[str, float, int, int]] = []
+        self._metrics: list[Metric] = []
         self._params: dict[str, str] = {}
         self._tags: dict[str, str] = {}
 

@@ -34,7 +34,7 @@ class Sent:
 
     offset: bytes of it that are in MLflow. ended: the status it had ended with by then. run_id: its run there.
     uncertain: a run may have been created without an answer. until: unix time to which its sender may be silent and yet
-    be at work. failing: the last attempt failed.
+    be at work. failing: the last attempt failed. resumed: it was cut off and goes on, so that it may log what it has logged.
     """
 
     offset: int = 0
@@ -43,6 +43,7 @@ class Sent:
     uncertain: bool = False
     until: float = 0.0
     failing: bool = False
+    resumed: bool = False
 
 
 class Journal:

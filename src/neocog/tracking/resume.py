@@ -1,37 +1,50 @@
-"""Which run goes on: the one its resume file names, unless it has finished, is at work or is kept elsewhere."""
+"""Which run goes on: the one its resume file names, unless it is about something else, is at work or is kept elsewhere."""
 
+import hashlib
 import json
 import os
 import time
 from pathlib import Path
 
+from neocog import noted
 from neocog.tracking.journal import WRITER, Journal, write_atomically
 
 _SAME = ("stage", "experiment", "place")
+_RUNS = Path(".neocog") / "runs"
+
+
+def memory(stage: str) -> Path:
+    """The resume file of a stage that has no working checkpoint."""
+    return _RUNS / f"{stage}.json"
 
 
 def open_journal(folder: Path, begin: dict, file: Path | None) -> tuple[Journal, dict]:
     """The journal to write to, held as its writer, and `begin` completed with `run`, `begun` (ms) and `resumed`."""
     named = _read(file) if file is not None else {}
-    if all(named.get(key) == begin[key] for key in _SAME):
+    about = {**{key: begin[key] for key in _SAME}, "about": _about(begin)}
+    if all(named.get(key) == value for key, value in about.items()):
         journal = Journal(folder, named["run"])
         if journal.lock(WRITER, seconds=2.0):
-            if journal.ended() != "FINISHED":
-                return journal, {**begin, "run": journal.run, "begun": named["begun"], "resumed": True}
-            journal.unlock(WRITER)
+            return journal, {**begin, "run": journal.run, "begun": named["begun"], "resumed": True}
     journal = Journal(folder, os.urandom(16).hex())
     journal.lock(WRITER)
     begin = {**begin, "run": journal.run, "begun": int(time.time() * 1000), "resumed": False}
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(file, json.dumps({key: begin[key] for key in ("run", "begun", *_SAME)}))
+        write_atomically(file, json.dumps({"run": begin["run"], "begun": begin["begun"], **about}))
     return journal, begin
 
 
 def forget(file: Path, run: str) -> None:
-    """The run has finished: the next start begins a new one."""
+    """The run has finished: the next start begins a new one, or under DVC the first one after dvc.lock names what was made."""
     if _read(file).get("run") == run:
-        file.unlink(missing_ok=True)
+        noted.remove(file)
+
+
+def _about(begin: dict) -> str:
+    """Changes with what the run is about: data, bundle, settings."""
+    told = json.dumps([begin.get("tags"), begin.get("config")], sort_keys=True, default=str)
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
 def _read(file: Path) -> dict:

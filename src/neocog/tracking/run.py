@@ -104,7 +104,8 @@ def start(
     """One MLflow run around a stage execution: FINISHED, FAILED (with the tag `error`) or KILLED, as the block ends.
 
     config: everything the stage was told, kept as the artifact params.yaml.
-    resume: a file beside a working checkpoint; as long as the run it names has not finished, the same run goes on.
+    resume: a file beside a working checkpoint, or `memory(stage)`; as long as it is there, the run that it names goes on. It goes when
+    the run has finished; under DVC, when dvc.lock names what the stage made.
     parent: the id of the run of which this one is a part; while that one lives, its sender sends this one too.
     SIGTERM inside the block raises SystemExit(143).
     """
@@ -130,10 +131,10 @@ def start(
         raise
     finally:
         if os.getpid() == run._pid:
-            if end == "FINISHED" and resume is not None:
-                resumption.forget(resume, journal.run)
             try:
                 run._write(tags=error_tag, end=end)
+                if end == "FINISHED" and resume is not None:
+                    resumption.forget(resume, journal.run)
             except NeocogError as error:
                 print(f"neocog: {error}", file=sys.stderr)
             journal.unlock(WRITER)

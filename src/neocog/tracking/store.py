@@ -177,6 +177,12 @@ class Store:
             entities, others = entities[most:], others[MAX_PARAMS_TAGS_PER_BATCH:]
             self._log(run_id, part)
 
+    def logged(self, run_id: str, names: list[str]) -> dict[tuple[str, int], int]:
+        """The steps at which the run has a value of these metrics, and when (ms) that was logged."""
+        with self._known():
+            histories = [self.client.get_metric_history(run_id, name) for name in names]
+        return {(each.key, each.step): each.timestamp for history in histories for each in history}
+
     def _log(self, run_id: str, part: list[Metric | Param | RunTag]) -> None:
         try:
             with self._known():

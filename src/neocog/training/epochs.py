@@ -46,6 +46,7 @@ class Epochs(pl.Callback):
         self.best: dict[str, Tensor] = {}
         self.best_epoch = 0
         self.seconds = self.waited = 0.0
+        self.timing: dict[str, float] = {}  # of the last epoch
         self.images = 0
         self.finished = False
         self.interrupted = False
@@ -55,7 +56,7 @@ class Epochs(pl.Callback):
         return "epochs"
 
     def state_dict(self) -> dict[str, Any]:
-        kept = ("history", "best", "best_epoch", "seconds", "waited", "images", "finished")
+        kept = ("history", "best", "best_epoch", "seconds", "waited", "timing", "images", "finished")
         return {key: getattr(self, key) for key in kept}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -74,6 +75,7 @@ class Epochs(pl.Callback):
             )
             if self.run:
                 self.run.params(held(trainer.optimizers[0]))
+            self.log_last()  # what the process that saved it may have been killed before
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.batches.epoch = trainer.current_epoch
@@ -119,20 +121,22 @@ class Epochs(pl.Callback):
         if patience and trainer.current_epoch + 1 - self.best_epoch >= patience:
             trainer.should_stop = True
         self.finished = trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
+        speed, wait_share = seen / self.train_seconds, self.batches.waited / self.train_seconds
+        self.timing = {"train/images_per_second": speed, "train/wait_share": wait_share}
         if trainer.is_global_zero:
-            speed = seen / self.train_seconds
-            self.line.epoch(row, images_per_second=speed, wait_share=self.batches.waited / self.train_seconds)
-            if self.run:
-                timing = {
-                    "train/images_per_second": speed,
-                    "train/wait_share": self.batches.waited / self.train_seconds,
-                }
-                self.run.metrics(row | timing, step=trainer.current_epoch + 1)
+            self.line.epoch(row, images_per_second=speed, wait_share=wait_share)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         trainer.save_checkpoint(self.folder / f"epoch-{trainer.current_epoch + 1}.ckpt")
+        if trainer.is_global_zero:  # not before it is safe: an epoch that has to be trained again would be logged twice
+            self.log_last()
         if self.on_epoch:
             self.on_epoch(self.history[-1], self.seconds, self.finished)
+
+    def log_last(self) -> None:
+        """Log the newest row of the history; a resumed run takes the row of an epoch once."""
+        if self.run and self.history:
+            self.run.metrics(self.history[-1] | self.timing, step=len(self.history))
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         self.interrupted = isinstance(exception, KeyboardInterrupt)

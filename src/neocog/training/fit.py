@@ -5,7 +5,6 @@ import hashlib
 import json
 import logging
 import os
-import shutil
 import signal
 import sys
 import warnings
@@ -162,6 +161,8 @@ def _fit(
         learner = Learner.of(build(), data, recipe)
         learner.load_state_dict(state["state_dict"])
         epochs.load_state_dict(state["callbacks"][epochs.state_key])
+        if finished and lightning.is_global_zero:
+            epochs.log_last()
     if epochs.best:
         learner.model.load_state_dict(epochs.best)
     if hasattr(learner.model, "drop_auxiliary"):
@@ -278,11 +279,6 @@ def _interruptible(epochs: Epochs) -> Iterator[None]:
     finally:
         if before is not None and signal.getsignal(signal.SIGINT) is not before:
             signal.signal(signal.SIGINT, before)
-
-
-def discard(work: Path) -> None:
-    """Remove the working checkpoints of a training whose result is safe."""
-    shutil.rmtree(work, ignore_errors=True)
 
 
 def _quiet() -> None:

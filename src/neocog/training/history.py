@@ -19,6 +19,11 @@ def summary(fitted: Fitted) -> dict[str, float]:
     }
 
 
+def totals(fitted: Fitted) -> dict[str, float]:
+    """What of `summary` no epoch's row has logged."""
+    return {name: value for name, value in summary(fitted).items() if name in ("train/seconds", "train/epochs")}
+
+
 def write(folder: Path, fitted: Fitted) -> None:
     """history.csv has one row an epoch and is the same for equal trainings; what differs from run to run is in training.json."""
     folder.mkdir(parents=True, exist_ok=True)

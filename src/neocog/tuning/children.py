@@ -68,6 +68,8 @@ class Children:
         failure = NeocogError(trial.error) if trial.status == "failed" else None
         with suppress(NeocogError):
             stack.__exit__(type(failure) if failure else None, failure, None)
+        if failure is None:
+            self._memory(trial).unlink(missing_ok=True)  # the trial itself is on record
 
     def _memory(self, trial: Trial) -> Path:
         """Where it is remembered which run is the trial's, until that has finished."""

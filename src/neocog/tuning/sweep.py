@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from neocog import noted
 from neocog.tuning import trial as trials_work
 from neocog.tuning.children import Children
 from neocog.tuning.cluster import cpus_for
@@ -111,4 +112,8 @@ def trained(finalist: Finalist, *, here: Path) -> trials_work.Fitted:
 
 def forget(job: Job) -> None:
     """Remove the working files of a sweep whose result is safe."""
-    Place(job.place).forget()
+    place = Place(job.place)
+    if place.local:
+        noted.remove(Path(place.root))
+    else:
+        place.forget()

@@ -1,0 +1,281 @@
+"""Nothing is lost when anything is killed: `make repro` ended at random moments, over and over, and what came out.
+
+    python -m benchmarks.kills [--count 200] [--seed 0] [--folder DIRECTORY] [--by int term kill full] [--tiny]
+
+A project on digits (two small networks, one recipe, every stage) is made anew for each round. A round gives `make repro` again and
+again and ends it after some number of changes on its disk: Ctrl-C or SIGTERM to its process group, SIGKILL to every process of it, or
+no space left on its disk (`full`, with --folder on a small file system of its own). When it ends by itself, the round is compared with
+one that nobody disturbed: the same bundles to the last bit, one finished MLflow run a stage, each metric once at each step, and no
+`make repro` that failed by itself. Two minutes for the first round, then about 15 s a kill on two quiet cores.
+"""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import yaml
+
+from benchmarks import parser
+from neocog.bundle import read
+
+ROOT = Path(__file__).parents[1]
+MAKE = ("make", "-o", ".venv/.locked", "repro")  # the environment is as it is
+SIGNALS = {"int": signal.SIGINT, "term": signal.SIGTERM, "kill": signal.SIGKILL}
+WAYS = (*SIGNALS, "full")
+WATCHED = ("models", "reports", "data", ".neocog", ".dvc/tmp", ".dvc/cache/runs")
+MARK = "NEOCOG_KILLS"  # in the environment of every process of a round
+PATIENCE = 900.0  # s that a `make repro` may take on a busy machine
+CHANGES = 400  # about as many as a whole run makes
+FILLER = "filler"
+
+
+@dataclass
+class Outcome:
+    """What rounds came to. `faults` are sentences."""
+
+    kills: Counter[str] = field(default_factory=Counter)
+    stages: Counter[str] = field(default_factory=Counter)  # that were cut off
+    rounds: int = 0
+    faults: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        ways = ", ".join(f"{count} {way}" for way, count in sorted(self.kills.items()))
+        stages = ", ".join(f"{name} {count}" for name, count in self.stages.most_common())
+        lines = [f"{self.kills.total()} kills ({ways}) in {self.rounds} rounds; cut off: {stages}"]
+        return "\n".join([*lines, *(f"FAULT: {fault}" for fault in self.faults), f"{len(self.faults)} faults"])
+
+
+class Project:
+    """A clone of this repository on digits in `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.mark = uuid.uuid4().hex
+        names = subprocess.run(
+            ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+        )
+        for name in names.stdout.splitlines():
+            result = name.startswith(("reports/", "models/")) and Path(name).name not in (".gitignore", ".gitkeep")
+            if (ROOT / name).is_file() and not result and not name.startswith(("tests/", "docs/", "dvc.lock")):
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(ROOT / name, folder / name)
+        (folder / "params.yaml").write_text(yaml.safe_dump(_params(), sort_keys=False))
+        for command in ("init -q -b main", "config user.email kills@example.org", "config user.name kills"):
+            subprocess.run(["git", *command.split()], cwd=folder, check=True)
+        subprocess.run("git add -A && git commit -qm start", shell=True, cwd=folder, check=True)
+
+    def start(self) -> subprocess.Popen[str]:
+        """`make repro` in a process group of its own, what it says going to a file."""
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        own = {**os.environ, "PATH": path, "PYTHONPATH": str(self.folder / "src"), MARK: self.mark}
+        own.pop("MLFLOW_TRACKING_URI", None)
+        with self.said.open("w") as said:
+            return subprocess.Popen(
+                MAKE, cwd=self.folder, env=own, stdout=said, stderr=said, text=True, start_new_session=True
+            )
+
+    @property
+    def said(self) -> Path:
+        return self.folder.parent / f"{self.folder.name}.log"
+
+    def stage(self) -> str:
+        """What was at work last."""
+        lines = [
+            line for line in self.said.read_text(errors="replace").splitlines() if line.startswith("Running stage")
+        ]
+        return lines[-1].split("'")[1].partition("@")[0] if lines else "dvc"
+
+    def processes(self) -> list[psutil.Process]:
+        """All that belong to the round, whoever started them."""
+        found = []
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                if process.environ().get(MARK) == self.mark:
+                    found.append(process)
+        return found
+
+    def changes(self) -> Iterator[int]:
+        """The number of changes on its disk so far, again and again."""
+        seen, count = self._look(), 0
+        while True:
+            now = self._look()
+            count += len(now.items() ^ seen.items())
+            seen = now
+            yield count
+
+    def _look(self) -> dict[str, tuple[int, int]]:
+        found = {}
+        folders = [self.folder / name for name in WATCHED]
+        for path in (self.folder / "dvc.lock", self.folder / "mlflow.db"):
+            with suppress(OSError):
+                found[str(path)] = (path.stat().st_size, path.stat().st_mtime_ns)
+        while folders:
+            with suppress(OSError), os.scandir(folders.pop()) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(Path(entry.path))
+                    with suppress(OSError):
+                        found[entry.path] = (entry.stat().st_size, entry.stat().st_mtime_ns)
+        return found
+
+
+def _params() -> dict[str, Any]:
+    """Every stage, as small as it gets."""
+    params: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params["data"]["source"] = "digits"
+    params["train"] |= {"epochs": 5, "threads": 1}
+    params["architectures"] = {"mlp": {"widths": [16]}, "lenet": {"epochs": 5}}
+    params["tune"] |= {"architectures": [], "space": {}}
+    params["compress"] = {
+        "lenet-pruned": {
+            "model": "trained/lenet",
+            "steps": [{"method": "prune_structured", "ratio": 0.5, "train": {"epochs": 3}}],
+            "goals": {"max_top1_drop": 1.0},
+        }
+    }
+    params["benchmark"]["rounds"] = 3
+    params["robustness"] |= {"images": 20, "severities": [1]}
+    params["explain"]["images"] = 1
+    return params
+
+
+def results(project: Project) -> tuple[dict[str, str], dict[str, list[tuple[str, int]]], list[str]]:
+    """Digests of the bundles, (metric, step) of each run by its name, and what is wrong whatever the others did."""
+    from mlflow import MlflowClient
+
+    bundles = {
+        str(card.parent.relative_to(project.folder)): read.digest(card.parent)
+        for card in sorted((project.folder / "models").glob("*/*/bundle.json"))
+    }
+    client = MlflowClient(f"sqlite:///{project.folder / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("neocog")
+    assert experiment is not None
+    rows: dict[str, list[tuple[str, int]]] = {}
+    faults = []
+    for run in client.search_runs([experiment.experiment_id], max_results=1000):
+        name = run.info.run_name
+        if run.info.status != "FINISHED":
+            faults.append(f"run {name} is {run.info.status}")
+        if name in rows:
+            faults.append(f"run {name} is there twice")
+        keys = [key for key in run.data.metrics if not key.startswith("system/")]
+        rows[name] = sorted(
+            (key, each.step) for key in keys for each in client.get_metric_history(run.info.run_id, key)
+        )
+        faults += [f"{name}: {row} is there {times} times" for row, times in Counter(rows[name]).items() if times > 1]
+    return bundles, rows, faults
+
+
+def disturb(project: Project, by: str, *, after: int) -> int | None:
+    """Give the command and end it `by` that way after so many changes; its exit code when it ended before."""
+    process = project.start()
+    deadline = time.monotonic() + PATIENCE
+    for count in project.changes():
+        if (code := process.poll()) is not None:
+            return code
+        if count >= after:
+            break
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{' '.join(MAKE)} hangs:\n{project.said.read_text()}")
+        time.sleep(0.005)
+    if by == "full":
+        _fill(project.folder / FILLER)
+        process.wait(PATIENCE)
+        (project.folder / FILLER).unlink()
+    elif by == "kill":
+        for each in [process, *project.processes()]:
+            with suppress(psutil.Error, ProcessLookupError):
+                each.kill()
+    else:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, SIGNALS[by])
+    process.wait(PATIENCE)
+    return None
+
+
+def _fill(path: Path) -> None:
+    with suppress(OSError), path.open("wb", buffering=0) as file:
+        for size in (1 << 20, 1 << 12, 1):
+            with suppress(OSError):
+                while file.write(b"\0" * size) == size:
+                    pass
+
+
+def campaign(folder: Path, *, count: int, seed: int, ways: Sequence[str], tell: bool = True) -> Outcome:
+    """`count` kills, in as many rounds as that takes. The first round is not disturbed."""
+    chance, outcome = random.Random(seed), Outcome()
+    whole = Project(folder / "undisturbed")
+    if code := disturb(whole, "none", after=sys.maxsize):
+        outcome.faults.append(f"undisturbed, it ended with {code}:\n{whole.said.read_text()}")
+        return outcome
+    expected = results(whole)
+    outcome.faults += expected[2]
+    shutil.rmtree(whole.folder)
+    while outcome.kills.total() < count:
+        project = Project(folder / f"round-{outcome.rounds}")
+        code = None
+        while code is None:
+            by = chance.choice(ways)
+            after = sys.maxsize if outcome.kills.total() >= count else int(CHANGES ** chance.uniform(0, 1))
+            code = disturb(project, by, after=after)
+            if code is None:
+                outcome.kills[by] += 1
+                outcome.stages[project.stage()] += 1
+                if tell:
+                    print(f"{outcome.kills.total()}: {by} after {after} changes, in {project.stage()}", flush=True)
+        outcome.rounds += 1
+        found = (
+            [f"it ended with {code}:\n{project.said.read_text()[-3000:]}"] if code else differences(project, expected)
+        )
+        outcome.faults += [f"round {outcome.rounds - 1}: {each}" for each in found]
+        if tell:
+            print(f"round {outcome.rounds - 1}: {'; '.join(found) or 'as undisturbed'}", flush=True)
+        if not found:
+            shutil.rmtree(project.folder)
+    return outcome
+
+
+def differences(
+    project: Project, expected: tuple[dict[str, str], dict[str, list[tuple[str, int]]], list[str]]
+) -> list[str]:
+    """What is wrong with a round, as sentences."""
+    bundles, rows, faults = results(project)
+    faults = list(faults)
+    faults += [f"{name} has other bits" for name in expected[0] if bundles.get(name) != expected[0][name]]
+    for name in expected[1].keys() | rows.keys():
+        lost = set(expected[1].get(name, [])) ^ set(rows.get(name, []))
+        faults += [f"{name}: rows lost or strange: {sorted(lost)[:5]}"] if lost else []
+    return faults
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print what was survived; exit 1 on any fault. A round with faults stays where it is, to be looked at."""
+    given = parser("kills", __doc__)
+    given.add_argument("--count", type=int, default=200, help="how many kills")
+    given.add_argument("--seed", type=int, default=0, help="of the moments and ways")
+    given.add_argument("--folder", type=Path, help="where the projects are made; default: a temporary folder")
+    given.add_argument("--by", nargs="+", choices=WAYS, default=list(SIGNALS), help="how; default: all but full")
+    asked = given.parse_args(arguments)
+    folder = asked.folder or Path(tempfile.mkdtemp(prefix="kills-"))
+    outcome = campaign(folder, count=6 if asked.tiny else asked.count, seed=asked.seed, ways=asked.by)
+    print(outcome)
+    if asked.folder is None and not outcome.faults:
+        shutil.rmtree(folder)
+    sys.exit(bool(outcome.faults))
+
+
+if __name__ == "__main__":
+    main()
