@@ -21,9 +21,7 @@ from difflib import get_close_matches
 from types import FrameType
 from typing import Any, Literal
 
-from neocog import pipes
-
-from neocog import noted
+from neocog import noted, pipes
 
 
 class NeocogError(Exception):
