@@ -37,7 +37,7 @@ def audit() -> None:
     ) as log:
         log.dataset(name=data.name, digest=data.digest, source="data/prepared", context="test")
         splits = ["val", "test", *(["train"] if how.train else [])]
-        judged = {split: _judged(bundle, data, split) for split in splits}
+        judged = {split: predictions.calibrated(_judged(bundle, data, split), bundle.temperature) for split in splits}
         doubts, pairs = audits.doubts(data, judged), audits.twins(data, within=how.within)
         found = audits.summary(judged, doubts, pairs)
         FOLDER.mkdir(parents=True, exist_ok=True)

@@ -195,4 +195,4 @@ def test_the_gallery_reaches_the_page(trained, digits, tmp_path):
 
 class _Asked:
     def __init__(self, judged) -> None:
-        self.predictions = judged
+        self.predictions, self.confidence = judged, judged.confidence

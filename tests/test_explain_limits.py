@@ -223,7 +223,7 @@ def test_large_colour_photographs_stay_within_the_pages_budget():
     maps = {name: draw.normal(size=(3, 224, 224)).astype(np.float32) for name in ("grad_cam", "integrated_gradients")}
     maps["grad_cam"] = np.abs(maps["grad_cam"])
     judged = SimpleNamespace(predicted=[0] * 3, labels=[1] * 3, confidence=[0.5] * 3)
-    shown = SimpleNamespace(bundle=None, predictions=judged)
+    shown = SimpleNamespace(bundle=None, predictions=judged, confidence=judged.confidence)
     found = SimpleNamespace(rows={"right": list(range(3))}, maps=maps, signed=("integrated_gradients",))
     sizes = [  # of two models with twelve images each
         8

@@ -220,7 +220,7 @@ def test_mistakes_are_wrong_and_the_most_confident_come_first(found):
     for model in found:
         rows = model.mistakes(5)
         assert model.wrong[rows].all()
-        confidence = model.predictions.confidence
+        confidence = model.confidence
         assert list(confidence[rows]) == sorted(confidence[model.wrong], reverse=True)[:5]
 
 

@@ -59,6 +59,8 @@ def export(bundle: Bundle, data: Prepared, *, to: str, int8: bool, out: Path | N
             "precision": "int8" if int8 else "as the bundle" if rounded else "fp32",
             "files": [each.name for each in written],
             "input": f"uint8 [{runtime.BATCH}, {bundle.size}, {bundle.size}, {bundle.channels}]",
+            "output": "logits [N, K]",
+            "temperature": bundle.temperature,  # what they are divided by before the softmax, to be calibrated
             "parity": agreement,
             "file": figures(written, speeds["file"], answered, val.labels),
             "bundle graph": figures([bundle.folder / GRAPH], speeds["bundle graph"], expected, val.labels),

@@ -10,6 +10,7 @@ def page(record: Mapping[str, Any]) -> str:
     width = max(map(len, rows))
     lines = [
         f"{' and '.join(record['files'])}: {record['bundle']} for {record['to']}, {record['precision']}; takes {record['input']}",
+        f"gives {record['output']}; softmax of them divided by {record['temperature']:g} is what `neocog predict` tells",
         f"agrees with the bundle on {parity['top1_agreement']:.2%} of {parity['images']:,} val images",
         "",
         f"{'':{width}}  {'bytes':>12}  {'ms an image':>12}  {'95 % under':>12}  {'val/top1':>9}",

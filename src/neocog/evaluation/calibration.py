@@ -14,6 +14,11 @@ def log_softmax(logits: NDArray[np.floating]) -> Floats:
     return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))
 
 
+def probabilities(logits: NDArray[np.floating], *, temperature: float) -> NDArray[np.float32]:
+    """What a model says of images, [N, K], by its logits and its card's `temperature`; all that is shown of an image comes from here."""
+    return np.asarray(np.exp(log_softmax(logits / np.float32(temperature))), np.float32)
+
+
 def negative_log_likelihood(logits: NDArray[np.floating], labels: Ints) -> float:
     """Mean of -log p(label), in nats."""
     return float(-np.take_along_axis(log_softmax(logits), labels[:, None], axis=1).mean())

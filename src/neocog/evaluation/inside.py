@@ -14,12 +14,14 @@ from onnx import inliner, numpy_helper
 
 from neocog.bundle.read import GRAPH, Bundle
 from neocog.evaluation import graph
-from neocog.evaluation.calibration import log_softmax
+from neocog.evaluation.calibration import probabilities
 from neocog.evaluation.complexity import CONVOLUTIONS, PRODUCTS
 
 DEPTHS = 4
+INTEGERS = ("ConvInteger", "MatMulInteger")
 PASSED_ON = {  # what only moves, pools or rescales the maps of the layer before
-    "AveragePool", "BatchNormalization", "Cast", "DequantizeLinear", "Dropout", "Gather", "Identity", "LRN", "LayerNormalization",
+    "AveragePool", "BatchNormalization", "Cast", "DequantizeLinear", "Dropout", "DynamicQuantizeLinear", "Gather", "Identity",
+    "LRN", "LayerNormalization",
     "LpPool", "MatMul", "MaxPool", "Pad", "QuantizeLinear", "Reshape", "Resize", "Slice", "Softmax", "Split", "Transpose",
 }  # fmt: skip
 
@@ -69,7 +71,7 @@ def look(bundle: Bundle, image: NDArray[np.uint8], *, depths: int = DEPTHS) -> I
     model = inliner.inline_local_functions(onnx.load(bundle.folder / GRAPH))
     tensors = _run(model, image[None])
     return Inside(
-        probabilities=np.exp(log_softmax(tensors["logits"]))[0],
+        probabilities=probabilities(tensors["logits"], temperature=bundle.temperature)[0],
         filters=_filters(model.graph, tensors, bundle),
         depths=tuple(_depths(model.graph, tensors, depths)),
     )
@@ -95,10 +97,19 @@ def _filters(proto: onnx.GraphProto, tensors: Tensors, bundle: Bundle) -> Filter
         if place is not None and node.input[place] not in seen:
             if found is not None:  # more weights follow: the first are not those of the classes
                 return Filters(found.weights, found.local)
-            found = _of(node, tensors[node.input[place]], shape=shape, bundle=bundle)
+            found = _of(node, _centred(node, tensors, place), shape=shape, bundle=bundle)
         for name in node.output:
             seen[name] = tensors[name].shape if name in tensors and tensors[name].ndim == 4 else shape
     return found
+
+
+def _centred(node: onnx.NodeProto, tensors: Tensors, place: int) -> NDArray:
+    """The weights of a layer; of one that multiplies integers (inputs: images, weights, and the zero point of each) around their zero."""
+    weights = tensors[node.input[place]]
+    if node.op_type not in INTEGERS or len(node.input) < 4:
+        return weights
+    zero = tensors[node.input[3]].astype(np.float32)
+    return weights.astype(np.float32) - (zero[:, None, None, None] if zero.ndim and weights.ndim == 4 else zero)
 
 
 def _of(node: onnx.NodeProto, weights: NDArray, *, shape: tuple[int, ...], bundle: Bundle) -> Filters | None:
@@ -154,7 +165,11 @@ def _maps(proto: onnx.GraphProto, tensors: Tensors) -> Iterator[tuple[onnx.NodeP
             if not depth or node.op_type in PASSED_ON:
                 continue
             if square and value.shape[2] == side:
-                yield node, depth, value[0]
+                yield (
+                    node,
+                    depth,
+                    np.asarray(value[0], np.float32),
+                )  # also of integers, which no picture may divide in place
             elif node.op_type == "Add" and len(known) > 1 and value.ndim == 3 and value.shape[1] - side**2 in (0, 1):
-                tokens = value[0, value.shape[1] - side**2 :]  # without the class token
+                tokens = np.asarray(value[0, value.shape[1] - side**2 :], np.float32)  # without the class token
                 yield node, depth, tokens.T.reshape(-1, side, side)

@@ -1,7 +1,7 @@
 """What a bundle says about each image: asked through ONNX Runtime, kept as predictions.parquet."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from neocog.bundle.read import Bundle
 from neocog.data.prepared import Prepared, Split
 from neocog.errors import UserError
 from neocog.evaluation.accuracy import Ints
-from neocog.evaluation.calibration import log_softmax
+from neocog.evaluation.calibration import log_softmax, probabilities
 
 SHOWN = 12  # classes named in an error
 
@@ -71,6 +71,13 @@ def right(bundle: Bundle, part: Split, *, batch_size: int = 256) -> NDArray[np.b
 def of(answers: NDArray[np.float32], *, ids: np.ndarray, labels: Ints) -> Predictions:
     """The predictions that logits [N, K] amount to."""
     return Predictions(ids, labels, answers.argmax(axis=1), np.exp(log_softmax(answers)).astype(np.float32))
+
+
+def calibrated(judged: Predictions, temperature: float) -> Predictions:
+    """The same, as `predict` and `serve` tell it: predictions.parquet holds what the graph says, from which calibration is measured."""
+    with np.errstate(divide="ignore"):
+        logits = np.log(judged.probabilities)
+    return replace(judged, probabilities=probabilities(logits, temperature=temperature))
 
 
 def write(path: Path, predictions: Predictions) -> None:

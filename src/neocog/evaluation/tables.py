@@ -25,9 +25,13 @@ def per_class(path: Path, judged: Predictions, classes: Sequence[str]) -> None:
 
 
 def confusion(path: Path, judged: Predictions, classes: Sequence[str]) -> None:
-    """actual, predicted, images: names of classes and how often they met, as the template .dvc/plots/counts.json wants it."""
-    cells = accuracy.confusion(judged.labels, judged.predicted, num_classes=len(classes)).tolist()
-    rows = ((a, p, n) for a, row in zip(classes, cells, strict=True) for p, n in zip(classes, row, strict=True))
+    """actual, predicted, images: names of classes and how often they met, as the template .dvc/plots/counts.json wants it.
+
+    Without the cells that are 0, which the template fills in, but for the diagonal: each class has a row and a column.
+    """
+    cells = accuracy.confusion(judged.labels, judged.predicted, num_classes=len(classes))
+    shown = np.argwhere((cells > 0) | np.eye(len(classes), dtype=bool)).tolist()
+    rows = ((classes[actual], classes[predicted], int(cells[actual, predicted])) for actual, predicted in shown)
     csv_table.write(path, ("actual", "predicted", "images"), rows)
 
 

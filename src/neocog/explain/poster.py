@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw
 from neocog import explain
 from neocog.bundle.read import Bundle
 from neocog.errors import UserError, nearest
+from neocog.evaluation.calibration import probabilities
 from neocog.report import looks
 from neocog.report.pictures import Pixels, shrunk
 from neocog.report.poster import INK, MARGIN, PAPER, SOFT, font
@@ -38,8 +39,8 @@ def explained(bundle: Bundle, image: Pixels, methods: Sequence[str], *, of: str 
         raise UserError(f"--of {of}: {bundle.model} knows no such class; {nearest(of, bundle.classes)}")
     model, given = explain.network(bundle), explain.inputs(bundle, image[None])
     with torch.no_grad():
-        probabilities = model(given).softmax(dim=1)[0]
-    target = bundle.classes.index(of) if of is not None else int(probabilities.argmax())
+        says = probabilities(model(given).numpy(), temperature=bundle.temperature)[0]
+    target = bundle.classes.index(of) if of is not None else int(says.argmax())
     maps, missing = {}, {}
     for name in methods:
         method = explain.method(name)
@@ -50,7 +51,7 @@ def explained(bundle: Bundle, image: Pixels, methods: Sequence[str], *, of: str 
     if not maps:
         told = "; ".join(f"{name}: {why}" for name, why in missing.items())
         raise UserError(f"nothing explains {bundle.model}: {told}; try --method occlusion")
-    return Explanation(bundle.model, bundle.classes[target], float(probabilities[target]), maps, missing)
+    return Explanation(bundle.model, bundle.classes[target], float(says[target]), maps, missing)
 
 
 def draw(told: Explanation, image: Pixels, *, about: str) -> Image.Image:

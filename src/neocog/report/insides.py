@@ -50,7 +50,7 @@ def _one(model: Model, found: inside.Inside, chosen: int, classes: Sequence[str]
     return {
         "model": model.row.model,
         "said": classes[judged.predicted[chosen]],
-        "confidence": float(judged.confidence[chosen]),
+        "confidence": float(model.confidence[chosen]),
         "missing": parts.missing(found),
         "rows": [_row(row, side=side) for row in parts.rows(found)],
     }

@@ -17,7 +17,7 @@ from neocog.data.prepared import Prepared
 from neocog.errors import UserError
 from neocog.evaluation import predictions
 from neocog.evaluation.accuracy import Bools, Counts, Ints, confusion, counts
-from neocog.evaluation.predictions import Predictions
+from neocog.evaluation.predictions import Predictions, calibrated
 from neocog.report import ideas, leaderboard
 from neocog.report.ideas import Idea
 from neocog.report.leaderboard import Row
@@ -50,6 +50,11 @@ class Model:
         return ideas.of(self.bundle.architecture, published=leaderboard.published(self.bundle))
 
     @cached_property
+    def confidence(self) -> NDArray[np.float32]:
+        """How sure it was of its answer to each image [N], calibrated."""
+        return calibrated(self.predictions, self.bundle.temperature).confidence
+
+    @cached_property
     def wrong(self) -> Bools:
         """Which images [N] it gets wrong."""
         return self.predictions.predicted != self.predictions.labels
@@ -67,7 +72,7 @@ class Model:
     def mistakes(self, most: int) -> NDArray[np.intp]:
         """Rows of the test split that it got wrong, most confident first, at most so many."""
         rows = np.flatnonzero(self.wrong)
-        return rows[np.argsort(-self.predictions.confidence[rows], kind="stable")][:most]
+        return rows[np.argsort(-self.confidence[rows], kind="stable")][:most]
 
 
 def makers(bundle: Bundle) -> tuple[str, str]:

@@ -155,7 +155,7 @@ def _look(
                 "id": str(judged.ids[row]),
                 "actual": classes[judged.labels[row]],
                 "predicted": classes[judged.predicted[row]],
-                "confidence": float(judged.confidence[row]),
+                "confidence": float(model.confidence[row]),
             }
             for row in mistakes
         ],

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from neocog.bundle.read import GRAPH, Bundle, damaged
 from neocog.errors import NeocogError
-from neocog.evaluation.calibration import log_softmax
+from neocog.evaluation.calibration import probabilities
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -33,7 +33,7 @@ class Classifier:
         logits = self.session.run(["logits"], {"images": np.ascontiguousarray(images)})[0]
         if not np.isfinite(logits).all():
             raise NeocogError(f"{self.bundle.model}: its logits are NaN or infinite; train the model again")
-        return np.exp(log_softmax(logits / np.float32(self.temperature))).astype(np.float32)
+        return probabilities(logits, temperature=self.temperature)
 
     def told(self, probabilities: NDArray[np.float32]) -> list[dict[str, Any]]:
         """Each row of [N, K] as `class`, its `probability`, and the `probabilities` of all by name, likeliest first."""
@@ -55,7 +55,7 @@ def load(bundle: Bundle, *, threads: int = 0) -> Classifier:
 
     Raises UserError when the graph is damaged, NeocogError when its answer is NaN.
     """
-    loaded = Classifier(bundle, bundle.session(threads=threads), float(bundle.card.get("temperature", 1.0)))
+    loaded = Classifier(bundle, bundle.session(threads=threads), bundle.temperature)
     try:
         answered = loaded.probabilities(np.zeros((1, bundle.size, bundle.size, bundle.channels), np.uint8)).shape
     except NeocogError:

@@ -115,7 +115,7 @@ def _faces(
                 Face(
                     _picture(np.asarray(images[row]), maps, signed=found.signed, most=side),
                     classes[judged.predicted[row]],
-                    float(judged.confidence[row]),
+                    float(model.confidence[row]),
                     classes[judged.labels[row]],
                 )
             )
