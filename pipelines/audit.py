@@ -48,8 +48,13 @@ def audit() -> None:
         log.metrics({f"audit/{name}": value for name, value in found.items()})
         for name in ("labels.csv", "duplicates.csv", "audit.json"):
             log.artifact(FOLDER / name)
+    doubted = (
+        f"doubts {found['suspects']:,} of {found['images']:,} labels"
+        if found["able"]
+        else f"cannot judge labels: it gets {found['right']:.1%} of the images right (at least {found['right_at_least']:.1%})"
+    )
     print(
-        f"audit: {bundle.model} doubts {found['suspects']:,} of {found['images']:,} labels; "
+        f"audit: {bundle.model} {doubted}; "
         f"{found['test_twins']:,} of {found['test_images']:,} test images have a twin in train"
     )
 

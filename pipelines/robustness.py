@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from time import perf_counter
 
 from rich.console import Console
 from rich.progress import Progress
@@ -16,6 +17,7 @@ from neocog.evaluation import robustness as spoilt
 from pipelines import params
 
 REPORTS = Path("reports")
+SLOW = 120.0  # seconds, from which on it is said how long it takes
 
 
 def robustness() -> None:
@@ -38,14 +40,26 @@ def robustness() -> None:
         test = data.split("test", limit=how.images)
         console = Console(stderr=True)
         with Progress(console=console, disable=not console.is_terminal) as progress:
-            task = progress.add_task("robustness", total=1)
+            task, began, done = progress.add_task("robustness", total=1), perf_counter(), [0.0]
+
+            def on_part(part: float) -> None:
+                progress.advance(task, part)
+                done.append(done[-1] + part)
+                seconds = (perf_counter() - began) / done[-1]
+                if len(done) == 2 + len(bundles) and seconds > SLOW:  # once, after the first corruptions
+                    print(
+                        f"robustness: about {seconds / 60:.0f} min for {len(test.labels):,} images of {data.size} px; "
+                        f"robustness.images: {max(1, round(len(test.labels) * SLOW / seconds))} takes {SLOW / 60:.0f}",
+                        flush=True,
+                    )
+
             rows = spoilt.measure(
                 bundles,
                 test.images,
                 test.labels,
                 severities=how.severities,
                 seed=how.seed,
-                on_part=lambda part: progress.advance(task, part),
+                on_part=on_part,
             )
         REPORTS.mkdir(exist_ok=True)
         found = mce.summary(rows, baseline=baseline)

@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import unescape
 from pathlib import Path
 from xml.etree import ElementTree
@@ -23,7 +23,7 @@ from neocog.data.sources.digits import digits
 from neocog.errors import UserError
 from neocog.evaluation import audit, predictions
 from neocog.report.audit import chapter, story
-from neocog.report.audit.read import read
+from neocog.report.audit.read import Audit, read
 
 WRONG = 30  # labels of test and validation images that are planted
 TWINS = 12  # test images that are training images with a little noise
@@ -140,6 +140,23 @@ def test_training_images_are_ranked_for_themselves_after_the_others(site, judged
     assert both[: len(alone)] == alone and {doubt.split for doubt in both[len(alone) :]} == {"train"}
     assert [doubt.rank for doubt in both[len(alone) :]] == list(range(1, len(both) - len(alone) + 1))
     assert audit.summary(judged, both, [])["suspects"] == len(alone)
+
+
+@pytest.mark.parametrize("share", [0.18, 0.95])
+def test_a_model_that_is_wrong_too_often_doubts_no_label(share, site, judged):
+    data, draw = site[1].data, np.random.default_rng(0)
+    told = {}
+    for name in ("val", "test"):
+        each = judged[name]
+        said = np.where(draw.random(len(each.labels)) < share, each.labels, (each.labels + 3) % 10)
+        sure = np.full((len(said), 10), 0.02, np.float32) + 0.8 * np.eye(10, dtype=np.float32)[said]
+        told[name] = replace(each, predicted=said, probabilities=sure)
+    found = audit.doubts(data, told)
+    numbers = audit.summary(told, found, [])
+    assert bool(numbers["able"]) == audit.able(told) == (share > 0.5) == bool(found) == ("noise" in numbers)
+    assert numbers["right"] == pytest.approx(share, abs=0.05) and 0.5 < numbers["right_at_least"] < 0.6
+    seen = Audit("mlp", tuple(found), (), (), numbers, 10.0, 5, 5)
+    assert story.labels(seen).startswith("mlp cannot judge labels: it gets ") == (share < 0.5)
 
 
 def test_planted_twins_are_found_and_strangers_are_not(site):

@@ -95,6 +95,17 @@ def test_tables_hold_every_class_and_every_image(judged, tmp_path):
     assert sum(int(row.rpartition(",")[2]) for row in rows[1:]) == len(judged.labels)
 
 
+def test_of_many_classes_only_those_that_met_are_in_the_confusion(tmp_path):
+    labels = np.arange(300)
+    said = np.where(labels % 3, labels, (labels + 1) % 300)
+    judged = predictions.Predictions(labels.astype(object), labels, said, np.full((300, 1), 1.0, np.float32))
+    tables.confusion(tmp_path / "confusion.csv", judged, [f"species {label}" for label in labels])
+    rows = [row.split(",") for row in (tmp_path / "confusion.csv").read_text().splitlines()[1:]]
+    assert len(rows) == 400, "300 that met, and the 100 of the diagonal that did not"
+    assert sum(int(images) for _, _, images in rows) == 300
+    assert {row[0] for row in rows} == {row[1] for row in rows} == {f"species {label}" for label in labels}
+
+
 @pytest.mark.parametrize("stage", ["evaluate", "benchmark", "report"])
 def test_judging_and_reporting_load_neither_torch_nor_scikit_learn(stage):
     code = f"import sys, pipelines.{stage}; print({{'torch', 'sklearn', 'mlflow', 'pandas'}} & set(sys.modules))"

@@ -12,6 +12,7 @@ from neocog import architectures, cli, explain
 from neocog.bundle import write
 from neocog.data.augment import normalize
 from neocog.evaluation import predictions
+from neocog.explain.together import together
 from neocog.training.fit import fit
 from neocog.training.recipe import Recipe
 
@@ -75,6 +76,37 @@ def test_it_takes_images_as_training_did(trained, digits):
     with torch.no_grad():
         ours = explain.network(trained)(explain.inputs(trained, image)).numpy()
     np.testing.assert_allclose(ours, predictions.logits(trained, image, batch_size=3), atol=1e-3)
+
+
+@pytest.mark.parametrize(("size", "most"), [(8, 6144), (28, 512), (64, 98), (224, 8), (2000, 1)])
+def test_what_goes_through_a_network_together_is_bounded_by_pixels(size, most):
+    assert together(torch.empty(12, 1, size, size)) == most
+
+
+@pytest.mark.parametrize("method", ["integrated_gradients", "occlusion"])
+def test_memory_does_not_grow_with_the_size_of_images_and_answers_stay(method, monkeypatch):
+    torch.manual_seed(0)
+    batches: list[int] = []
+
+    class Watched(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layers = torch.nn.Sequential(
+                torch.nn.Conv2d(1, 3, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.LazyLinear(4)
+            )
+
+        def forward(self, images):
+            batches.append(len(images))
+            return self.layers(images)
+
+    model, images, targets = Watched().eval(), torch.randn(6, 1, 12, 12), torch.tensor([0, 1, 2, 3, 0, 1])
+    model(images)
+    together_ = explain.method(method).maps(model, images, targets)
+    batches.clear()
+    monkeypatch.setattr("neocog.explain.together.PIXELS", 4 * 12 * 12)
+    few = explain.method(method).maps(model, images, targets)
+    assert max(batches) <= (4 if method == "integrated_gradients" else len(images))
+    torch.testing.assert_close(few, together_, rtol=1e-3, atol=1e-5)
 
 
 def test_the_parts_of_integrated_gradients_add_up_to_what_the_logit_rose_by(asked):

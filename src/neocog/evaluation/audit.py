@@ -16,6 +16,7 @@ from neocog.data.prepared import Prepared, Split
 from neocog.errors import UserError
 from neocog.evaluation import labels
 from neocog.evaluation.duplicates import near_duplicates
+from neocog.evaluation.intervals import wilson
 from neocog.evaluation.predictions import Predictions
 
 IN_SAMPLE = "train"  # the split whose labels the model has learned: it finds fewer errors there
@@ -56,9 +57,28 @@ class Twins:
 
 
 def doubts(data: Prepared, judged: Mapping[str, Predictions]) -> list[Doubt]:
-    """The suspected label errors by what a model says of each split, first those of images that it never trained on."""
+    """The suspected label errors by what a model says of each split, first those of images that it never trained on; none by a model that
+    cannot judge."""
+    if not able(judged):
+        return []
     pools = ([name for name in judged if name != IN_SAMPLE], [name for name in judged if name == IN_SAMPLE])
     return [doubt for pool in pools if pool for doubt in _ranked(data, {name: judged[name] for name in pool})]
+
+
+def able(judged: Mapping[str, Predictions]) -> bool:
+    """Whether a model may doubt labels: on images that it never trained on it errs at most half as often as the most frequent class would.
+
+    Of one that errs more often the doubts are its own errors.
+    """
+    right, floor, images = _right(judged)
+    return wilson(round(right * images), images)[1] >= floor
+
+
+def _right(judged: Mapping[str, Predictions]) -> tuple[float, float, int]:
+    """The share of images that it gets right of those it never trained on, the least share to be able to judge, and how many they are."""
+    unseen = [each for split, each in judged.items() if split != IN_SAMPLE]
+    given, said = (np.concatenate([getattr(each, name) for each in unseen]) for name in ("labels", "predicted"))
+    return float((given == said).mean()), float(1 + np.bincount(given).max() / len(given)) / 2, len(given)
 
 
 def twins(data: Prepared, *, within: float) -> list[Twins]:
@@ -78,8 +98,9 @@ def twins(data: Prepared, *, within: float) -> list[Twins]:
 
 
 def summary(judged: Mapping[str, Predictions], doubts: Sequence[Doubt], pairs: Sequence[Twins]) -> dict[str, float]:
-    """In numbers, of the splits that the model never trained on: suspects among images, and noise, the estimated share of wrong labels
-    (what the model itself gets surely wrong counts as well); of all splits: twins; and top1 on the test images with and without those
+    """In numbers, of the splits that the model never trained on: whether it is `able` to judge, which it is if the share that it gets
+    right is not below right_at_least; suspects among images, and noise, the estimated share of wrong labels (what the model itself gets
+    surely wrong counts as well), left out by a model that is not; of all splits: twins; and top1 on the test images with and without those
     that have a twin in train."""
     unseen, test = [each for split, each in judged.items() if split != IN_SAMPLE], judged["test"]
     known = {pair.id for pair in pairs if (pair.split, pair.other_split) == ("test", IN_SAMPLE)}
@@ -88,10 +109,14 @@ def summary(judged: Mapping[str, Predictions], doubts: Sequence[Doubt], pairs: S
     probabilities, given = (
         np.concatenate(each) for each in zip(*((p.probabilities, p.labels) for p in unseen), strict=True)
     )
+    share, floor, _ = _right(judged)
     return {
+        "able": float(able(judged)),
+        "right": round(share, 6),
+        "right_at_least": round(floor, 6),
         "suspects": sum(doubt.split != IN_SAMPLE for doubt in doubts),
         "images": len(given),
-        "noise": round(labels.noise(probabilities, given), 6),
+        **({"noise": round(labels.noise(probabilities, given), 6)} if able(judged) else {}),
         "twins": len(pairs),
         "twins_labelled_otherwise": sum(pair.label != pair.other_label for pair in pairs),
         "test_images": len(right),

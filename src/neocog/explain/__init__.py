@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from neocog.bundle.read import Bundle
 
-NOT_METHODS = ("__init__", "gallery", "graph", "poster", "spread", "verb")
+NOT_METHODS = ("__init__", "gallery", "graph", "poster", "spread", "together", "verb")
 
 
 def names() -> list[str]:

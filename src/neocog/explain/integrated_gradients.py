@@ -3,15 +3,16 @@
 Sundararajan, M., Taly, A. & Yan, Q. (2017). Axiomatic attribution for deep networks. ICML. arXiv:1703.01365.
 """
 
+import torch
 from captum.attr import IntegratedGradients
 from torch import Tensor, nn
 
 from neocog.explain import saliency
+from neocog.explain.together import together
 
 PAPER = "Sundararajan et al. 2017"
 SIGNED = True
 STEPS = 64  # between the two images
-AT_ONCE = 512  # images that go through the network together
 
 
 def maps(model: nn.Module, images: Tensor, targets: Tensor, *, steps: int = STEPS) -> Tensor:
@@ -19,10 +20,14 @@ def maps(model: nn.Module, images: Tensor, targets: Tensor, *, steps: int = STEP
 
     The way begins at 0, which is the mean of the training images, and has so many `steps`.
     """
-    parts = IntegratedGradients(model).attribute(
-        images, baselines=0.0, target=targets, n_steps=steps, internal_batch_size=max(AT_ONCE, len(images))
-    )
-    return parts.sum(dim=1)
+    at_once = together(images)
+    parts = [
+        IntegratedGradients(model).attribute(
+            image, baselines=0.0, target=target, n_steps=steps, internal_batch_size=at_once
+        )
+        for image, target in zip(images.split(at_once), targets.split(at_once), strict=True)
+    ]
+    return torch.cat(parts).sum(dim=1)
 
 
 def missing(model: nn.Module, images: Tensor) -> str:

@@ -7,6 +7,8 @@ import torch
 from captum.attr import Occlusion
 from torch import Tensor, nn
 
+from neocog.explain.together import together
+
 PAPER = "Zeiler & Fergus 2014"
 SIGNED = True
 PATCHES = 7  # across the image
@@ -28,7 +30,7 @@ def maps(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
             strides=step,
             target=targets,
             baselines=0.0,
-            perturbations_per_eval=AT_ONCE,
+            perturbations_per_eval=max(1, min(AT_ONCE, together(images) // len(images))),
         )
     return lost[:, 0]  # all channels of a pixel are covered at once
 

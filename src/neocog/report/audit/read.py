@@ -36,7 +36,7 @@ def read(reports: Path, *, called: Mapping[str, str]) -> Audit | None:
         model, shown, within = str(told["model"]), told["shown"], float(told["within"])
         images, duplicates = int(shown["images"]), int(shown["duplicates"])
         numbers = {name: float(value) for name, value in told.items() if name not in ("model", "shown", "within")}
-        numbers["noise"], numbers["images"], numbers["test_images"], numbers["test_twins"], numbers["top1"]
+        numbers["images"], numbers["test_images"], numbers["test_twins"], numbers["top1"]
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} is damaged ({error!r}); `dvc repro --force audit` makes it again") from None
     doubts = audit.read(folder / "labels.csv", Doubt)

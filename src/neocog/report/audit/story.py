@@ -9,6 +9,9 @@ from neocog.report.audit.read import Audit
 def labels(found: Audit) -> str:
     """How many labels the model doubts, and which two classes they mix up most."""
     of = f"{found.numbers['images']:,.0f} labels of validation and test images"
+    if not found.numbers.get("able", 1):
+        right, least = (numbers.percent(found.numbers[name]) for name in ("right", "right_at_least"))
+        return f"{found.model} cannot judge labels: it gets {right} of these images right, where {least} would be enough to doubt a label."
     if not found.doubts:
         return f"{found.model} doubts none of the {of}."
     share = numbers.percent(len(found.doubts) / found.numbers["images"])
