@@ -209,7 +209,9 @@ def test_integers_can_only_be_asked(integers, digits):
     assert explain.method("occlusion").maps(model, images, targets).abs().amax(dim=(1, 2)).min() > 0
     told = poster.explained(integers, test.images[0], explain.names())
     assert list(told.maps) == ["occlusion"]
-    assert told.probability == pytest.approx(float(probabilities(answers[:1], temperature=integers.temperature).max()), abs=1e-5)
+    assert told.probability == pytest.approx(
+        float(probabilities(answers[:1], temperature=integers.temperature).max()), abs=1e-5
+    )
 
 
 def test_large_colour_photographs_stay_within_the_pages_budget():
