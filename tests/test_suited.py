@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -44,6 +45,22 @@ def test_a_batch_of_one_is_too_few_where_a_map_is_one_pixel():
         UserError, match=r"in batches of 1: Expected more than 1 value per channel.*; set batch_size: 2"
     ):
         suited.build_for(build("resnet", size=8), name="resnet", channels=1, size=8, batch_size=1)
+
+
+@pytest.mark.skipif(torch.cuda.is_available() or torch.backends.mps.is_available(), reason="there is a GPU")
+@pytest.mark.parametrize(
+    ("asked", "remedy"),
+    [
+        ({"accelerator": "gpu"}, {"accelerator": "auto"}),
+        ({"accelerator": "mps"}, {"accelerator": "auto"}),
+        ({"strategy": "fsdp", "devices": 2}, {"strategy": "ddp"}),
+    ],
+)
+def test_a_device_that_is_not_there_is_refused_and_the_remedy_taken(asked, remedy, digits, tmp_path):
+    recipe, ((key, value),) = Recipe(batch_size=64, **asked), remedy.items()
+    with pytest.raises(UserError, match=f"on this machine; set {key}: {value}$"):
+        fit(build("mlp", size=8), digits, recipe, name="mlp", work=tmp_path / "work")
+    suited.check_machine(replace(recipe, **remedy))
 
 
 @pytest.mark.parametrize("batch_size", [2, 3])

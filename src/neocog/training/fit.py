@@ -73,6 +73,7 @@ def fit(
     beside the labels. Raises OutOfMemory (exit 3), Diverged (exit 4).
     """
     recipe.check_images(data.num_images("train"))
+    suited.check_machine(recipe)
     given: dict[str, Any] = {"run": run, "on_epoch": on_epoch, "trainer": trainer, "guide": guide}
     _quiet()
     torch.set_num_threads(

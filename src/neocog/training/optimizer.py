@@ -66,9 +66,9 @@ def schedule(recipe: Recipe, steps: int) -> Callable[[int], float]:
             case "constant":
                 return 1.0
             case "step":
-                return float(recipe.drop ** (since // period))
+                return _power(recipe.drop, since // period)
             case "exponential":
-                return float(recipe.drop ** (since / period))
+                return _power(recipe.drop, since / period)
             case "cosine" | "one_cycle":
                 return cosine(since / rest)
             case "cyclical":
@@ -80,6 +80,13 @@ def schedule(recipe: Recipe, steps: int) -> Callable[[int], float]:
                 return cosine(since / length)
 
     return factor
+
+
+def _power(base: float, exponent: float) -> float:
+    try:
+        return float(base**exponent)
+    except OverflowError:
+        return math.inf  # the training says that it diverged
 
 
 def told(optimizer: Optimizer) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from torch import nn
 
 from neocog.errors import UserError
 from neocog.training.memory import is_exhausted
+from neocog.training.recipe import Recipe
 
 REFUSALS = (
     ValueError,
@@ -42,6 +43,21 @@ def build_for(
             f"{name} cannot be trained on images of {size} x {size} pixels in batches of {batch_size}: {reason}; {remedy}"
         ) from error
     return model
+
+
+def check_machine(recipe: Recipe) -> None:
+    """Raise UserError when the recipe asks for devices that this machine has not."""
+    gpus, metal = torch.cuda.device_count(), torch.backends.mps.is_available()
+    if (recipe.accelerator == "gpu" and not gpus and not metal) or (recipe.accelerator == "mps" and not metal):
+        raise UserError(
+            f"accelerator (={recipe.accelerator}): PyTorch finds none on this machine; set accelerator: auto"
+        )
+    if recipe.strategy == "fsdp" and not gpus:
+        raise UserError(
+            "strategy (=fsdp) needs GPUs of CUDA, and PyTorch finds none on this machine; set strategy: ddp"
+        )
+    if recipe.accelerator != "cpu" and isinstance(recipe.devices, int) and 0 < gpus < recipe.devices:
+        raise UserError(f"devices (={recipe.devices}): PyTorch finds {gpus} on this machine; set devices: {gpus}")
 
 
 def check_share(model: nn.Module, *, name: str, channels: int, size: int, batch_size: int, processes: int) -> None:
