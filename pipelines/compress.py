@@ -9,6 +9,7 @@ from neocog import noted, tracking
 from neocog.bundle import read
 from neocog.data import prepared
 from neocog.evaluation import predictions
+from neocog.visible import say
 from neocog.warm.stage import run
 from pipelines import params
 from pipelines.item import arguments
@@ -73,7 +74,7 @@ def compress(recipe: str) -> None:
         log.tags({"bundle.sha256": read.digest(bundle.folder), "goals": walk.outcome(verdict)})
         log.artifact(bundle.folder, folder="bundle")
     noted.remove(work)
-    print(f"compress@{recipe}: {walk.sentence(verdict)}")
+    say(f"compress@{recipe}: {walk.sentence(verdict)}")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from neocog.evaluation import predictions, seeds, slices, tables
 from neocog.evaluation.gaps import gaps
 from neocog.evaluation.headlines import headlines, sentence
 from neocog.evaluation.trust import trust
+from neocog.visible import say
 from pipelines import params
 from pipelines.item import arguments
 
@@ -72,7 +73,7 @@ def evaluate(model: str) -> None:
         log.metrics(metrics)
         for name in WRITTEN:
             log.artifact(reports / name)
-    print(f"{bundle.model}: {sentence(scores)}")
+    say(f"{bundle.model}: {sentence(scores)}")
 
 
 if __name__ == "__main__":

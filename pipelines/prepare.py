@@ -7,6 +7,7 @@ from pathlib import Path
 from neocog import tracking
 from neocog.data import prepare as data
 from neocog.errors import run
+from neocog.visible import say
 from pipelines import params
 
 TARGET = Path("data/prepared")
@@ -19,7 +20,7 @@ def prepare() -> None:
     start = time.monotonic()
     prepared = data.prepare(TARGET, **given)
     seconds = time.monotonic() - start
-    print(f"{data.summary(prepared)}\n{seconds:.1f} s", flush=True)
+    say(f"{data.summary(prepared)}\n{seconds:.1f} s", flush=True)
     with tracking.start(
         "prepare",
         experiment=settings.tracking.experiment,

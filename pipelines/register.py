@@ -9,6 +9,7 @@ from neocog.bundle import read
 from neocog.errors import run
 from neocog.registry import choose
 from neocog.registry import register as registration
+from neocog.visible import say
 from pipelines import params
 
 REGISTERED = Path("reports/registered.json")
@@ -34,7 +35,7 @@ def register() -> None:
         chosen = {"name": how.name, "model": bundle.model, "bundle_sha256": digest, **shown}
         REGISTERED.write_text(json.dumps(chosen, indent=2) + "\n")
         log.artifact(REGISTERED)
-    print(f"register: {registration.sentence(bundle, promoted, name=how.name)}")
+    say(f"register: {registration.sentence(bundle, promoted, name=how.name)}")
 
 
 if __name__ == "__main__":

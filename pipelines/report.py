@@ -19,6 +19,7 @@ from neocog.report.robustness import chapter as robustness
 from neocog.report.sweeps import read as sweep
 from neocog.report.sweeps import section
 from neocog.report.trust import chapter as trust
+from neocog.visible import say
 from pipelines import params
 
 REPORTS = Path("reports")
@@ -74,7 +75,7 @@ def report() -> None:
                 each.write(REPORTS / "figures")
         for name in ("report.html", "leaderboard.csv", "leaderboard.md", "significance.csv", "figures"):
             log.artifact(REPORTS / name)
-    print(f"{story.headline(rows, data=data.name, called=called)}; the page: {REPORTS / 'report.html'}")
+    say(f"{story.headline(rows, data=data.name, called=called)}; the page: {REPORTS / 'report.html'}")
 
 
 if __name__ == "__main__":

@@ -2,10 +2,8 @@
 
 import argparse
 import os
-import sys
 from collections.abc import Sequence
 from importlib.metadata import version
-from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ from neocog.explain import verb as explain
 from neocog.registry import verb as registry
 from neocog.reproduce import verb as reproduce
 from neocog.serving import verbs as serving
+from neocog.visible import say
 
 LONGEST = 3600  # seconds that a combination may be timed
 GUIDE = """
@@ -31,9 +30,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _run(arguments: Sequence[str] | None) -> None:
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a name that a terminal cannot show is no reason to end
     parser = argparse.ArgumentParser(
         prog="neocog",
         description="Train, compress and compare convolutional networks, reproducibly.",
@@ -210,7 +206,7 @@ def _inspect(options: argparse.Namespace) -> None:
     found = inside.look(bundle, image)
     poster.write(poster.draw(found, image, classes=bundle.classes, name=bundle.model, about=about), path)
     said = f"{bundle.classes[found.probabilities.argmax()]} ({found.probabilities.max():.1%})"
-    print(f"{path}: {bundle.model} says {said} of {about}; {parts.summary(found)}")
+    say(f"{path}: {bundle.model} says {said} of {about}; {parts.summary(found)}")
 
 
 def _sensitivity(options: argparse.Namespace) -> None:
@@ -226,7 +222,7 @@ def _sensitivity(options: argparse.Namespace) -> None:
     picture.write(path, found)
     measure.write_csv(path.with_suffix(".csv"), found)
     told = f"{path} and {path.with_suffix('.csv').name}: {bundle.model} on {found.images:,} validation images"
-    print(told, *fragile.sentences(found), sep="\n")
+    say("\n".join([told, *fragile.sentences(found)]))
 
 
 def _shapes(options: argparse.Namespace) -> None:

@@ -22,6 +22,7 @@ from types import FrameType
 from typing import Any, Literal
 
 from neocog import noted, pipes
+from neocog.visible import escape_unwritable, say
 
 
 class NeocogError(Exception):
@@ -76,6 +77,7 @@ def run(
     if follower or "DVC_STAGE" in os.environ:
         _end_with_parent()
     try:
+        escape_unwritable()
         _check_arguments(main, arguments)
         if not follower:
             noted.begin()
@@ -89,7 +91,7 @@ def run(
         if follower:  # a rank that ends first takes the first rank with it, before that has said why
             _wait_for_the_end_of(parent)
         else:
-            print(f"neocog: {error}", file=sys.stderr)
+            say(f"neocog: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         print("neocog: interrupted; the same command continues where it stopped", file=sys.stderr)

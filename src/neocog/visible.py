@@ -1,6 +1,9 @@
 """Text that shows what it holds: control characters and marks that turn the direction of writing as escapes."""
 
 import re
+import sys
+from io import TextIOWrapper
+from typing import TextIO
 
 _HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 but tab and newline, DEL, C1: a terminal obeys them, XML forbids them
@@ -12,6 +15,18 @@ _HIDDEN = re.compile(
 def visible(text: str) -> str:
     r"""`text` with each such character as `\x9b`, `\u202e`, ...; tabs and newlines stay."""
     return _HIDDEN.sub(_escape, text)
+
+
+def say(text: str, *, file: TextIO | None = None, flush: bool = False) -> None:
+    """Print `text`, which may hold names that others chose, with `visible`."""
+    print(visible(text), file=file, flush=flush)
+
+
+def escape_unwritable() -> None:
+    """A letter that the terminal's encoding does not have is printed as an escape, and is no reason to end."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _escape(found: re.Match[str]) -> str:

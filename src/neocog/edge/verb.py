@@ -7,6 +7,7 @@ from typing import Any
 
 from neocog.bundle.source import NAMED
 from neocog.edge import EXTRAS, require
+from neocog.visible import say
 
 
 def add(verbs: Any) -> None:
@@ -42,4 +43,4 @@ def _run(options: argparse.Namespace) -> None:
         from neocog.edge import export
 
         record = export.export(bundle, data, to=options.to, int8=options.int8, out=options.out)
-    print(told.page(record))
+    say(told.page(record))

@@ -7,6 +7,7 @@ from typing import Any
 from neocog import explain, out
 from neocog.bundle.source import NAMED
 from neocog.evaluation import asked
+from neocog.visible import say
 
 
 def add(verbs: Any) -> None:
@@ -43,4 +44,4 @@ def _run(options: argparse.Namespace) -> None:
     told = poster.explained(bundle, image, methods, of=options.of)
     write(poster.draw(told, image, about=about), path)
     silent = "".join(f"; {name} has nothing to say: {why}" for name, why in told.missing.items())
-    print(f"{path}: what speaks for {told.target} in {about}, by {', '.join(told.maps)}{silent}")
+    say(f"{path}: what speaks for {told.target} in {about}, by {', '.join(told.maps)}{silent}")

@@ -7,6 +7,7 @@ from typing import Any
 from neocog import params_yaml
 from neocog.bundle.source import NAMED
 from neocog.errors import UserError, nearest
+from neocog.visible import say
 
 REGISTER = {"name": str, "prefer": str, "goals": dict | None}
 TRACKING = {"experiment": str}
@@ -48,7 +49,7 @@ def _run(options: argparse.Namespace) -> None:
     if lacking and not options.anyway:
         raise UserError(f"{bundle.model} is not registered: {lacking}; name another, or add --anyway")
     promoted = register.register(bundle, name=name, experiment=tracking.get("experiment", "neocog"))
-    print(register.sentence(bundle, promoted, name=name) + (f"; anyway: {lacking}" if lacking else ""))
+    say(register.sentence(bundle, promoted, name=name) + (f"; anyway: {lacking}" if lacking else ""))
 
 
 def params_file() -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from neocog.bundle.source import NAMED
+from neocog.visible import say
 
 DIFFERS = 1  # exit code
 
@@ -40,7 +41,7 @@ def _run(options: argparse.Namespace) -> None:
     asked = origin.Origin(project.commit(options.at), "asked") if options.at else None
     found = asked or origin.find(bundle, project, cache=shared)
     planned = plan.check(plan.Plan(bundle, project, found))
-    print(planned.page(), flush=True)
+    say(planned.page(), flush=True)
     if not options.plan:
         _reproduce(planned, shared(), keep=options.keep)
 
@@ -59,13 +60,13 @@ def _reproduce(planned: Any, shared: Path, *, keep: bool) -> None:
         console.status(f"{planned.stage} ...") as status,
     ):
         if keep:
-            print(f"worktree  {folder}", flush=True)
+            say(f"worktree  {folder}", flush=True)
         copy = rerun.Copy(folder, planned.threads, lambda line: status.update(f"{planned.stage}: {escape(line)}"))
         made = rerun.rerun(planned, copy, cache=shared)
         result = compare.compare(planned.bundle, read.read(made), lambda: prepared.read(folder / "data" / "prepared"))
-    print(told.page(result))
+    say(told.page(result))
     if keep:
         home = planned.project.folder
-        print(f"kept: {folder} (`git -C {home} worktree remove --force {folder}` removes it)")
+        say(f"kept: {folder} (`git -C {home} worktree remove --force {folder}` removes it)")
     if not result.identical:
         sys.exit(DIFFERS)

@@ -9,6 +9,7 @@ from neocog import csv_table
 from neocog.errors import UserError
 from neocog.serving.classifier import ranked
 from neocog.serving.predict import Answer
+from neocog.visible import say
 
 
 def show(answers: Iterable[Answer], classes: Sequence[str], *, top: int, form: str, total: int) -> None:
@@ -23,10 +24,10 @@ def show(answers: Iterable[Answer], classes: Sequence[str], *, top: int, form: s
         print(header(classes, top), file=out)
     for answer in _watched(answers, total) if bar else answers:
         if said := line(answer, classes, top):
-            print(said, file=out, flush=bool(answer.reason))
+            (say if form == "text" or out.isatty() else print)(said, file=out, flush=bool(answer.reason))
         if answer.reason:
             refused += 1
-            print(f"neocog: refused {answer.file}: {answer.reason}", file=sys.stderr)
+            say(f"neocog: refused {answer.file}: {answer.reason}", file=sys.stderr)
     if refused:
         if refused < total:
             raise UserError(f"{refused} of {total} files refused, named above with the reason; the others are answered")
