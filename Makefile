@@ -25,7 +25,7 @@ check: env  ## lint, format check, types, import arrows
 	ruff check . && ruff format --check . && mypy && lint-imports
 
 ui: env  ## open the MLflow UI of the default store on http://127.0.0.1:5000 (PORT=...)
-	mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port $(PORT)
+	mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port $(PORT) --workers 1
 
 edge: env  ## add the runtimes that `neocog export` writes for: ExecuTorch and OpenVINO
 	uv pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r requirements-edge.lock
