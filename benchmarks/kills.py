@@ -38,7 +38,8 @@ WAYS = (*SIGNALS, "full")
 WATCHED = ("models", "reports", "data", ".neocog", ".dvc/tmp", ".dvc/cache/runs")
 MARK = "NEOCOG_KILLS"  # in the environment of every process of a round
 PATIENCE = 900.0  # s that a `make repro` may take on a busy machine
-CHANGES = 400  # about as many as a whole run makes
+CHANGES = 400  # after which a run is ended at the latest
+TORN, TEARING = -1, 0.15  # how often it is ended while DVC writes dvc.lock
 FILLER = "filler"
 
 
@@ -116,6 +117,14 @@ class Project:
             seen = now
             yield count
 
+    def lock_size(self) -> Iterator[int]:
+        """The bytes of dvc.lock, again and again."""
+        while True:
+            try:
+                yield (self.folder / "dvc.lock").stat().st_size
+            except FileNotFoundError:
+                yield 0
+
     def _look(self) -> dict[str, tuple[int, int]]:
         found = {}
         folders = [self.folder / name for name in WATCHED]
@@ -180,17 +189,22 @@ def results(project: Project) -> tuple[dict[str, str], dict[str, list[tuple[str,
 
 
 def disturb(project: Project, by: str, *, after: int) -> int | None:
-    """Give the command and end it `by` that way after so many changes; its exit code when it ended before."""
+    """Give the command and end it `by` that way after so many changes; its exit code when it ended before.
+
+    after TORN: as soon as dvc.lock is shorter than it was, which is while DVC writes it.
+    """
     process = project.start()
     deadline = time.monotonic() + PATIENCE
-    for count in project.changes():
+    longest = 0
+    for count in project.lock_size() if after == TORN else project.changes():
         if (code := process.poll()) is not None:
             return code
-        if count >= after:
+        longest = max(longest, count)
+        if (count < longest) if after == TORN else (count >= after):
             break
         if time.monotonic() > deadline:
             raise TimeoutError(f"{' '.join(MAKE)} hangs:\n{project.said.read_text()}")
-        time.sleep(0.005)
+        time.sleep(0.001 if after == TORN else 0.005)
     if by == "full":
         _fill(project.folder / FILLER)
         process.wait(PATIENCE)
@@ -229,13 +243,16 @@ def campaign(folder: Path, *, count: int, seed: int, ways: Sequence[str], tell: 
         code = None
         while code is None:
             by = chance.choice(ways)
-            after = sys.maxsize if outcome.kills.total() >= count else int(CHANGES ** chance.uniform(0, 1))
+            after = TORN if chance.random() < TEARING else int(CHANGES ** chance.uniform(0, 1))
+            if outcome.kills.total() >= count:
+                after = sys.maxsize
             code = disturb(project, by, after=after)
             if code is None:
                 outcome.kills[by] += 1
                 outcome.stages[project.stage()] += 1
                 if tell:
-                    print(f"{outcome.kills.total()}: {by} after {after} changes, in {project.stage()}", flush=True)
+                    when = "while dvc.lock is written" if after == TORN else f"after {after} changes"
+                    print(f"{outcome.kills.total()}: {by} {when}, in {project.stage()}", flush=True)
         outcome.rounds += 1
         found = (
             [f"it ended with {code}:\n{project.said.read_text()[-3000:]}"] if code else differences(project, expected)

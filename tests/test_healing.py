@@ -53,6 +53,10 @@ def project(folder: Path) -> Path:
     (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}, sort_keys=False))
     run(folder, "git", "init", "-q")
     run(folder, "dvc", "init", "-q")
+    run(folder, "git", "config", "user.email", "test@example.org")
+    run(folder, "git", "config", "user.name", "test")
+    run(folder, "git", "add", "-A")
+    run(folder, "git", "commit", "-qm", "before the first run: there is no dvc.lock yet")
     return folder
 
 

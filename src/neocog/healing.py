@@ -43,11 +43,11 @@ def _restore() -> list[str]:
 
 def _is_as_committed() -> bool:
     """Whether git has dvc.lock as it is: it was checked out, not cut off."""
-    asked = ["git", "diff", "--quiet", "HEAD", "--", lockfile.LOCK.name]
     try:
-        return subprocess.run(asked, capture_output=True, check=False).returncode == 0
+        told = subprocess.run(["git", "show", f"HEAD:./{lockfile.LOCK}"], capture_output=True, check=False)
     except FileNotFoundError:
         return False
+    return told.returncode == 0 and told.stdout == lockfile.LOCK.read_bytes()
 
 
 def _wait_for_stages() -> None:
