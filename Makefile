@@ -18,8 +18,11 @@ repro: env  ## run the pipeline: images in, models, leaderboard and reports/repo
 	@python -m neocog.healing
 	dvc repro
 
-test: env  ## run all tests, the fast ones first
-	python -m pytest -m "not slow" -n 2 && python -m pytest -m slow -n 2 --dist loadfile
+test: env  ## run all tests, the fast ones first, the slow ones in any case
+	@begun=$$(date +%s); python -m pytest -m "not slow" -n 2 && fast=passed || fast=failed; \
+	middle=$$(date +%s); python -m pytest -m slow -n 2 --dist loadfile && slow=passed || slow=failed; \
+	echo "fast tests: $$fast in $$((middle - begun)) s; slow tests: $$slow in $$(($$(date +%s) - middle)) s"; \
+	test $$fast$$slow = passedpassed
 
 check: env  ## lint, format check, types, import arrows
 	ruff check . && ruff format --check . && mypy && lint-imports

@@ -8,9 +8,11 @@
 | 4 | training diverged (NaN or Inf): the last finite checkpoint is kept |
 """
 
+import errno
 import gc
 import inspect
 import os
+import re
 import signal
 import sys
 import threading
@@ -18,6 +20,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from difflib import get_close_matches
+from pathlib import Path
 from types import FrameType
 from typing import Any, Literal
 
@@ -60,6 +63,49 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return (f"did you mean {close[0]!r}? " if close else "") + f"known: {', '.join(names)}"
 
 
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_FORBIDDEN = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
+
+
+def of_disk(error: BaseException, folder: Path | None = None) -> NeocogError | None:
+    """What to raise for an `error` of a full disk (exit 1) or of a place that cannot be written (exit 2); None for any other.
+
+    folder: what was being written; without it, the file that the error names.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        where = folder or getattr(cause, "filename", None)
+        number = cause.errno if isinstance(cause, OSError) else None
+        if number is None:
+            number = _told_in(str(cause))
+        if number in _FULL:
+            remedy = "free some space and run the same command: it continues where it stopped"
+            return NeocogError(f"{where or Path.cwd()}: the disk is full ({os.strerror(number)}); {remedy}")
+        if number in _FORBIDDEN and where:
+            return UserError(f"{where}: {os.strerror(number)}; make it a place that you can write to and read from")
+        cause = cause.__cause__ or cause.__context__
+    return None
+
+
+def _told_in(text: str) -> int | None:
+    """The number of a full disk's error where a library says it in words only: safetensors, torch; numpy counts what it wrote."""
+    if re.fullmatch(r"\d+ requested and \d+ written", text):
+        return errno.ENOSPC
+    return next((number for number in sorted(_FULL) if os.strerror(number) in text), None)
+
+
+@contextmanager
+def _of_disks() -> Iterator[None]:
+    try:
+        yield
+    except NeocogError:
+        raise
+    except Exception as error:
+        if (said := of_disk(error)) is not None:
+            raise said from error
+        raise
+
+
 def run(
     main: Callable[..., object], arguments: Sequence[Any] = (), *, unread: Literal["ends", "goes on"] = "goes on"
 ) -> None:
@@ -79,11 +125,12 @@ def run(
     try:
         escape_unwritable()
         _check_arguments(main, arguments)
-        if not follower:
-            noted.begin()
-        main(*arguments)
-        if not follower:
-            noted.end()
+        with _of_disks():
+            if not follower:
+                noted.begin()
+            main(*arguments)
+            if not follower:
+                noted.end()
     except BrokenPipeError:
         if not pipes.is_unread(sys.stdout):
             raise  # of another pipe, or a socket

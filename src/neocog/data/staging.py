@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from neocog.errors import Busy
+from neocog.errors import Busy, NeocogError, of_disk
 
 
 @contextmanager
@@ -31,8 +31,10 @@ def staged(folder: Path) -> Iterator[Path]:
         _empty(stage)
         try:
             yield stage
-        except BaseException:
+        except BaseException as error:
             shutil.rmtree(stage, ignore_errors=True)
+            if not isinstance(error, NeocogError) and (said := of_disk(error, folder)) is not None:
+                raise said from error
             raise
         old = folder.parent / f".{folder.name}.old"
         shutil.rmtree(old, ignore_errors=True)

@@ -9,6 +9,7 @@ import errno
 import hashlib
 import io
 import os
+import pickle
 import re
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 import torch
 from lightning_fabric.plugins.io import CheckpointIO
 
-from neocog.errors import NeocogError
+from neocog.errors import NeocogError, UserError
 
 NAME = re.compile(r"epoch-(\d+)\.([0-9a-f]{16})\.ckpt$")
 
@@ -87,7 +88,13 @@ def latest(folder: Path) -> Path | None:
 
 def load(path: Path) -> dict[str, Any]:
     """The content of a checkpoint, on the CPU: tensors and plain values only, nothing that could run code."""
-    return torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise UserError(
+            f"{path} is no checkpoint of neocog ({type(error).__name__}), and none of it was run; "
+            "remove it, and the same command begins anew"
+        ) from error
 
 
 def _epoch(path: Path) -> int:

@@ -1,0 +1,30 @@
+"""`make test` runs both halves whatever the first comes to, gives one verdict, and says how long each took."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from imports import ROOT
+
+PYTHON = """#!/bin/sh
+echo "$@" >> ran
+case "$*" in *"not slow"*) exit FAST ;; *) exit SLOW ;; esac
+"""
+
+
+@pytest.mark.parametrize(("fast", "slow"), [(0, 0), (1, 0), (0, 1), (1, 1)])
+def test_both_halves_run_and_either_may_fail_the_whole(tmp_path: Path, fast: int, slow: int) -> None:
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    program = tmp_path / ".venv/bin/python"
+    program.parent.mkdir(parents=True)
+    program.write_text(PYTHON.replace("FAST", str(fast)).replace("SLOW", str(slow)))
+    program.chmod(0o755)
+    for name in ("requirements.lock", "pyproject.toml", ".venv/.locked"):
+        (tmp_path / name).touch()
+    ended = subprocess.run(["make", "test"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (ended.returncode == 0) == (fast == slow == 0)
+    assert [("not slow" in line) for line in (tmp_path / "ran").read_text().splitlines()] == [True, False]
+    words = ("passed", "failed")
+    assert re.search(rf"fast tests: {words[fast]} in \d+ s; slow tests: {words[slow]} in \d+ s", ended.stdout)
