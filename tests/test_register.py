@@ -421,7 +421,7 @@ def test_a_bundle_that_is_named_passes_the_goals_by_only_when_told_to(
         (b"tracking: 3", "tracking (=3) must be a section with experiment"),
         (b"tracking: {experiment: null}", "tracking.experiment (=None) must be text"),
         (b"- 1", "params.yaml must hold sections, not list"),
-        (b"register: {name: \xff}", "params.yaml cannot be read"),
+        (b"register: {name: \xff}", "invalid start byte); write it in UTF-8"),
         (b"register: {", "params.yaml is not valid YAML"),
     ],
 )
