@@ -20,7 +20,15 @@ from pipelines.sections import KINDS, Compression
 
 SHIPPED = params_yaml.read(ROOT / "params.yaml")
 TEXT = {  # keys that hold text and name no part of params.yaml
-    *("data.name", "data.root", "data.background", "data.groups", "train.groups", "register.name", "tracking.experiment"),
+    *(
+        "data.name",
+        "data.root",
+        "data.background",
+        "data.groups",
+        "train.groups",
+        "register.name",
+        "tracking.experiment",
+    ),
     *("ray.address", "ray.resources_per_trial", "ray.storage_path", "ray.runtime_env"),
     *("timm.model", "timm.weights", "distill.student", "distill.sizes", "thresholds.column"),
 }
