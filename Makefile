@@ -27,7 +27,8 @@ test: env  ## run all tests, the fast ones first, the slow ones in any case
 check: env  ## lint, format check, types, import arrows
 	ruff check . && ruff format --check . && mypy && lint-imports
 
-ui: env  ## open the MLflow UI of the default store on http://127.0.0.1:5000 (PORT=...)
+ui: env  ## open the MLflow UI of the default store on http://127.0.0.1:5000 (PORT=...), and say where it shows the runs
+	@python -m neocog.tracking.ui $(PORT)
 	mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port $(PORT) --workers 1
 
 edge: env  ## add the runtimes that `neocog export` writes for: ExecuTorch and OpenVINO

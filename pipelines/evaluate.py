@@ -35,14 +35,14 @@ def evaluate(model: str) -> None:
     data = prepared.read("data/prepared")
     bundle = read.read(Path("models") / (kind or "trained") / name)
     predictions.match(bundle, data)
-    reports = Path("reports") / bundle.model
+    digest, reports = read.digest(bundle.folder), Path("reports") / bundle.model
     with tracking.start(
         stage,
         experiment=settings.tracking.experiment,
         tags={
             "architecture": bundle.architecture,
             "data.digest": data.digest,
-            "bundle.sha256": read.digest(bundle.folder),
+            "bundle.sha256": digest,
         },
         config=settings.resolved(),
         resume=tracking.memory(stage),
@@ -71,6 +71,7 @@ def evaluate(model: str) -> None:
             seeds.write(reports / "seeds.csv", by_seed)
             log.artifact(reports / "seeds.csv")
         log.metrics(metrics)
+        log.scores(digest, metrics)
         for name in WRITTEN:
             log.artifact(reports / name)
     say(f"{bundle.model}: {sentence(scores)}")

@@ -23,7 +23,9 @@ import pytest
 from waiting import wait_for
 
 from neocog import tracking
+from neocog.tracking import ui
 from neocog.tracking.journal import FOLDER, journals
+from neocog.tracking.store import Store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -296,6 +298,30 @@ def test_a_run_is_all_there(project: Path) -> None:
     assert long in (artifacts / "params.yaml").read_text()
     assert journals(project / FOLDER) == []
     assert [path.name for path in (project / FOLDER).iterdir()] == ["locks"]
+
+
+def test_scores_of_a_bundle_stand_once_in_the_run_that_made_it(project: Path) -> None:
+    digest = "ab" * 32
+    with tracking.start("train@lenet", experiment="test", tags={"bundle.sha256": digest}) as run:
+        run.metrics({"val/top1": 0.9}, step=3)
+    for _ in range(2):
+        with tracking.start("evaluate@lenet", experiment="test", tags={"bundle.sha256": digest}) as run:
+            run.scores(digest, {"test/top1": 0.8})
+            run.scores("cd" * 32, {"test/top1": 0.1})
+    trained, *judged = runs(project)
+    assert trained.data.metrics["test/top1"] == 0.8
+    assert [run.data.metrics.get("test/top1") for run in judged] == [None, None], (
+        "control: nor does it come from elsewhere"
+    )
+    store = Store(f"sqlite:///{project}/mlflow.db", project)
+    with store.open(10.0):
+        where = trained.info.experiment_id
+        model = store.client.create_logged_model(where, "lenet", tags={"bundle.sha256": digest})
+        assert store.score(digest, {"test/top1": 0.8})
+        assert [each.value for each in store.client.get_logged_model(model.model_id).metrics] == [0.8]
+        assert len(store.client.get_metric_history(trained.info.run_id, "test/top1")) == 1
+        assert store.client.get_experiment(where).tags["mlflow.experimentKind"] == "custom_model_development"
+    assert ui.page() == f"#/experiments/{where}/runs?workflowType=machine_learning"
 
 
 def test_the_commit_is_a_tag(project: Path) -> None:

@@ -66,6 +66,9 @@ class _Pass:
         if "dataset" in event:
             self._at_work()
             self._store.dataset(self._sent.run_id, **event["dataset"])
+        if "scores" in event:
+            self._at_work()
+            self._store.score(**event["scores"])
         if "end" in event:
             self._flush()
             self._end(event["end"], event["t"])

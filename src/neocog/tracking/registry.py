@@ -10,23 +10,20 @@ import logging
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from mlflow.artifacts import download_artifacts
-from mlflow.entities import LoggedModelOutput, Metric
+from mlflow.entities import LoggedModelOutput
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from neocog.errors import NeocogError, UserError, nearest
 from neocog.tracking import address
-from neocog.tracking.store import Store
+from neocog.tracking.store import DIGEST, Store
 
-DIGEST = "bundle.sha256"
 CHAMPION, PREVIOUS = "champion", "previous"
-MAKERS = ("train", "tune", "compress")  # stages whose run made the bundle; others only looked at it
 TIMEOUT = 60.0  # s a request
 _FILE = "sqlite:///"
 _FOLDER = Path(".neocog") / "registry"
@@ -35,15 +32,6 @@ _ALREADY, _GONE, _WRONG = "RESOURCE_ALREADY_EXISTS", "RESOURCE_DOES_NOT_EXIST", 
 
 class Registry(Store):
     """The registry beside the runs of a tracking store. Used within `opened()`."""
-
-    def run_of(self, digest: str) -> str | None:
-        """The id of the run that made the bundle, the first if several did."""
-        experiments = [each.experiment_id for each in self.client.search_experiments()]
-        found = self.client.search_runs(
-            experiments, f"tags.`{DIGEST}` = '{digest}'", order_by=["attributes.start_time ASC"]
-        )
-        made = [run for run in found if run.data.tags.get("stage", "").partition("@")[0] in MAKERS]
-        return made[0].info.run_id if made else None
 
     def commit_of(self, digest: str) -> str | None:
         """The git commit that stood there when the bundle was made, as its run is tagged."""
@@ -77,31 +65,6 @@ class Registry(Store):
             self.client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
         self.client.finalize_logged_model(model.model_id, "READY")
         return model.model_id
-
-    def score(self, digest: str, scores: Mapping[str, float]) -> bool:
-        """Let the run that made the bundle, and the models logged of it, show `scores`, with the run's data. Twice is once.
-
-        False where no run made it.
-        """
-        run_id = self.run_of(digest)
-        if run_id is None:
-            return False
-        run = self.client.get_run(run_id)
-        data = next((each.dataset for each in run.inputs.dataset_inputs), None) if run.inputs else None
-        about = {"dataset_name": data.name, "dataset_digest": data.digest} if data else {}
-        models = self.client.search_logged_models([run.info.experiment_id], f"tags.`{DIGEST}` = '{digest}'")
-        known: dict[str | None, dict[str, float]] = {
-            each.model_id: {metric.key: metric.value for metric in each.metrics or ()} for each in models
-        }
-        new = [
-            Metric(name, value, int(time.time() * 1000), 0, model_id=model_id, run_id=run_id, **about)
-            for model_id, shown in (known or {None: dict(run.data.metrics)}).items()
-            for name, value in scores.items()
-            if shown.get(name) != value
-        ]
-        if new:
-            self.client.log_batch(run_id, metrics=new, synchronous=True)
-        return True
 
     def publish(self, name: str, digest: str, *, model_id: str, run_id: str | None, tags: Mapping[str, str]) -> str:
         """A version of the registered model `name`, made where needed. Where another machine was as quick, the first one stays."""

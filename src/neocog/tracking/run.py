@@ -50,6 +50,13 @@ class Run:
         """Numbers at `step`, NaN and infinities included."""
         self._write(metrics={name: float(value) for name, value in values.items()}, step=int(step))
 
+    def scores(self, digest: str, values: Mapping[str, float]) -> None:
+        """Numbers about the bundle with this digest, for the run that made it: a reader of the training finds them there.
+
+        Where MLflow knows no such run (yet), they stay in this one alone; the stage `register` shows them later.
+        """
+        self._write(scores={"digest": digest, "scores": {name: float(value) for name, value in values.items()}})
+
     def tags(self, values: Mapping[str, str]) -> None:
         """Tags by name; the last value of a name stays."""
         self._write(tags=address.scrub({name: str(value) for name, value in values.items()}))

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from getpass import getuser
@@ -11,7 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.utils.validation import (
     MAX_DATASET_DIGEST_SIZE,
@@ -27,6 +28,9 @@ from neocog.tracking import address
 RUN_TAG = (
     "neocog.run"  # a run's local id: by it a run is found again, whoever created it and whether or not we were told
 )
+DIGEST = "bundle.sha256"
+MAKERS = ("train", "tune", "compress")  # stages whose run made the bundle; others only looked at it
+KIND = {"mlflow.experimentKind": "custom_model_development"}  # or MLflow takes it for one of prompts and traces
 _REMOTE = ("http://", "https://", "databricks")
 _ALREADY, _GONE, _REFUSED = (
     "RESOURCE_ALREADY_EXISTS",
@@ -117,7 +121,8 @@ class Store:
         if found is None:
             folder = self.root / "mlartifacts" / quote(name, safe="")
             try:
-                return self.client.create_experiment(name, artifact_location=None if self.remote else folder.as_uri())
+                location = None if self.remote else folder.as_uri()
+                return self.client.create_experiment(name, artifact_location=location, tags=KIND)
             except MlflowException as error:
                 if error.error_code != _ALREADY:
                     raise
@@ -125,7 +130,16 @@ class Store:
             assert found is not None
         if found.lifecycle_stage == "deleted":
             self.client.restore_experiment(found.experiment_id)
+        for tag, value in KIND.items():
+            if tag not in found.tags:  # made by an earlier neocog, or by hand
+                self.client.set_experiment_tag(found.experiment_id, tag, value)
         return found.experiment_id
+
+    def latest(self) -> str | None:
+        """The id of the experiment in which a run began last; None without any run."""
+        experiments = [each.experiment_id for each in self.client.search_experiments()]
+        found = self.client.search_runs(experiments, max_results=1, order_by=["attributes.start_time DESC"])
+        return found[0].info.experiment_id if found else None
 
     def find(self, experiment: str, run: str) -> list[str]:
         """Ids of the runs tagged with the local id `run`, the first started first."""
@@ -143,6 +157,46 @@ class Store:
                 tags={RUN_TAG: begin["run"], "mlflow.user": _user()},
             )
         return created.info.run_id
+
+    def run_of(self, digest: str) -> str | None:
+        """The id of the run that made the bundle, the first if several did."""
+        experiments = [each.experiment_id for each in self.client.search_experiments()]
+        found = self.client.search_runs(
+            experiments, f"tags.`{DIGEST}` = '{digest}'", order_by=["attributes.start_time ASC"]
+        )
+        made = [run for run in found if run.data.tags.get("stage", "").partition("@")[0] in MAKERS]
+        return made[0].info.run_id if made else None
+
+    def score(self, digest: str, scores: Mapping[str, float]) -> bool:
+        """Let the run that made the bundle, and the models logged of it, show `scores`, with the run's data. Twice is once.
+
+        False where no run made it.
+        """
+        run_id = self.run_of(digest)
+        if run_id is None:
+            return False
+        run = self.client.get_run(run_id)
+        data = next((each.dataset for each in run.inputs.dataset_inputs), None) if run.inputs else None
+        about = {"dataset_name": data.name, "dataset_digest": data.digest} if data else {}
+        models = self.client.search_logged_models([run.info.experiment_id], f"tags.`{DIGEST}` = '{digest}'")
+        known: dict[str | None, dict[str, float]] = {
+            each.model_id: {metric.key: metric.value for metric in each.metrics or ()} for each in models
+        }
+        new = [
+            Metric(name, value, self._shown(run, name, value), 0, model_id=model_id, run_id=run_id, **about)
+            for model_id, shown in (known or {None: dict(run.data.metrics)}).items()
+            for name, value in scores.items()
+            if shown.get(name) != value
+        ]
+        if new:
+            self.client.log_batch(run_id, metrics=new, synchronous=True)
+        return True
+
+    def _shown(self, run: Run, name: str, value: float) -> int:
+        """When (ms) the run was given this value, or now: a model that is given it too does not double it in the run."""
+        if run.data.metrics.get(name) != value:
+            return int(time.time() * 1000)
+        return int(self.client.get_metric_history(run.info.run_id, name)[-1].timestamp)
 
     def status(self, run_id: str, status: str, ended: int | None = None) -> None:
         """RUNNING again, or terminated at `ended` (ms)."""
