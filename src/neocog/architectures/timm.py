@@ -3,15 +3,22 @@
 Wightman, R. (2019). PyTorch image models. https://github.com/huggingface/pytorch-image-models
 
 More than a thousand networks behind one interface, many with weights trained on ImageNet. `weights` names a file of
-them (safetensors, or a .pth that holds nothing but tensors), which needs no network; `pretrained` fetches them as
-timm does. Their first layer and their head are fitted to the images and classes at hand.
+them (safetensors, or a .pth that holds nothing but tensors) or the folder of a bundle, which needs no network;
+`pretrained` fetches them as timm does. Their first layer and their head are fitted to the images and classes at hand;
+how many tensors were loaded is printed, and a file that leaves more than the head untrained is refused.
 """
 
 import logging
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import timm
+import torch
+from timm.models import load_state_dict
 from torch import Tensor, nn
 
 from neocog.errors import UserError, nearest
@@ -20,6 +27,8 @@ YEAR = 2019
 IDEA = "A thousand networks behind one interface, many pretrained"
 FORMS = {"small": (373_370, 3_325_440)}
 FIRST_WEIGHTS = ("pretrained", "weights")
+BUNDLE_WEIGHTS = "weights.safetensors"
+COUNTER = "num_batches_tracked"  # of a normalization: read by nothing, absent from older files
 
 
 class TimmNetwork(nn.Module):
@@ -54,32 +63,116 @@ def build(
     pretrained: bool = False,
     weights: str | None = None,
 ) -> nn.Module:
-    """The timm network `model`, with `weights` from a file or as timm has them (`pretrained`)."""
+    """The timm network `model`, with `weights` from a file or a bundle's folder, or as timm has them (`pretrained`)."""
     if not timm.is_model(model):
         known = timm.list_models(f"*{model.split('_', maxsplit=1)[0]}*") or timm.list_models()
         raise UserError(f"timm.model (={model!r}): timm has no such model; {nearest(model, known[:40])}")
-    if weights and not Path(weights).is_file():
-        raise UserError(
-            f"timm.weights (={weights!r}): there is no such file; name a .safetensors or .pth file of {model}"
-        )
-    how: dict[str, Any] = {"num_classes": classes, "in_chans": channels, "pretrained": bool(weights) or pretrained}
-    if weights:
-        how["pretrained_cfg_overlay"] = {"file": weights}
     logging.getLogger("timm").setLevel(logging.ERROR)
+    if not weights and not pretrained:
+        return TimmNetwork(_create(model, size, num_classes=classes, in_chans=channels))
+    where = f"timm.weights (={weights!r})" if weights else "timm.pretrained (=true)"
+    how: dict[str, Any] = {"num_classes": classes, "in_chans": channels, "pretrained": True}
+    with torch.random.fork_rng(devices=()):
+        empty = _create(model, size, num_classes=classes, in_chans=channels)
+    held: dict[str, Tensor] = {}
     try:
-        try:
-            network = timm.create_model(model, img_size=size, **how)
-        except TypeError:  # one that takes images of any size
-            network = timm.create_model(model, **how)
+        if weights:
+            held = _read(weights, model=model, like=empty)
+            how["pretrained_cfg_overlay"] = {"state_dict": held, **_told(held, empty.pretrained_cfg)}
+        with _watched() as loads:
+            network = _create(model, size, **how)
+        missing = [key for result in loads for key in result.missing_keys]
+    except UserError:
+        raise
     except Exception as error:
-        if not how["pretrained"]:
-            raise
-        where = f"weights (={weights!r})" if weights else "pretrained (=true)"
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+        if held and (missing := sorted(set(empty.state_dict()) - set(held))):
+            _check(missing, held, empty, where=where, model=model)
         remedy = (
             "name a file of tensors that was saved for it"
             if weights
             else "download a file of them and name it as `weights`"
         )
-        raise UserError(f"timm.{where}: no weights for {model} could be had; {remedy} ({reason})") from error
+        reason = (str(error) or type(error).__name__).splitlines()
+        said = " ".join(line.strip() for line in reason[:2])
+        raise UserError(f"{where}: no weights for {model} could be had; {remedy} ({said[:200]})") from error
+    if loads:  # else by a loader of its own, which is strict
+        _check(missing, held, network, where=where, model=model)
+        print(f"{where}: {_said(missing, network)}", file=sys.stderr)
     return TimmNetwork(network)
+
+
+def _create(model: str, size: int, **how: Any) -> Any:
+    try:
+        return timm.create_model(model, img_size=size, **how)
+    except TypeError:  # one that takes images of any size
+        return timm.create_model(model, **how)
+
+
+def _read(weights: str, *, model: str, like: nn.Module) -> dict[str, Tensor]:
+    """The tensors of a file, or of a bundle, under the names that the network `like` has for them."""
+    path = Path(weights) / BUNDLE_WEIGHTS if Path(weights).is_dir() else Path(weights)
+    if not path.is_file():
+        raise UserError(
+            f"timm.weights (={weights!r}): there is no such file; name a .safetensors or .pth file of {model}, or a bundle's folder"
+        )
+    found: dict[str, Tensor] = load_state_dict(str(path))
+    prefix = _prefix(found, list(like.state_dict()))
+    return {key.removeprefix(prefix): value for key, value in found.items() if key.startswith(prefix)}
+
+
+def _prefix(held: Iterable[str], asked: Sequence[str]) -> str:
+    """What more than half of the names `asked` for have before them in a file: `network.` in neocog's own bundles."""
+    before = Counter(key[: -len(name)] for key in held for name in asked if key == name or key.endswith("." + name))
+    [(prefix, times)] = before.most_common(1) or [("", 0)]
+    return prefix if 2 * times > len(asked) else ""
+
+
+def _told(held: Mapping[str, Tensor], cfg: Mapping[str, Any]) -> dict[str, Any]:
+    """What timm must know of a file to fit it: of how many classes and channels it is, where that can be seen."""
+    told: dict[str, Any] = {}
+    head, first = cfg.get("classifier"), cfg.get("first_conv")
+    if isinstance(head, str) and f"{head}.weight" in held:
+        told |= {"num_classes": len(held[f"{head}.weight"]), "label_offset": 0}
+    if isinstance(first, str) and f"{first}.weight" in held and cfg.get("input_size"):
+        told |= {"input_size": (held[f"{first}.weight"].shape[1], *cfg["input_size"][1:])}
+    return told
+
+
+@contextmanager
+def _watched() -> Iterator[list[Any]]:
+    """What each `load_state_dict` in here leaves out, which timm tells its log alone."""
+    plain, found = nn.Module.load_state_dict, []
+
+    def load(self: nn.Module, *arguments: Any, **named: Any) -> Any:
+        found.append(plain(self, *arguments, **named))
+        return found[-1]
+
+    nn.Module.load_state_dict = load  # type: ignore[method-assign]
+    try:
+        yield found
+    finally:
+        nn.Module.load_state_dict = plain  # type: ignore[method-assign]
+
+
+def _check(missing: Sequence[str], held: Mapping[str, Tensor], network: Any, *, where: str, model: str) -> None:
+    """Raise UserError unless all that is `missing` is the head."""
+    heads = network.pretrained_cfg.get("classifier") or ()
+    heads = (heads,) if isinstance(heads, str) else tuple(heads)
+    counted = [key for key in network.state_dict() if not key.endswith(COUNTER)]
+    asked = [key for key in counted if key in missing and key.rpartition(".")[0] not in heads]
+    if not asked:
+        return
+    there = sum(key not in missing for key in counted)
+    has = f"; it holds {', '.join([key for key in held if not key.endswith(COUNTER)][:3])}, ..." if held else ""
+    raise UserError(
+        f"{where}: {there} of {len(counted)} tensors of {model} are in it, not {', '.join(asked[:3])}"
+        f"{', ...' if len(asked) > 3 else ''}{has}; name a file that was saved for {model}"
+    )
+
+
+def _said(missing: Sequence[str], network: nn.Module) -> str:
+    """How many tensors were loaded, and the layers that got none."""
+    counted = [key for key in network.state_dict() if not key.endswith(COUNTER)]
+    left = sorted({key.rpartition(".")[0] for key in counted if key in missing})
+    also = f"; left out: {', '.join(left)} (other number of classes)" if left else ""
+    return f"{sum(key not in missing for key in counted)} of {len(counted)} tensors loaded{also}"
