@@ -33,6 +33,11 @@ def place(uri: str) -> str:
     return re.split(r"[?#]", bare, maxsplit=1)[0]
 
 
+def sqlite(path: Path) -> str:
+    """The URI of a database: relative to this folder where the whole path holds a ?, which would begin a query."""
+    return f"sqlite:///{os.path.relpath(path) if '?' in str(path) else path}"
+
+
 def resolve(stored: str) -> tuple[str, dict[str, str]]:
     """The URI to hand to MLflow for a `stored` place, and the environment variables that carry its credentials.
 

@@ -170,7 +170,7 @@ def _where() -> str:
     """The store's place; a database beside the project is there wherever this process is."""
     uri = address.place(address.configured())
     path = uri.removeprefix(_FILE)
-    return uri if path == uri else f"{_FILE}{address.home() / path}"
+    return uri if path == uri else address.sqlite(address.home() / path)
 
 
 @contextmanager

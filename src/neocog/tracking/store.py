@@ -83,6 +83,7 @@ class Store:
         Its schema takes 4-10 s. A process that looks at it meanwhile fails, and so does every later one when its maker was
         killed: so one process at a time makes it, under another name.
         """
+        _allow_percent()
         database = self.uri.partition("?")[0].removeprefix("sqlite:///")
         if not self.uri.startswith("sqlite:///") or not database:
             return MlflowClient(self.uri, registry_uri=self.uri)
@@ -93,7 +94,7 @@ class Store:
             if not path.exists() or path.stat().st_size == 0:
                 part = path.with_name(f"{path.name}.part")
                 part.unlink(missing_ok=True)
-                MlflowClient(f"sqlite:///{part}").search_experiments()
+                MlflowClient(address.sqlite(part)).search_experiments()
                 part.replace(path)
             client = MlflowClient(self.uri, registry_uri=self.uri)
             client.search_experiments(max_results=1)  # it looks at the schema now
@@ -281,3 +282,18 @@ def _user() -> str:
         return getuser()
     except (KeyError, OSError):
         return "unknown"
+
+
+def _allow_percent() -> None:
+    """MLflow hands the path of its migrations to a configparser, which takes a % in it for an interpolation."""
+    from alembic.config import Config
+
+    if getattr(Config.set_main_option, "escapes", False):
+        return
+    plain = Config.set_main_option
+
+    def set_main_option(self: Config, name: str, value: str) -> None:
+        plain(self, name, value.replace("%", "%%") if name == "script_location" else value)
+
+    set_main_option.escapes = True  # type: ignore[attr-defined]
+    Config.set_main_option = set_main_option  # type: ignore[method-assign]
