@@ -1,5 +1,8 @@
 """What is wrong with params.yaml beyond its types: names of nothing, sweeps and recipes that cannot be carried out."""
 
+import csv
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from neocog import architectures, block, compression
@@ -69,7 +72,7 @@ def _check_architectures(params: "Params") -> None:
         block.check(str(name), values)
         recipe = params.recipe(name)
         _check_rule(name, recipe)
-        _check_groups(params, f"architectures.{name}", recipe)
+        _check_column(params, f"architectures.{name}.groups" if "groups" in values else "train.groups", recipe.groups)
         _check_seeds(params, name, "seeds", values.get("seeds", 1))
 
 
@@ -119,7 +122,7 @@ def _check_space(params: "Params", name: str) -> None:
                 merged = params.recipe(name).asdict() | {key: value}
                 found = typed(SECTIONS["train"], f"tune.space.{name}", merged, shown={key: value})
                 _check_rule(name, found)
-                _check_groups(params, f"tune.space.{name}", found)
+                _check_column(params, f"{where}.groups" if key != "groups" else where, found.groups)
         if dimension.kind in ("uniform", "log_uniform") and _is_whole(sizes[key][0] if key in sizes else RECIPE[key]):
             raise UserError(f"params.yaml: {where} takes whole numbers; write {{integer: {list(dimension.values)}}}")
 
@@ -129,11 +132,24 @@ def _is_whole(kind: Any) -> bool:
     return kind is int or any(_is_whole(part) for part in get_args(kind))
 
 
-def _check_groups(params: "Params", where: str, recipe: Recipe) -> None:
-    if recipe.groups is not None and params.data.groups is None:
+def _check_column(params: "Params", where: str, column: str | None) -> None:
+    """A column is one of the file data.groups, as far as that can be read here; `prepare` says what is wrong with the file."""
+    if column is None:
+        return
+    if params.data.groups is None:
         raise UserError(
-            f"params.yaml: {where}: groups (={recipe.groups!r}) is a column of the file data.groups, but data.groups (=null); "
+            f"params.yaml: {where} (={column!r}) is a column of the file data.groups, but data.groups (=null); "
             "name a CSV inside data.root there"
+        )
+    columns: list[str] = []
+    with (
+        suppress(OSError, UnicodeDecodeError, csv.Error),
+        Path(params.data.groups).open(newline="", encoding="utf-8-sig") as file,
+    ):
+        columns = [name.strip() for name in next(csv.reader(file), [])]
+    if columns and column not in (others := [name for name in columns if name != "path"]):
+        raise UserError(
+            f"params.yaml: {where} (={column!r}) is no column of the file data.groups (={params.data.groups!r}); {nearest(column, others)}"
         )
 
 
@@ -184,6 +200,7 @@ def _check_compress(params: "Params") -> None:
             here = f"{where}.steps[{number}]"
             settings = {key: value for key, value in step.items() if key not in compression.STEP_KEYS}
             keywords(compression.card(step["method"]).settings, here, settings)
+            _check_column(params, f"{here}.column", step.get("column"))
             _check_step(step, here, parent=how.model, earlier=earlier)
             params.recovery(step, {}, where=here)
             if student := step.get("student"):

@@ -65,6 +65,7 @@ def test_a_block_without_mistakes_or_an_empty_one_is_looked_at(tmp_path, monkeyp
         (["fastest", "lenet", "--seconds", "nan"], "--seconds (=nan) must be above 0"),
         (["fastest", "lenet", "--threads", "100000"], "--threads (=100000) must be at most"),
         (["fastest", "lenet", "--size", "100000"], "--size (=100000) must be at most 1024"),
+        (["shapes", "lenet", "--classes", "9" * 30], "must be at most 1000000"),
         (["shapes", "lenet", "--image", "100000"], "--image (=100000) must be at most 1024"),
     ],
 )

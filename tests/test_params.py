@@ -163,6 +163,41 @@ def test_groups_inside_root_are_accepted_wherever_root_is(project):
         assert params.for_stage("prepare").data.groups == groups
 
 
+def test_a_column_of_groups_is_one_of_the_file_that_is_named(project):
+    (project / "data/raw").mkdir(parents=True)
+    (project / "data/raw/groups.csv").write_text("path, camera\na.png, north\n")
+    text = (project / "params.yaml").read_text()
+    named = text.replace("  groups: null  ", "  groups: data/raw/groups.csv  ", 1)
+    assert text.count("  groups: null  ") == 2
+
+    def said(text: str) -> str:
+        (project / "params.yaml").write_text(text)
+        try:
+            params.for_stage("prepare")
+        except UserError as error:
+            return str(error)
+        return ""
+
+    fair = "compress:\n  fair: {model: trained/lenet, steps: [{method: thresholds, column: camera}]}\n"
+    before, _, after = text.rpartition("  groups: null  ")
+    assert "train.groups (='camera') is a column of the file data.groups, but data.groups (=null)" in said(
+        f"{before}  groups: camera  {after}"
+    )
+    assert "steps[0].column (='camera') is a column" in said(text.replace("compress:", fair, 1))
+    assert said(named) == said(named.replace("  groups: null  ", "  groups: camera  ")) == ""
+    assert said(named.replace("compress:", fair, 1)) == ""
+    wrong = said(named.replace("  groups: null  ", "  groups: camara  "))
+    assert (
+        "train.groups (='camara') is no column of the file data.groups" in wrong and "did you mean 'camera'?" in wrong
+    )
+    wrong = said(named.replace("compress:", fair.replace("camera", "path"), 1))
+    assert "compress.fair.steps[0].column (='path') is no column" in wrong
+    (project / "data/raw/groups.csv").write_bytes(b"\xff\xfe")
+    assert said(named.replace("  groups: null  ", "  groups: camera  ")) == "", (
+        "prepare says what is wrong with the file"
+    )
+
+
 def busy() -> float:
     """CPU seconds of all processes that this one has waited for: what a quiet machine would take, however busy this one is."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)

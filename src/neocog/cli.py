@@ -228,6 +228,7 @@ def _sensitivity(options: argparse.Namespace) -> None:
 def _shapes(options: argparse.Namespace) -> None:
     card = architectures.card(options.architecture)
     _within("--image", options.image, limits.LARGEST_IMAGE)
+    _within("--classes", options.classes, limits.MOST)
     block, _ = _params(card.name)
     form = options.form or block.get("form", architectures.SMALL)
     known = card.forms or (architectures.SMALL,)
