@@ -107,6 +107,22 @@ def test_a_stage_that_dvc_has_not_noted_goes_on_and_its_files_go_when_it_has(tmp
     assert (folder / "dvc.lock").read_text() == whole
 
 
+@pytest.mark.slow
+def test_of_two_dvc_repro_at_once_one_does_the_work_and_the_other_waits_or_says_who_does(tmp_path):
+    folder = project(tmp_path / "project")
+    own = environment(folder) | {"PYTHONPATH": str(ROOT / "src")}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    both = [subprocess.Popen(["dvc", "repro"], cwd=folder, env=own, **pipes) for _ in range(2)]
+    said = [each.communicate(timeout=200) for each in both]
+    assert 0 in [each.returncode for each in both], said
+    for each, (_, errors) in zip(both, said, strict=True):
+        assert each.returncode == 0 or "lock" in errors or "blocked by" in errors, errors
+    assert repro(folder).returncode == 0
+    assert list(yaml.safe_load((folder / "dvc.lock").read_text())["stages"]) == NAMES
+    assert [(folder / f"{name}.txt").read_text() for name in NAMES] == NAMES
+    assert "Running stage" not in repro(folder).stdout
+
+
 def lock() -> str:
     """A dvc.lock as DVC writes it for stages with params, several outputs and folders."""
     stages = {
