@@ -8,11 +8,13 @@ from functools import cache
 from io import BytesIO
 
 import numpy as np
+from bombs import tiled_tiff
 from PIL import Image
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
+from neocog.data.sources.formats import READ
+
 KEYS = ("inputs", "instances", "dataframe_split", "dataframe_records")
-ODD = ["", "\ud800", "\x1b[2J", "\u202e", "a" * 5000, "../../etc/passwd", "$(id)", "\0", "é", "\U0001f600", "'; --"]
+ODD = ["", *["\ud800"] * 4, "\x1b[2J", "\u202e", "a" * 5000, "../../etc/passwd", "$(id)", "\0", "é", "\U0001f600", "'; --"]
 NUMBERS = [
     "NaN",
     "Infinity",
@@ -67,7 +69,7 @@ CHUNKS = [
 ]
 CHUNKS += [b"2;" + b"x" * 9000 + b"\r\nab\r\n0\r\n\r\n", b"2\r\nab\r\n0\r\nTrailer: \xff\r\n\r\n", b"0\r\n\r\n"]
 CHUNKS += [b"1\r\n{\r\n" * 2000 + b"0\r\n\r\n"]
-SIZES = [(2500, 2500), (7000, 7000), (20_000, 20_000), (60_000, 60_000), (1, 60_000)]
+SIZES = [(0, 0), (2500, 2500), (7000, 7000), (20_000, 20_000), (60_000, 60_000), (1, 60_000)]
 
 
 def requests(seed: int, count: int) -> Iterator[tuple[str, bytes]]:
@@ -85,7 +87,7 @@ def requests(seed: int, count: int) -> Iterator[tuple[str, bytes]]:
         "request lines": _line,
         "lengths": _length,
         "chunks": _chunks,
-        "pictures": lambda d: post(_spoilt(d, _picture(d.choice(FORMATS))), kind="image/png"),
+        "pictures": lambda d: post(_spoilt(d, _picture(d.choice(READ))), kind="image/png"),
         "bombs": lambda d: post(_bomb(*d.choice(SIZES)), kind="image/png"),
         "base64": lambda d: post(
             json.dumps({"inputs": [_spoilt(d, base64.b64encode(_picture("PNG"))).decode("latin-1")]}).encode()
@@ -122,6 +124,8 @@ def _picture(form: str) -> bytes:
 @cache
 def _bomb(width: int, height: int) -> bytes:
     """A few kilobytes that decode to gigabytes, or say so."""
+    if not width:
+        return tiled_tiff(side=16, tile=16_384)
     file = BytesIO()
     Image.new("1", (width, min(height, 7000))).save(file, "PNG")
     content = bytearray(file.getvalue())

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from neocog.data.sources.bombs import num_pixels
 from neocog.data.sources.decode import RefusedError, as_row, read_both
 from neocog.data.sources.formats import READ
 from neocog.errors import UserError
@@ -68,7 +69,7 @@ def _promised(item: str | bytes) -> int:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with Image.open(file, formats=READ) as image:
-                return image.width * image.height
+                return num_pixels(image)
     except Exception:  # no picture, or a spoilt one: `images` says what is wrong
         return 0
 

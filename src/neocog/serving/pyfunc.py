@@ -22,6 +22,7 @@ FILES = (
     "bundle/read.py",
     "data/__init__.py",
     "data/sources/__init__.py",
+    "data/sources/bombs.py",
     "data/sources/colour.py",
     "data/sources/decode.py",
     "data/sources/formats.py",

@@ -24,6 +24,7 @@ from typing import BinaryIO, NotRequired, TypedDict, Unpack, cast
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from neocog.data.sources.bombs import MAX_SCANS, has_too_many_scans, num_pixels
 from neocog.data.sources.colour import ProfileError, rgb, to_srgb
 from neocog.data.sources.formats import READ, SNIFFED, unknown
 from neocog.data.splits import content_hash
@@ -134,10 +135,13 @@ def read_picture(file: BinaryIO, how: Preparation, *, side: int) -> Picture:
             warnings.simplefilter("ignore")
             with Image.open(file, formats=READ) as image:
                 width, height = image.size
-                if width * height > max_pixels:
+                if (found := num_pixels(image)) > max_pixels:
+                    tiled = "" if found == width * height else " in tiles"
                     raise RefusedError(
-                        f"too many pixels: {width} x {height} = {width * height:,}, data.max_pixels is {max_pixels:,}"
+                        f"too many pixels: {width} x {height}{tiled} = {found:,}, data.max_pixels is {max_pixels:,}"
                     )
+                if image.format in ("JPEG", "MPO") and _has_too_many_scans(file):
+                    raise RefusedError(f"too many scans: a JPEG of more than {MAX_SCANS} takes hours; save it again")
                 _refuse_thumbnail(image)
                 image.draft(None, (side, side))
                 deep = any(";16" in str(tile.args) for tile in image.tile)
@@ -244,6 +248,14 @@ def _laid_on(image: Image.Image, alpha: Image.Image, background: str) -> Image.I
             f"(={background}); set data.background: {other}"
         )
     return canvas
+
+
+def _has_too_many_scans(file: BinaryIO) -> bool:
+    at = file.tell()
+    file.seek(0)
+    found = has_too_many_scans(file.read())
+    file.seek(at)
+    return found
 
 
 def _refuse_thumbnail(image: Image.Image) -> None:
