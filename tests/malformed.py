@@ -14,7 +14,19 @@ from PIL import Image
 from neocog.data.sources.formats import READ
 
 KEYS = ("inputs", "instances", "dataframe_split", "dataframe_records")
-ODD = ["", *["\ud800"] * 4, "\x1b[2J", "\u202e", "a" * 5000, "../../etc/passwd", "$(id)", "\0", "é", "\U0001f600", "'; --"]
+ODD = [
+    "",
+    *["\ud800"] * 4,
+    "\x1b[2J",
+    "\u202e",
+    "a" * 5000,
+    "../../etc/passwd",
+    "$(id)",
+    "\0",
+    "é",
+    "\U0001f600",
+    "'; --",
+]
 NUMBERS = [
     "NaN",
     "Infinity",

@@ -41,6 +41,7 @@ FILES = (
     "serving/pixels.py",
     "serving/protocol.py",
     "serving/pyfunc.py",
+    "visible.py",
 )
 
 
