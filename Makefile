@@ -16,6 +16,7 @@ help:  ## say what each target does
 
 repro: env  ## run the pipeline: images in, models, leaderboard and reports/report.html out
 	@python -m neocog.healing
+	@python -m pipelines.links
 	dvc repro
 
 test: env  ## run all tests, the fast ones first, the slow ones in any case

@@ -15,6 +15,7 @@ from neocog.evaluation import audit as audits
 from neocog.evaluation import headlines, predictions
 from neocog.evaluation.predictions import Predictions
 from pipelines import params
+from pipelines.stale import remove_stale
 
 REPORTS = Path("reports")
 FOLDER = REPORTS / "audit"
@@ -24,6 +25,7 @@ BATCH = 256  # images that a graph is asked about at once
 def audit() -> None:
     """Write reports/audit/labels.csv, the suspected label errors, duplicates.csv, the twins across splits, and audit.json."""
     settings = params.for_stage("audit")
+    remove_stale(settings.models)
     how = settings.audit
     data = prepared.read("data/prepared")
     bundle = read.read(_best(settings.models) if how.model == "best" else Path("models") / how.model)

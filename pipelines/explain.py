@@ -9,6 +9,7 @@ from neocog.data import prepared
 from neocog.evaluation import headlines, predictions
 from neocog.warm.stage import run
 from pipelines import params
+from pipelines.stale import remove_stale
 
 REPORTS = Path("reports")
 FOLDER = REPORTS / "explained"
@@ -17,6 +18,7 @@ FOLDER = REPORTS / "explained"
 def explain() -> None:
     """Write reports/explained/explained.json and maps.npz for the report."""
     settings = params.for_stage("explain")
+    remove_stale(settings.models)
     data = prepared.read("data/prepared")
     bundles = [read.read(folder) for folder in settings.models if folder.parent.name != "compressed"]
     bundles.sort(key=lambda bundle: -headlines.top1(REPORTS, bundle.model))

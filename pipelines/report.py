@@ -21,6 +21,7 @@ from neocog.report.sweeps import section
 from neocog.report.trust import chapter as trust
 from neocog.visible import say
 from pipelines import params
+from pipelines.stale import remove_stale
 
 REPORTS = Path("reports")
 
@@ -28,6 +29,7 @@ REPORTS = Path("reports")
 def report() -> None:
     """Write reports/leaderboard.csv and .md, significance.csv, reports/report.html and reports/figures/*.svg."""
     settings = params.for_stage("report")
+    remove_stale(settings.models)
     data = prepared.read("data/prepared")
     bundles = [read.read(folder) for folder in settings.models]
     with tracking.start(
