@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import tiny
+from imports import ROOT
 
 from neocog.bundle import read
 from neocog.data.prepared import Prepared
@@ -137,6 +139,12 @@ def test_the_page_is_whole_small_and_refers_to_nothing_outside(html, reader):
     assert not re.search(r"(src|href)\s*=\s*[\"']?\s*(https?:)?//", html)
     assert "@import" not in html and not re.search(r"url\(", html)
     assert "<link" not in html and reader.tags.count("script") == 1
+
+
+def test_the_page_says_nothing_about_the_machine(site, html):
+    places = {str(site[0]), str(Path.home()), str(ROOT), sys.prefix, tempfile.gettempdir()}
+    assert {place for place in places if f"{place}/" in html} == set()
+    assert "reports/trained/mlp/metrics.json" in html, "control: paths within the project are named"
 
 
 def test_names_of_classes_and_models_cannot_become_markup(html, reader):
