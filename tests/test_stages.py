@@ -79,6 +79,8 @@ def test_every_script_is_a_stage_of_the_same_name_and_exposes_it_as_a_function()
         "references",
         "sections",
         "item",
+        "links",
+        "stale",
     }
     assert scripts == {script(stage).stem for stage in STAGES} <= set(STAGES)
     for stage in STAGES:

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from neocog import architectures, integrity
-from neocog.bundle import temperature
+from neocog.bundle import sparse, temperature
 from neocog.bundle.proof import Proof, prove
 from neocog.bundle.read import CARD, FORMAT, GRAPH, WEIGHTS, Bundle, read
 from neocog.bundle.widths import Widths
@@ -41,12 +41,17 @@ def fill(
     sizes: Mapping[str, Any],
     provenance: Mapping[str, Any],
     widths: Widths | None = None,
+    packed: bool = False,
     **more: Any,
 ) -> None:
     """Write the three files of the bundle into `folder`. `sizes` are the keywords with which `architecture` is built again, `widths`
-    what pruning changed of it; `more` are further entries of the card. What the model is divided by to be calibrated is fitted on val."""
+    what pruning changed of it; `packed` weights are written without their zeros; `more` are further entries of the
+    card. What the model is divided by to be calibrated is fitted on val."""
     onnx.save(proof.graph, folder / GRAPH)
-    save_file(tensors(model), folder / WEIGHTS)
+    if packed:
+        sparse.save({key: value.numpy() for key, value in tensors(model).items()}, folder / WEIGHTS)
+    else:
+        save_file(tensors(model), folder / WEIGHTS)
     (folder / WEIGHTS).chmod(0o644)  # safetensors writes for the owner alone
     card = {
         "format": FORMAT,

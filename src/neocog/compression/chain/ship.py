@@ -10,10 +10,10 @@ import onnx
 import onnxruntime
 
 from neocog import architectures
-from neocog.bundle import sparse, write
+from neocog.bundle import write
 from neocog.bundle.parity import ParityError
 from neocog.bundle.proof import IMAGES, Proof
-from neocog.bundle.read import WEIGHTS, Bundle, read
+from neocog.bundle.read import Bundle, read
 from neocog.bundle.widths import widths
 from neocog.compression.chain.candidate import Candidate
 from neocog.data.prepared import Prepared
@@ -59,12 +59,9 @@ def ship(
             sizes=candidate.sizes,
             widths=widths(candidate.network, built=_built(candidate, data)),
             provenance=provenance,
+            packed=candidate.sparse,
             compression={"parent": candidate.parent.model, "steps": [dict(step) for step in steps]},
         )
-        if candidate.sparse:
-            sparse.save(
-                {key: value.numpy() for key, value in write.tensors(candidate.network).items()}, stage / WEIGHTS
-            )
         (stage / VERDICT).write_text(json.dumps(verdict, indent=2) + "\n", encoding="utf-8")
     return read(folder)
 
