@@ -204,9 +204,10 @@ def _ended(sender: subprocess.Popen | Lent, journal: Journal) -> bool:
         if time.time() > (began + allowed if sent.failing else max(sent.until, began + allowed)):
             sender.kill()
             sender.wait()
-            if not sent.failing:
-                print(waiting(str(journal.begin().get("place"))), file=sys.stderr)
-            return False
+            left = journal.begin()  # nothing, once all of it is in MLflow
+            if left and not sent.failing:
+                print(waiting(left["place"]), file=sys.stderr)
+            return not left
         time.sleep(0.02)
     return True
 
