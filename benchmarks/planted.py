@@ -19,11 +19,11 @@ import numpy as np
 from PIL import Image
 
 from benchmarks import parser
-from neocog import errors
+from neocog.core import errors
+from neocog.core.errors import UserError
 from neocog.data.sources.digits import digits
 from neocog.data.sources.fashion_mnist import fashion_mnist
 from neocog.data.sources.source import Source
-from neocog.errors import UserError
 
 COUNTS = {  # split -> class -> images
     "train": {"Pullover": 1800, "Coat": 1800, "Shirt": 900},
@@ -71,7 +71,7 @@ def _of(source: Source, name: str, given: str) -> Iterator[int]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Write the data set; exit codes as in `neocog.errors`."""
+    """Write the data set; exit codes as in `neocog.core.errors`."""
     options = parser("planted", __doc__)
     options.add_argument("folder", nargs="?", type=Path, default=Path("data/planted"), help="default: %(default)s")
     options.add_argument("--raw", type=Path, default=Path("data/raw"), help="of Fashion-MNIST (default: %(default)s)")

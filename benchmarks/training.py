@@ -28,9 +28,9 @@ from torchvision import datasets, transforms
 
 from benchmarks import _tiny, parser
 from neocog import architectures
+from neocog.core.errors import UserError
 from neocog.data import prepared
 from neocog.data.augment import Augmentation, training_batch
-from neocog.errors import UserError
 from neocog.training import fit as fitting
 from neocog.training.optimizer import decayed, optimizer
 from neocog.training.recipe import Recipe

@@ -8,9 +8,9 @@ from pathlib import Path
 from neocog import tracking
 from neocog.bundle import read
 from neocog.bundle.read import Bundle
+from neocog.core.errors import UserError, run
 from neocog.data import prepared
 from neocog.data.prepared import Prepared
-from neocog.errors import UserError, run
 from neocog.evaluation import audit as audits
 from neocog.evaluation import headlines, predictions
 from neocog.evaluation.predictions import Predictions

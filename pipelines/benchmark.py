@@ -7,10 +7,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
-from neocog import csv_table, tracking
+from neocog import tracking
 from neocog.bundle import read
+from neocog.core import csv_table
+from neocog.core.errors import run
 from neocog.data import prepared
-from neocog.errors import run
 from neocog.evaluation import complexity, latency, predictions
 from pipelines import params
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from neocog import architectures, block, compression
 from neocog.bundle.read import NAME
-from neocog.errors import UserError, nearest
+from neocog.core.errors import UserError, nearest
+from neocog.core.typed import keywords, typed
 from neocog.training.recipe import KEYS, Recipe
 from neocog.tuning.space import grid
-from neocog.typed import keywords, typed
 from pipelines import references
 from pipelines.sections import SECTIONS
 

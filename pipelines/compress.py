@@ -5,11 +5,12 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from neocog import noted, tracking
+from neocog import tracking
 from neocog.bundle import read
+from neocog.core import noted
+from neocog.core.visible import say
 from neocog.data import prepared
 from neocog.evaluation import predictions
-from neocog.visible import say
 from neocog.warm.stage import run
 from pipelines import params
 from pipelines.item import arguments

@@ -5,13 +5,13 @@ from pathlib import Path
 
 from neocog import tracking
 from neocog.bundle import read
+from neocog.core.errors import run
+from neocog.core.visible import say
 from neocog.data import prepared
-from neocog.errors import run
 from neocog.evaluation import predictions, seeds, slices, tables
 from neocog.evaluation.gaps import gaps
 from neocog.evaluation.headlines import headlines, sentence
 from neocog.evaluation.trust import trust
-from neocog.visible import say
 from pipelines import params
 from pipelines.item import arguments
 

@@ -4,8 +4,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from neocog.core.errors import UserError, run
 from neocog.data.sources.listing import spelt
-from neocog.errors import UserError, run
 from pipelines import params
 
 

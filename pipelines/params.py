@@ -10,11 +10,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
-from neocog import architectures, params_yaml
-from neocog.errors import UserError, nearest
+from neocog import architectures
+from neocog.core import params_yaml
+from neocog.core.errors import UserError, nearest
+from neocog.core.typed import typed
 from neocog.training.recipe import KEYS, Recipe
 from neocog.tuning.space import Dimension, space
-from neocog.typed import typed
 from pipelines import checks
 from pipelines.sections import (
     COMPRESSION,

@@ -5,9 +5,9 @@ import time
 from pathlib import Path
 
 from neocog import tracking
+from neocog.core.errors import run
+from neocog.core.visible import say
 from neocog.data import prepare as data
-from neocog.errors import run
-from neocog.visible import say
 from pipelines import params
 
 TARGET = Path("data/prepared")

@@ -1,6 +1,6 @@
 """Names in params.yaml of other parts of it - blocks, models, recipes - and whether what they name is there.
 
-Found by the types of the keys (`neocog.limits.Names`), so that a new key cannot be forgotten. Cutting the ladder leaves several at once:
+Found by the types of the keys (`limits.Names`), so that a new key cannot be forgotten. Cutting the ladder leaves several at once:
 one message names all of them, with the edits that let the file stand without what is gone.
 """
 
@@ -14,8 +14,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from pydantic import BaseModel
 
 from neocog import architectures, compression
-from neocog.errors import UserError, nearest
-from neocog.limits import Names
+from neocog.core.errors import UserError, nearest
+from neocog.core.limits import Names
 from pipelines.sections import KINDS, Compression
 
 Path = tuple[str | int, ...]  # ("compress", "resnet-int8", "steps", 0, "method")

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from neocog import tracking
 from neocog.bundle import read
-from neocog.errors import run
+from neocog.core.errors import run
+from neocog.core.visible import say
 from neocog.registry import choose
 from neocog.registry import register as registration
-from neocog.visible import say
 from pipelines import params
 
 REGISTERED = Path("reports/registered.json")

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from neocog import tracking
 from neocog.bundle import read
+from neocog.core.errors import run
+from neocog.core.visible import say
 from neocog.data import prepared
-from neocog.errors import run
 from neocog.report import drawings, leaderboard, made, models, page, scores, story
 from neocog.report.audit import chapter as audit
 from neocog.report.chapters import Chapter
@@ -19,7 +20,6 @@ from neocog.report.robustness import chapter as robustness
 from neocog.report.sweeps import read as sweep
 from neocog.report.sweeps import section
 from neocog.report.trust import chapter as trust
-from neocog.visible import say
 from pipelines import params
 from pipelines.stale import remove_stale
 

@@ -10,8 +10,8 @@ from rich.progress import Progress
 
 from neocog import tracking
 from neocog.bundle import read
+from neocog.core.errors import run
 from neocog.data import prepared
-from neocog.errors import run
 from neocog.evaluation import mce, predictions
 from neocog.evaluation import robustness as spoilt
 from pipelines import params

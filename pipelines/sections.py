@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, TypeAdapter, field_validator, model_validator
 
 from neocog.compression.chain.goals import Goals
-from neocog.limits import (
+from neocog.core.limits import (
     LARGEST_IMAGE,
     AtLeast1,
     BlockName,
@@ -22,9 +22,9 @@ from neocog.limits import (
     Processes,
     Seed,
 )
+from neocog.core.typed import STRICT
 from neocog.training.recipe import Recipe
 from neocog.tuning.space import MOST_TRIALS, Method, Scheduler, Spec
-from neocog.typed import STRICT
 
 Batch = Annotated[int, Field(ge=1, le=65_536)]  # images that a graph is asked about at once
 

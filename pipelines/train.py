@@ -8,9 +8,10 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from neocog import architectures, noted, tracking
+from neocog import architectures, tracking
 from neocog.bundle import read
 from neocog.bundle.read import Bundle
+from neocog.core import noted
 from neocog.data import prepared
 from neocog.data.prepared import Prepared
 from neocog.training.recipe import Recipe

@@ -4,8 +4,9 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-from neocog import noted, tracking
+from neocog import tracking
 from neocog.bundle import read
+from neocog.core import noted
 from neocog.data import prepared
 from neocog.evaluation import predictions
 from neocog.report.sweeps import read as sweeps

@@ -7,7 +7,7 @@ import copy
 import re
 from typing import Any
 
-from neocog import params_yaml
+from neocog.core import params_yaml
 
 KEY = r"[\w-]+(?:\.[\w-]+|\[\d+\])*"
 ASSIGNED = re.compile(rf"(?P<key>{KEY}): (?P<value>\{{.*?\}}+|\[.*?\]+|[^\s,;]+)")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
 from neocog import architectures
-from neocog.errors import UserError
+from neocog.core.errors import UserError
 from neocog.training.module import Learner
 from neocog.training.optimizer import optimizer
 from neocog.training.recipe import Recipe

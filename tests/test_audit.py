@@ -17,10 +17,10 @@ import tiny
 import yaml
 from imports import ROOT
 
+from neocog.core.errors import UserError
 from neocog.data import prepared
 from neocog.data.prepared import Prepared
 from neocog.data.sources.digits import digits
-from neocog.errors import UserError
 from neocog.evaluation import audit, predictions
 from neocog.report.audit import chapter, story
 from neocog.report.audit.read import Audit, read

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tiny
 
-from neocog.errors import UserError
+from neocog.core.errors import UserError
 from neocog.evaluation import latency
 from pipelines import benchmark
 

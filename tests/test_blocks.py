@@ -13,7 +13,7 @@ from neocog import architectures
 from neocog.blocks import activation, exchange, global_pooling, init, norm, padding, pooling
 from neocog.blocks.choices import CHOICES
 from neocog.blocks.network import take_channels
-from neocog.errors import UserError
+from neocog.core.errors import UserError
 
 FILES = {
     "norm": norm,

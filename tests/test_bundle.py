@@ -14,8 +14,8 @@ import torch
 from neocog import architectures
 from neocog.bundle import onnx as graphs
 from neocog.bundle import parity, read, rebuild, write
+from neocog.core.errors import UserError
 from neocog.data import prepared
-from neocog.errors import UserError
 
 NAMES = architectures.names()
 

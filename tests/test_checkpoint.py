@@ -10,7 +10,7 @@ import pytest
 import torch
 from waiting import wait_for
 
-from neocog.errors import NeocogError, UserError
+from neocog.core.errors import NeocogError, UserError
 from neocog.training import checkpoint
 
 

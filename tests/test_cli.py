@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from neocog import architectures, errors, out
+from neocog import architectures, out
+from neocog.core import errors
 
 
 def neocog(*arguments):

@@ -20,7 +20,7 @@ from neocog.bundle import widths, write
 from neocog.compression import distill, prune_unstructured
 from neocog.compression.chain import channels, integer, recover, ship
 from neocog.compression.chain.candidate import Candidate, begin
-from neocog.errors import UserError
+from neocog.core.errors import UserError
 from neocog.evaluation.calibration import negative_log_likelihood
 from neocog.training.fit import fit
 from neocog.training.recipe import Recipe

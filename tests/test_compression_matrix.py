@@ -15,7 +15,7 @@ from neocog.compression.chain.candidate import Candidate, begin
 from neocog.compression.chain.normalized import normalized
 from neocog.compression.chain.rounded import Rounded
 from neocog.compression.distill import SoftTargets
-from neocog.errors import NeocogError, UserError
+from neocog.core.errors import NeocogError, UserError
 from neocog.training.recipe import Recipe
 
 NAMES = architectures.names()

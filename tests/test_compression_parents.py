@@ -13,7 +13,7 @@ from neocog.bundle.read import GRAPH, WEIGHTS
 from neocog.compression.chain import recover, ship, walk
 from neocog.compression.chain.candidate import begin
 from neocog.compression.chain.goals import Goals
-from neocog.errors import UserError
+from neocog.core.errors import UserError
 from neocog.training.recipe import Recipe
 
 SHORT = Recipe(epochs=1, batch_size=64, lr=0.05, flip=0.0, crop=0, label_smoothing=0.0, threads=1, images=256)

@@ -16,7 +16,7 @@ from neocog.compression.chain import hints, recover, ship
 from neocog.compression.chain.candidate import begin
 from neocog.compression.chain.normalized import normalized
 from neocog.compression.chain.rounded import Rounded
-from neocog.errors import UserError
+from neocog.core.errors import UserError
 from neocog.training.fit import fit
 from neocog.training.recipe import Recipe
 

@@ -14,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from imports import ROOT
 
-from neocog import csv_table
+from neocog.core import csv_table
 from neocog.data import prepared
 from neocog.evaluation import audit, predictions, slices, tables
 from neocog.report import leaderboard, models
@@ -82,7 +82,7 @@ def test_one_file_writes_and_reads_tables():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import) and any(each.name == "csv" for each in node.names):
                 found.append(path.relative_to(ROOT).as_posix())
-    assert found == ["src/neocog/csv_table.py", "src/neocog/data/sources/groups.py"]
+    assert found == ["src/neocog/core/csv_table.py", "src/neocog/data/sources/groups.py"]
 
 
 def test_every_table_about_hostile_names_is_safe_and_joins(tmp_path):

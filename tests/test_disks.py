@@ -12,12 +12,12 @@ from imports import ROOT
 from test_bundle import make
 
 from neocog.bundle import read
-from neocog.errors import NeocogError, UserError, of_disk
+from neocog.core.errors import NeocogError, UserError, of_disk
 from neocog.training import checkpoint
 
 STAGE = """
 import resource, signal, sys
-from neocog import errors
+from neocog.core import errors
 
 def stage():
     {body}
@@ -30,7 +30,7 @@ WAYS = {
     "safetensors": "import numpy, safetensors.numpy as s; s.save_file({'x': numpy.zeros(9000)}, 'out.bin')",
     "parquet": "import pyarrow as a, pyarrow.parquet as p; p.write_table(a.table({'x': [str(i) for i in range(9999)]}), 'out.bin')",
     "an array": "import numpy; numpy.save('out.bin', numpy.zeros(9000))",
-    "the working files": "from neocog import lockfile; from pathlib import Path; lockfile.write(Path('.neocog/x'), 'x' * 20_000)",
+    "the working files": "from neocog.core import lockfile; from pathlib import Path; lockfile.write(Path('.neocog/x'), 'x' * 20_000)",
 }
 
 

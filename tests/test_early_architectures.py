@@ -12,7 +12,7 @@ from neocog import architectures
 from neocog.architectures.dbn import Boltzmann
 from neocog.bundle import onnx as graphs
 from neocog.bundle import parity
-from neocog.errors import UserError
+from neocog.core.errors import UserError
 
 
 def build(name, *, channels=1, size=8, classes=10, **sizes):

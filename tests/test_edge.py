@@ -17,8 +17,8 @@ from neocog.bundle.parity import ParityError
 from neocog.bundle.read import digest
 from neocog.compression.chain import ship
 from neocog.compression.chain.candidate import begin
+from neocog.core.errors import NeocogError, UserError
 from neocog.edge import export, quiet, told
-from neocog.errors import NeocogError, UserError
 from neocog.training.fit import fit
 from neocog.training.recipe import Recipe
 

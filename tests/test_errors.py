@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-STAGE = "import time; from neocog.errors import run; run(lambda: (print('at work', flush=True), time.sleep(60)))"
+STAGE = "import time; from neocog.core.errors import run; run(lambda: (print('at work', flush=True), time.sleep(60)))"
 DVC = """
 import subprocess, sys
 stage = subprocess.Popen([sys.argv[1], "-c", sys.argv[2]], stdout=subprocess.PIPE, text=True)

@@ -9,7 +9,7 @@ import tiny
 from onnx import TensorProto, helper, numpy_helper
 
 from neocog import architectures
-from neocog.errors import UserError
+from neocog.core.errors import UserError
 from neocog.evaluation import complexity
 
 

@@ -11,8 +11,8 @@ import pytest
 import tiny
 
 from neocog.bundle.read import Bundle
+from neocog.core.errors import UserError
 from neocog.data.prepared import Prepared
-from neocog.errors import UserError
 from neocog.evaluation import predictions, tables
 
 

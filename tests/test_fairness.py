@@ -16,11 +16,11 @@ from neocog.bundle import write
 from neocog.compression import thresholds
 from neocog.compression.chain import ship
 from neocog.compression.chain.candidate import begin
+from neocog.core.errors import UserError
 from neocog.data import prepared
 from neocog.data.augment import normalize
 from neocog.data.loader import Batches, drawn_alike
 from neocog.data.prepared import SPLITS, Samples
-from neocog.errors import UserError
 from neocog.evaluation import gaps
 from neocog.evaluation.slices import FEW
 from neocog.tasks.classification import objective

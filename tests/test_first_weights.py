@@ -5,7 +5,7 @@ import torch
 from safetensors.torch import save_file
 
 from neocog import architectures
-from neocog.errors import UserError
+from neocog.core.errors import UserError
 
 
 def build(*, classes=10, channels=1, name="timm", **sizes):

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from neocog.core.errors import UserError
 from neocog.data import gate
-from neocog.errors import UserError
 
 
 def refused(*images: tuple[str, int, str]) -> dict[str, str]:

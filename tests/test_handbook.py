@@ -14,7 +14,7 @@ from imports import ROOT
 
 from neocog import architectures, compression, handbook
 from neocog.compression.chain.goals import Goals
-from neocog.limits import AtLeast1, Fraction
+from neocog.core.limits import AtLeast1, Fraction
 
 
 def committed() -> str:

@@ -14,12 +14,12 @@ import yaml
 from clones import environment, run
 from imports import ROOT
 
-from neocog import lockfile
+from neocog.core import lockfile
 
 STAGE = """
 import os, signal, sys
 from pathlib import Path
-from neocog import errors, noted
+from neocog.core import errors, noted
 
 def stage(name):
     work = Path(".neocog/work") / name

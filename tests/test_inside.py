@@ -14,7 +14,7 @@ from PIL import Image
 
 from neocog import cli
 from neocog.bundle.read import Bundle, read
-from neocog.errors import UserError
+from neocog.core.errors import UserError
 from neocog.evaluation import inside, subject
 from neocog.evaluation.preparation import preparation
 from neocog.report import looks, parts, pictures

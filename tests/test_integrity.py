@@ -12,8 +12,8 @@ from test_bundle import make
 
 from neocog.bundle import read
 from neocog.bundle.rebuild import rebuild
+from neocog.core.errors import UserError
 from neocog.data import prepared
-from neocog.errors import UserError
 
 
 def flip(path: Path, place: int) -> None:

@@ -11,9 +11,10 @@ from imports import ROOT
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from neocog import architectures, compression, params_yaml
+from neocog import architectures, compression
 from neocog.block import TIMES
-from neocog.errors import UserError
+from neocog.core import params_yaml
+from neocog.core.errors import UserError
 from pipelines import checks
 from pipelines.params import Params
 from pipelines.sections import KINDS, Compression

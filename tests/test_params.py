@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from neocog import architectures
-from neocog.errors import UserError
+from neocog.core.errors import UserError
 from neocog.training.recipe import KEYS
 from pipelines import params
 

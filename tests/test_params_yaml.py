@@ -4,8 +4,8 @@ import pytest
 import yaml
 from dvc.utils.serialize import loads_yaml
 
-from neocog import params_yaml
-from neocog.errors import UserError
+from neocog.core import params_yaml
+from neocog.core.errors import UserError
 
 SCALARS = [
     "1e-05",

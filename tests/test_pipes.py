@@ -31,7 +31,7 @@ for line in sys.stdin.read().splitlines():
 STAGE = """
 import sys
 from pathlib import Path
-from neocog.errors import UserError, run
+from neocog.core.errors import UserError, run
 
 def stage():
     for number in range(20_000):

@@ -19,9 +19,9 @@ from PIL import Image
 
 from neocog import cli
 from neocog.bundle.read import Bundle, read
+from neocog.core.errors import UserError
 from neocog.data.prepare import prepare
 from neocog.data.sources.decode import decode
-from neocog.errors import UserError
 from neocog.evaluation import predictions
 from neocog.evaluation.preparation import preparation
 from neocog.serving import classifier, files, pixels, predict

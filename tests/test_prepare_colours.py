@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from pictures import class_folders, picture, save
 from PIL import Image, ImageCms, ImageDraw
 
+from neocog.core.errors import UserError
 from neocog.data.prepare import prepare
 from neocog.data.prepared import Prepared
 from neocog.data.sources.decode import Decoded, Preparation, decode
-from neocog.errors import UserError
 from neocog.serving import pixels
 from pipelines.sections import Data
 

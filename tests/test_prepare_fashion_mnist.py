@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 from pictures import class_folders
 
+from neocog.core.errors import UserError
 from neocog.data.prepare import prepare
 from neocog.data.sources import fashion_mnist as fm
-from neocog.errors import UserError
 
 REAL = [folder for folder in (Path("data/raw"), Path("data/raw/.fashion-mnist"), fm.DEBIAN) if folder.is_dir()]
 

@@ -13,10 +13,10 @@ import pytest
 from pictures import class_folders, content, picture, save
 from PIL import Image
 
+from neocog.core.errors import UserError
 from neocog.data.prepare import prepare, summary
 from neocog.data.prepared import Prepared
 from neocog.data.sources.folder import called
-from neocog.errors import UserError
 
 
 def run(root: Path, target: Path, **options: object) -> Prepared:

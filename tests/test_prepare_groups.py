@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from pictures import class_folders, picture, save
 
+from neocog.core.errors import UserError
 from neocog.data.prepare import prepare
 from neocog.data.prepared import Prepared
-from neocog.errors import UserError
 
 
 def run(tmp_path: Path, table: str) -> Prepared:

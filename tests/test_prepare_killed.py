@@ -15,9 +15,9 @@ import pytest
 from pictures import content, save
 from PIL import Image
 
+from neocog.core.errors import NeocogError
 from neocog.data.prepare import prepare
 from neocog.data.prepared import read
-from neocog.errors import NeocogError
 
 pytestmark = pytest.mark.slow
 

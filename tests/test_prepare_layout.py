@@ -10,10 +10,10 @@ import pytest
 import yaml
 from pictures import class_folders, content, picture, save
 
+from neocog.core.errors import UserError
 from neocog.data.prepare import prepare, summary
 from neocog.data.prepared import Prepared
 from neocog.data.sources.listing import list_images
-from neocog.errors import UserError
 from neocog.serving.files import find
 from pipelines.sections import Data
 

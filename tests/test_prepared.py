@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from pictures import content
 
+from neocog.core.errors import Busy, UserError
 from neocog.data import prepared
-from neocog.errors import Busy, UserError
 
 COUNTS = {"train": 70, "val": 10, "test": 20}
 

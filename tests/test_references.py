@@ -11,9 +11,10 @@ import remedies
 from imports import ROOT
 from pydantic import BaseModel
 
-from neocog import architectures, compression, params_yaml
-from neocog.errors import UserError
-from neocog.limits import Names
+from neocog import architectures, compression
+from neocog.core import params_yaml
+from neocog.core.errors import UserError
+from neocog.core.limits import Names
 from pipelines import checks, references
 from pipelines.params import Params
 from pipelines.sections import KINDS, Compression

@@ -32,7 +32,7 @@ from waiting import wait_for
 from neocog import cli, tracking
 from neocog.bundle import source
 from neocog.bundle.read import Bundle, digest, read
-from neocog.errors import UserError
+from neocog.core.errors import UserError
 from neocog.registry import choose, pack, register
 from neocog.serving import classifier, pyfunc
 from pipelines import register as stage

@@ -8,8 +8,8 @@ import remedies
 from imports import ROOT
 from test_params import WRONG
 
-from neocog import params_yaml
-from neocog.errors import UserError
+from neocog.core import params_yaml
+from neocog.core.errors import UserError
 from neocog.training.recipe import Recipe
 from pipelines import checks
 from pipelines.params import Params

@@ -18,8 +18,8 @@ import tiny
 from imports import ROOT
 
 from neocog.bundle import read
+from neocog.core.errors import UserError
 from neocog.data.prepared import Prepared
-from neocog.errors import UserError
 from neocog.report import drawings, leaderboard, models, page, parts, story
 from neocog.report.chapters import Chapter
 from neocog.report.models import Model

@@ -11,7 +11,7 @@ import pytest
 import tiny
 
 from neocog.bundle import read
-from neocog.errors import UserError
+from neocog.core.errors import UserError
 from neocog.evaluation.paired import compare
 from neocog.report import drawings, figures, leaderboard, models, page, story
 from neocog.report.chapters import Chapter

@@ -9,7 +9,7 @@ import tiny
 import yaml
 from imports import ROOT
 
-from neocog import lockfile
+from neocog.core import lockfile
 from neocog.report import made, models
 
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]

@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 from neocog import report
-from neocog.errors import UserError
+from neocog.core.errors import UserError
 from neocog.report import numbers
 from neocog.report.sweeps import figures, importance, parallel, read, section, story
 

@@ -11,7 +11,7 @@ import pytest
 import tiny
 
 from neocog.bundle.temperature import fit
-from neocog.errors import UserError
+from neocog.core.errors import UserError
 from neocog.evaluation import predictions, tables
 from neocog.evaluation.calibration import expected_calibration_error
 from neocog.evaluation.gaps import gaps

@@ -15,7 +15,7 @@ from waiting import wait_for
 
 from neocog import cli
 from neocog.bundle import read
-from neocog.errors import UserError
+from neocog.core.errors import UserError
 from neocog.reproduce import compare, git, origin, plan, told, worktree
 
 MODEL = "models/trained/mlp"

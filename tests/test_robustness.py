@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from neocog.errors import UserError
+from neocog.core.errors import UserError
 from neocog.evaluation import mce, robustness
 from neocog.evaluation.corruptions import blur, digital, noise, plasma, weather
 from neocog.evaluation.corruptions.suite import CORRUPTIONS, FAMILIES, SEVERITIES, corrupt, suite

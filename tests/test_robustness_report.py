@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 import tiny
 
-from neocog.errors import UserError
+from neocog.core.errors import UserError
 from neocog.evaluation import mce, robustness
 from neocog.evaluation.corruptions.suite import CORRUPTIONS
 from neocog.report.robustness import chapter, figures, story

@@ -13,7 +13,7 @@ import yaml
 from projects import killed, runs, set_up, stage
 
 from neocog.bundle import read
-from neocog.errors import UserError
+from neocog.core.errors import UserError
 from neocog.evaluation import accuracy, predictions, seeds
 from pipelines import params
 

@@ -17,8 +17,8 @@ from neocog.bundle import write
 from neocog.bundle.read import Bundle
 from neocog.bundle.rebuild import rebuild
 from neocog.compression.chain import channels
+from neocog.core.errors import UserError
 from neocog.data import prepared
-from neocog.errors import UserError
 from neocog.sensitivity import fragile, measure, picture
 from neocog.sensitivity.changes import BITS, RATIOS, changes, rounded
 from neocog.sensitivity.measure import Sensitivity, Tried

@@ -24,7 +24,7 @@ from servers import Server, assert_answers, base64_of, png, start
 from starlette.requests import Request
 
 from neocog.bundle.read import digest
-from neocog.errors import UserError
+from neocog.core.errors import UserError
 from neocog.serving import app, classifier, together
 from neocog.serving.budget import Overloaded
 

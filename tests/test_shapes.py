@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from neocog import architectures
 from neocog.bundle import onnx as bundle_onnx
-from neocog.errors import UserError
+from neocog.core.errors import UserError
 from neocog.evaluation import complexity
 from neocog.shapes import fit
 from neocog.shapes.layers import layers, layers_of

@@ -14,7 +14,7 @@ from clones import environment, params_on_digits, set_up
 from imports import ROOT
 
 from neocog.bundle import read
-from neocog.errors import UserError
+from neocog.core.errors import UserError
 from neocog.reproduce.git import Project
 from pipelines.item import arguments
 

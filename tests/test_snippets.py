@@ -17,7 +17,7 @@ from dvc.exceptions import DvcException
 from imports import ROOT
 from snippets import IN_PLACE, Snippet, commands, paste, snippets
 
-from neocog.errors import UserError
+from neocog.core.errors import UserError
 from pipelines import params
 
 ALL = snippets()

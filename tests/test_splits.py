@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from neocog.core.errors import UserError
 from neocog.data.splits import assign, content_hash, enough, position
-from neocog.errors import UserError
 
 hashes = st.lists(st.binary(min_size=1, max_size=8).map(lambda b: hashlib.sha256(b).hexdigest()), max_size=60)
 fractions = st.floats(0.01, 0.45)

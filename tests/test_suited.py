@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from neocog import architectures
-from neocog.errors import UserError
+from neocog.core.errors import UserError
 from neocog.training import suited
 from neocog.training.fit import fit
 from neocog.training.recipe import Recipe

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from neocog import tracking
-from neocog.errors import NeocogError
+from neocog.core.errors import NeocogError
 from neocog.tracking import address
 from neocog.tracking.journal import FOLDER, WRITER, Journal, Sent, journals
 from neocog.tracking.resume import forget, open_journal

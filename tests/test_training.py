@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from neocog import architectures, fastest
+from neocog.core.errors import Diverged, OutOfMemory, UserError
 from neocog.data import augment
 from neocog.data.loader import Batches
-from neocog.errors import Diverged, OutOfMemory, UserError
 from neocog.tasks.classification import metrics
 from neocog.training import checkpoint, gradients, memory, optimizer
 from neocog.training.fit import fit

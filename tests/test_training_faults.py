@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from neocog.errors import Busy
+from neocog.core.errors import Busy
 from neocog.training.fit import claim, key
 from neocog.training.recipe import Recipe
 

@@ -11,7 +11,7 @@ import pytest
 from pyarrow import fs
 from waiting import ray_workers
 
-from neocog.errors import NeocogError, UserError
+from neocog.core.errors import NeocogError, UserError
 from neocog.training import checkpoint
 from neocog.training.recipe import Recipe
 from neocog.tuning import cluster, trial

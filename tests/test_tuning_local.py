@@ -15,7 +15,7 @@ import pytest
 from listening import beyond_loopback
 from waiting import wait_for
 
-from neocog.errors import NeocogError, UserError
+from neocog.core.errors import NeocogError, UserError
 from neocog.tuning import cluster, local
 
 ODD = "50% 'done' & x#y?$HOME; grün"
@@ -103,7 +103,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 import test_tuning
 from neocog.data import prepared
-from neocog.errors import run
+from neocog.core.errors import run
 from neocog.tuning import cluster
 def sweep():
     with cluster.connected("local"):

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from imports import ROOT
 
-from neocog.errors import UserError
+from neocog.core.errors import UserError
 from neocog.tuning.space import Dimension, grid, sample, space
 from pipelines import params
 

@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 import tiny
 
+from neocog.core.visible import visible
 from neocog.report import confusion, drawings, leaderboard, models, page, scores, story, svg
 from neocog.report.chapters import Chapter
 from neocog.report.compare import chapter as compare
-from neocog.visible import visible
 
 HIDDEN = ["\x00", "\x07", "\x1b[31m", "\x7f", "\x9b", "\u202e", "\u2066", "\u200f", "\u2028", "\udc80"]
 RAW = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")

@@ -15,7 +15,7 @@ from imports import ROOT
 STAGE = """
 import os, sys, time
 from pathlib import Path
-from neocog.errors import UserError
+from neocog.core.errors import UserError
 from neocog.warm.stage import run
 
 def work(what, *rest):

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 from annotated_types import Ge, Le
 
 from neocog import architectures
-from neocog.errors import UserError, nearest
+from neocog.core.errors import UserError, nearest
+from neocog.core.typed import keywords
 from neocog.training.recipe import KEYS
-from neocog.typed import keywords
 
 TIMES: dict[str, tuple[Any, Any]] = {"seeds": (Annotated[int, Ge(1), Le(1000)], 1)}  # how often to train it
 

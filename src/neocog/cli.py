@@ -7,15 +7,16 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from neocog import architectures, errors, limits, out
+from neocog import architectures, out
 from neocog.bundle.source import NAMED
+from neocog.core import errors, limits
+from neocog.core.visible import say
 from neocog.edge import verb as export
 from neocog.evaluation import asked
 from neocog.explain import verb as explain
 from neocog.registry import verb as registry
 from neocog.reproduce import verb as reproduce
 from neocog.serving import verbs as serving
-from neocog.visible import say
 
 LONGEST = 3600  # seconds that a combination may be timed
 GUIDE = """
@@ -25,7 +26,7 @@ The pipeline itself is DVC's: `dvc repro` runs what changed, `dvc exp run -S tra
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Parse `arguments` (those of the process by default) and run the verb; exit codes as in `neocog.errors`."""
+    """Parse `arguments` (those of the process by default) and run the verb; exit codes as in `neocog.core.errors`."""
     errors.run(_run, [arguments], unread="ends")
 
 
@@ -263,7 +264,8 @@ def _shapes(options: argparse.Namespace) -> None:
 
 def _params(architecture: str) -> tuple[dict[str, Any], int]:
     """The architecture's block in params.yaml, where there is one, and the batch size with which it is trained."""
-    from neocog import block, typed
+    from neocog import block
+    from neocog.core import typed
 
     raw = registry.params_file()
     given = {name: {} if raw.get(name) is None else raw[name] for name in ("architectures", "train")}

@@ -16,7 +16,7 @@ from annotated_types import Ge, Gt, Le, Lt
 
 from neocog import architectures, compression
 from neocog.compression import Card
-from neocog.limits import MOST
+from neocog.core.limits import MOST
 from neocog.report import ideas
 
 PAGE = Path("docs/compression.md")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from neocog import lockfile, noted
+from neocog.core import lockfile, noted
 
 ENDING = 30.0  # s that a stage may take to end
 

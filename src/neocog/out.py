@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from neocog.errors import UserError
+from neocog.core.errors import UserError
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -18,9 +18,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
-from neocog import cards
 from neocog.blocks.choices import CHOICES
-from neocog.errors import UserError, nearest
+from neocog.core import cards
+from neocog.core.errors import UserError, nearest
 
 GIVEN = ("channels", "size", "classes")  # what the data decide, not the user
 SMALL = "small"  # the form that `build` makes

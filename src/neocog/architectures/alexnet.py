@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from torch import nn
 
 from neocog.blocks.network import Network, from_torchvision
-from neocog.errors import UserError
-from neocog.limits import AtLeast1, Below1
+from neocog.core.errors import UserError
+from neocog.core.limits import AtLeast1, Below1
 
 YEAR = 2012
 IDEA = "ReLU, dropout and much more data: deep networks win"

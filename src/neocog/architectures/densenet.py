@@ -14,7 +14,7 @@ from torchvision.models.densenet import DenseNet
 
 from neocog.blocks.global_pooling import GlobalAverage
 from neocog.blocks.network import Network, from_torchvision
-from neocog.limits import AtLeast1, Below1, Depth
+from neocog.core.limits import AtLeast1, Below1, Depth
 
 YEAR = 2016
 IDEA = "Every layer sees all layers before it"

@@ -14,7 +14,7 @@ from torchvision.models.efficientnet import EfficientNet, MBConvConfig
 
 from neocog.blocks.global_pooling import GlobalAverage
 from neocog.blocks.network import Network, from_torchvision, take_channels
-from neocog.limits import AtLeast1, Below1, Scale
+from neocog.core.limits import AtLeast1, Below1, Scale
 
 YEAR = 2019
 IDEA = "Depth, width and image size scaled together"

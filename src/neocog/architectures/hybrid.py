@@ -18,8 +18,8 @@ from torchvision.ops import Conv2dNormActivation
 
 from neocog.blocks.global_pooling import GlobalAverage
 from neocog.blocks.network import Network
-from neocog.errors import UserError
-from neocog.limits import AtLeast1, Below1, Depth
+from neocog.core.errors import UserError
+from neocog.core.limits import AtLeast1, Below1, Depth
 
 YEAR = 2021
 IDEA = "Convolutions first, attention after"

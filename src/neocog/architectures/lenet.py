@@ -13,7 +13,7 @@ coefficients, and the radial-basis output layer (a linear one instead).
 from torch import nn
 
 from neocog.blocks.network import Network
-from neocog.limits import AtLeast1
+from neocog.core.limits import AtLeast1
 
 YEAR = 1998
 IDEA = "Shared local filters and pooling: the convolutional network"

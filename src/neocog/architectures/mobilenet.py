@@ -16,7 +16,7 @@ from torchvision.ops import Conv2dNormActivation
 
 from neocog.blocks.global_pooling import GlobalAverage
 from neocog.blocks.network import Network, from_torchvision
-from neocog.limits import AtLeast1, Below1, Depth
+from neocog.core.limits import AtLeast1, Below1, Depth
 
 YEAR = 2018
 IDEA = "Depthwise convolutions and inverted residuals for phones"

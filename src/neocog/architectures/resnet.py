@@ -15,8 +15,8 @@ from torchvision.ops import StochasticDepth
 
 from neocog.blocks.global_pooling import GlobalAverage
 from neocog.blocks.network import Network, from_torchvision
-from neocog.errors import UserError
-from neocog.limits import AtLeast1, Below1, Depth
+from neocog.core.errors import UserError
+from neocog.core.limits import AtLeast1, Below1, Depth
 
 YEAR = 2015
 IDEA = "Shortcuts, so that more depth stops hurting"

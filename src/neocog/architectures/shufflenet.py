@@ -16,8 +16,8 @@ from torchvision.models.shufflenetv2 import ShuffleNetV2
 
 from neocog.blocks.global_pooling import GlobalAverage
 from neocog.blocks.network import Network, from_torchvision
-from neocog.errors import UserError
-from neocog.limits import AtLeast1, Depth
+from neocog.core.errors import UserError
+from neocog.core.limits import AtLeast1, Depth
 
 YEAR = 2018
 IDEA = "Split and shuffle: few multiplications, little memory traffic"

@@ -21,7 +21,7 @@ import torch
 from timm.models import load_state_dict
 from torch import Tensor, nn
 
-from neocog.errors import UserError, nearest
+from neocog.core.errors import UserError, nearest
 
 YEAR = 2019
 IDEA = "A thousand networks behind one interface, many pretrained"

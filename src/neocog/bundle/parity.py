@@ -8,7 +8,7 @@ import onnxruntime
 import torch
 from torch import nn
 
-from neocog.errors import NeocogError
+from neocog.core.errors import NeocogError
 
 MIN_AGREEMENT = (
     0.999  # share of images on which the loudest class is the same, or was tied within the error that is allowed

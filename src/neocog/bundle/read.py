@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from neocog import integrity
-from neocog.errors import UserError
+from neocog.core import integrity
+from neocog.core.errors import UserError
 
 if TYPE_CHECKING:
     import onnxruntime

@@ -8,7 +8,7 @@ from neocog import architectures
 from neocog.bundle import sparse
 from neocog.bundle.read import WEIGHTS, Bundle
 from neocog.bundle.widths import narrow
-from neocog.errors import UserError
+from neocog.core.errors import UserError
 
 
 def rebuild(bundle: Bundle) -> nn.Module:

@@ -4,7 +4,7 @@ import re
 
 from neocog.bundle import read
 from neocog.bundle.read import Bundle
-from neocog.errors import UserError
+from neocog.core.errors import UserError
 
 REGISTERED = "models:/"
 NAMED = "a model's folder, such as models/trained/resnet, or models:/name@alias of MLflow's registry"  # for help texts

@@ -10,11 +10,12 @@ import onnx
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from neocog import architectures, integrity
+from neocog import architectures
 from neocog.bundle import sparse, temperature
 from neocog.bundle.proof import Proof, prove
 from neocog.bundle.read import CARD, FORMAT, GRAPH, WEIGHTS, Bundle, read
 from neocog.bundle.widths import Widths
+from neocog.core import integrity
 from neocog.data.prepared import Prepared
 from neocog.data.staging import staged
 

@@ -19,8 +19,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
-from neocog import cards
-from neocog.errors import UserError, nearest
+from neocog.core import cards
+from neocog.core.errors import UserError, nearest
 
 if TYPE_CHECKING:
     from neocog.compression.chain.candidate import Candidate

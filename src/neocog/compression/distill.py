@@ -27,9 +27,9 @@ from neocog.bundle.rebuild import rebuild
 from neocog.compression.chain import hints as maps
 from neocog.compression.chain.candidate import Candidate
 from neocog.compression.chain.recover import Train
+from neocog.core.errors import UserError
+from neocog.core.limits import Fraction, ModelFolder, NonNegative, Positive
 from neocog.data.prepared import Prepared
-from neocog.errors import UserError
-from neocog.limits import Fraction, ModelFolder, NonNegative, Positive
 
 IDEA = "Trains the network, or a smaller one, towards the answers of a larger one"
 COST = "A whole training; the student repeats its teacher's mistakes too"

@@ -13,8 +13,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from neocog.compression.chain.candidate import Candidate
+from neocog.core.limits import AtLeast1
 from neocog.data.prepared import Prepared
-from neocog.limits import AtLeast1
 
 IDEA = "Stores weights in 16 bits"
 COST = "The fourth digit of the logits; no time is gained on a CPU"

@@ -21,10 +21,10 @@ from torch import Tensor, nn
 from neocog.compression.chain import channels
 from neocog.compression.chain.candidate import Candidate
 from neocog.compression.chain.recover import Train
+from neocog.core.errors import UserError
+from neocog.core.limits import AtLeast1, Images, Seed
 from neocog.data.augment import normalize
 from neocog.data.prepared import Prepared
-from neocog.errors import UserError
-from neocog.limits import AtLeast1, Images, Seed
 
 IDEA = "Removes whole channels, so that a narrower network is left"
 COST = "Accuracy, until the network is trained again; half of the channels leave about a quarter of weights and multiplications"

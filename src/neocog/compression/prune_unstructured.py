@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from neocog import architectures
 from neocog.compression.chain.candidate import Candidate
 from neocog.compression.chain.recover import Train
+from neocog.core.errors import UserError
+from neocog.core.limits import AtLeast1
 from neocog.data.prepared import Prepared
-from neocog.errors import UserError
-from neocog.limits import AtLeast1
 
 IDEA = "Sets the smallest weights to zero"
 COST = "Accuracy, the more the more weights go; no time is gained, since dense multiplication takes as long with zeros"

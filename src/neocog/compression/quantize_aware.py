@@ -18,9 +18,9 @@ from neocog.compression.chain.candidate import Candidate
 from neocog.compression.chain.normalized import normalized
 from neocog.compression.chain.recover import Train
 from neocog.compression.chain.rounded import Rounded
+from neocog.core.errors import UserError
+from neocog.core.limits import Images
 from neocog.data.prepared import Prepared
-from neocog.errors import UserError
-from neocog.limits import Images
 
 IDEA = "Trains with the rounding of 8-bit integers, then calculates with them"
 COST = "A training that takes about twice as long an epoch; few bits cost accuracy all the same"

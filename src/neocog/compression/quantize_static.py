@@ -17,8 +17,8 @@ from annotated_types import Gt, Le
 
 from neocog.compression.chain import integer
 from neocog.compression.chain.candidate import Candidate
+from neocog.core.limits import Images
 from neocog.data.prepared import Prepared
-from neocog.limits import Images
 
 IDEA = "Calculates with 8-bit integers, in ranges measured on real images"
 COST = "Some accuracy, more in networks with depthwise convolutions, whose channels differ widely"

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from neocog.compression.chain import ship
 from neocog.compression.chain.behind import behind
 from neocog.compression.chain.candidate import Candidate
+from neocog.core.limits import Fraction
 from neocog.data.prepared import Prepared
-from neocog.limits import Fraction
 
 IDEA = "Helps the class that fares worst: adds a number to each logit"
 COST = "Some accuracy over all, at the classes that fared better; probabilities follow the shift, so calibrate anew"

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from neocog.core.errors import UserError
 from neocog.data.prepared import SPLITS
-from neocog.errors import UserError
 
 ON_BAD = ("quarantine", "stop")
 _NAMED = 20  # refused files, or classes, that an error names one by one

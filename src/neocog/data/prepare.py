@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from neocog.core.errors import NeocogError, UserError, nearest
 from neocog.data import gate
 from neocog.data.prepared import SPLITS, Prepared, Samples, write
 from neocog.data.sources.colour import rgb
@@ -16,7 +17,6 @@ from neocog.data.sources.folder import folder
 from neocog.data.sources.groups import Groups, read_groups
 from neocog.data.sources.source import NAMES, Source
 from neocog.data.splits import Carving, assign, enough
-from neocog.errors import NeocogError, UserError, nearest
 
 RESIZES = ("crop", "pad", "stretch")
 

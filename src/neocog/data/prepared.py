@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from neocog import csv_table, integrity
+from neocog.core import csv_table, integrity
+from neocog.core.errors import UserError, nearest
 from neocog.data.pixel_sums import PixelSums
 from neocog.data.staging import staged
-from neocog.errors import UserError, nearest
 
 if TYPE_CHECKING:
     import pyarrow

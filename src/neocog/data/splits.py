@@ -15,7 +15,7 @@ from typing import TypedDict, Unpack
 
 import numpy as np
 
-from neocog.errors import UserError
+from neocog.core.errors import UserError
 
 
 class Carving(TypedDict):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from neocog.errors import Busy, NeocogError, of_disk
+from neocog.core.errors import Busy, NeocogError, of_disk
 
 
 @contextmanager

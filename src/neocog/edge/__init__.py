@@ -6,7 +6,7 @@ Their file takes the same raw images as the bundle, uint8 [N, H, W, C], and is o
 import sys
 from importlib.util import find_spec
 
-from neocog.errors import UserError
+from neocog.core.errors import UserError
 
 EXTRAS = {"executorch": ("executorch", "torchao"), "openvino": ("openvino", "nncf")}  # runtime -> packages of its extra
 

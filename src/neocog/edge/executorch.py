@@ -19,7 +19,7 @@ from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 from neocog.bundle.onnx import Deployed
 from neocog.bundle.read import Bundle
 from neocog.bundle.rebuild import rebuild
-from neocog.errors import UserError
+from neocog.core.errors import UserError
 from neocog.evaluation.latency import Images, Predict
 
 SUFFIX = ".pte"

@@ -14,10 +14,10 @@ import numpy as np
 from neocog.bundle import parity
 from neocog.bundle.parity import MAX_ERROR, MIN_AGREEMENT, ParityError
 from neocog.bundle.read import GRAPH, Bundle, digest
+from neocog.core.errors import UserError
 from neocog.data.prepared import Prepared
 from neocog.edge import EXTRAS, require
 from neocog.edge.quiet import quiet
-from neocog.errors import UserError
 from neocog.evaluation import latency, predictions
 from neocog.evaluation.intervals import wilson
 from neocog.evaluation.latency import Images, Predict

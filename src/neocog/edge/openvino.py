@@ -11,7 +11,7 @@ import numpy as np
 import openvino
 
 from neocog.bundle.read import GRAPH, Bundle
-from neocog.errors import UserError
+from neocog.core.errors import UserError
 from neocog.evaluation.latency import Images, Predict
 
 SUFFIX = ".xml"  # beside it .bin, the weights

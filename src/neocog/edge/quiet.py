@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from io import StringIO
 
-from neocog.errors import NeocogError
+from neocog.core.errors import NeocogError
 
 
 @contextmanager

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from neocog.bundle.source import NAMED
+from neocog.core.visible import say
 from neocog.edge import EXTRAS, require
-from neocog.visible import say
 
 
 def add(verbs: Any) -> None:

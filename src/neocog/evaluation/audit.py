@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from neocog import csv_table
+from neocog.core import csv_table
+from neocog.core.errors import UserError
 from neocog.data.prepared import Prepared, Split
-from neocog.errors import UserError
 from neocog.evaluation import labels
 from neocog.evaluation.duplicates import near_duplicates
 from neocog.evaluation.intervals import wilson

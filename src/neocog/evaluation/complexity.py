@@ -9,7 +9,7 @@ from onnx import inliner
 
 from neocog.bundle import sparse
 from neocog.bundle.read import GRAPH, WEIGHTS, Bundle
-from neocog.errors import UserError
+from neocog.core.errors import UserError
 from neocog.evaluation import graph
 
 Shapes = dict[str, tuple[int, ...]]

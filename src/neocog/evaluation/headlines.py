@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.errors import UserError
+from neocog.core.errors import UserError
 from neocog.evaluation.accuracy import Floats, Ints, macro_f1, share, within
 from neocog.evaluation.calibration import expected_calibration_error, log_softmax, negative_log_likelihood
 from neocog.evaluation.intervals import bootstrap, wilson

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from neocog.errors import UserError, nearest
+from neocog.core.errors import UserError, nearest
 from neocog.evaluation.robustness import CLEAN, Row
 
 NOTHING = 1e-9  # an error below which there is none

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from neocog.bundle.read import Bundle
+from neocog.core.errors import UserError
 from neocog.data.prepared import Prepared, Split
-from neocog.errors import UserError
 from neocog.evaluation.accuracy import Ints
 from neocog.evaluation.calibration import log_softmax, probabilities
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog import csv_table
 from neocog.bundle.read import Bundle
-from neocog.errors import UserError
+from neocog.core import csv_table
+from neocog.core.errors import UserError
 from neocog.evaluation import predictions
 from neocog.evaluation.accuracy import Ints
 from neocog.evaluation.corruptions.suite import CORRUPTIONS, corrupt

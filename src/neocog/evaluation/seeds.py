@@ -11,9 +11,9 @@ from statistics import mean, stdev
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog import csv_table
 from neocog.bundle import read
 from neocog.bundle.read import Bundle
+from neocog.core import csv_table
 from neocog.data.prepared import Split
 from neocog.evaluation import predictions
 from neocog.evaluation.headlines import headlines

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.bundle.read import Bundle
+from neocog.core.errors import UserError
 from neocog.data.prepared import read
 from neocog.data.sources.decode import decode
-from neocog.errors import UserError
 from neocog.evaluation import predictions
 from neocog.evaluation.preparation import preparation
 

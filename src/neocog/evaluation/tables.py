@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from neocog import csv_table
+from neocog.core import csv_table
 from neocog.evaluation import accuracy, calibration, slices
 from neocog.evaluation.accuracy import counts
 from neocog.evaluation.predictions import Predictions

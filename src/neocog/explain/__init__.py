@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from neocog.errors import UserError, nearest
+from neocog.core.errors import UserError, nearest
 
 if TYPE_CHECKING:
     import numpy as np

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 
 from neocog import explain
 from neocog.bundle.read import Bundle
-from neocog.errors import UserError, nearest
+from neocog.core.errors import UserError, nearest
 from neocog.evaluation.calibration import probabilities
 from neocog.report import looks
 from neocog.report.pictures import Pixels, shrunk

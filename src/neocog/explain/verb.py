@@ -6,8 +6,8 @@ from typing import Any
 
 from neocog import explain, out
 from neocog.bundle.source import NAMED
+from neocog.core.visible import say
 from neocog.evaluation import asked
-from neocog.visible import say
 
 
 def add(verbs: Any) -> None:

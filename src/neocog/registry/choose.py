@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from neocog import csv_table
 from neocog.bundle import read
 from neocog.bundle.read import Bundle
-from neocog.errors import NeocogError, UserError, nearest
+from neocog.core import csv_table
+from neocog.core.errors import NeocogError, UserError, nearest
 from neocog.report.compressed import verdict
 from neocog.serving import classifier
 

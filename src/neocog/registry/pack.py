@@ -28,7 +28,7 @@ from PIL import Image
 from neocog.bundle import read
 from neocog.bundle.read import CARD, GRAPH, WEIGHTS, Bundle
 from neocog.bundle.source import BUNDLE
-from neocog.errors import NeocogError
+from neocog.core.errors import NeocogError
 from neocog.serving import pyfunc
 from neocog.serving.protocol import COLUMN
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from neocog.bundle import read
 from neocog.bundle.read import Bundle
-from neocog.errors import UserError
+from neocog.core.errors import UserError
 from neocog.registry import choose, pack
 
 

@@ -4,10 +4,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from neocog import params_yaml
 from neocog.bundle.source import NAMED
-from neocog.errors import UserError, nearest
-from neocog.visible import say
+from neocog.core import params_yaml
+from neocog.core.errors import UserError, nearest
+from neocog.core.visible import say
 
 REGISTER = {"name": str, "prefer": str, "goals": dict | None}
 TRACKING = {"experiment": str}

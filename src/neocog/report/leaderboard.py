@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from neocog import architectures, csv_table
+from neocog import architectures
 from neocog.bundle.read import Bundle
+from neocog.core import csv_table
+from neocog.core.visible import visible
 from neocog.report import numbers
 from neocog.report.compressed import verdict
-from neocog.visible import visible
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from html import escape
 from pathlib import Path
 
 from neocog.bundle.read import Bundle
+from neocog.core.lockfile import md5
 from neocog.data.prepared import Prepared
-from neocog.lockfile import md5
 from neocog.report.models import MAKER, Model, makers
 from neocog.report.svg import tag
 

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog import csv_table
 from neocog.bundle.read import Bundle
+from neocog.core import csv_table
+from neocog.core.errors import UserError
 from neocog.data.prepared import Prepared
-from neocog.errors import UserError
 from neocog.evaluation import predictions
 from neocog.evaluation.accuracy import Bools, Counts, Ints, confusion, counts
 from neocog.evaluation.predictions import Predictions, calibrated

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from neocog.core.visible import visible
 from neocog.data.prepared import SPLITS, Prepared, Split
 from neocog.evaluation import paired
 from neocog.report import confusion, insides, made, numbers, pictures, scores, story
@@ -17,7 +18,6 @@ from neocog.report.figures import KINDS
 from neocog.report.leaderboard import Row
 from neocog.report.models import Model
 from neocog.report.scores import Score
-from neocog.visible import visible
 
 FOLDER = Path(__file__).parent
 BUDGET = 2_500_000  # bytes of pictures, of the 5 MB that a page may have

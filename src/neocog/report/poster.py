@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from neocog.errors import UserError
+from neocog.core.errors import UserError
 from neocog.evaluation.inside import Inside
 from neocog.report import looks, numbers, parts
 from neocog.report.parts import Row

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from html import escape
 from math import ceil, floor, log10
 
+from neocog.core.visible import visible
 from neocog.report import lettering
-from neocog.visible import visible
 
 Number = float | int
 FIXED = 4  # characters, from which on a text is held to its width; shorter ones have room to spare

@@ -4,7 +4,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from neocog.errors import NeocogError, UserError
+from neocog.core.errors import NeocogError, UserError
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Literal
 
 from neocog.bundle import read
 from neocog.bundle.read import CARD, GRAPH, WEIGHTS, Bundle
-from neocog.errors import NeocogError
+from neocog.core.errors import NeocogError
 from neocog.reproduce.git import Project
 
 How = Literal["lock", "run", "head", "asked"]

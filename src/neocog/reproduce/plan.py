@@ -7,9 +7,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from neocog import params_yaml
 from neocog.bundle.read import CARD, Bundle
-from neocog.errors import UserError, nearest
+from neocog.core import params_yaml
+from neocog.core.errors import UserError, nearest
 from neocog.reproduce.git import Project
 from neocog.reproduce.origin import LOCK, Origin
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 
-from neocog import params_yaml
-from neocog.errors import NeocogError
+from neocog.core import params_yaml
+from neocog.core.errors import NeocogError
 from neocog.reproduce.origin import LOCK
 from neocog.reproduce.plan import Plan
 

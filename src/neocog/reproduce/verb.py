@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from neocog.bundle.source import NAMED
-from neocog.visible import say
+from neocog.core.visible import say
 
 DIFFERS = 1  # exit code
 

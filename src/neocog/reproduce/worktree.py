@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from neocog.errors import NeocogError, sigterm_raises
+from neocog.core.errors import NeocogError, sigterm_raises
 from neocog.reproduce.git import Project
 
 NAMED = "neocog-reproduce-"  # and the process that made it

@@ -7,14 +7,14 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from neocog import csv_table
 from neocog.blocks.network import Network
 from neocog.bundle.read import Bundle
 from neocog.bundle.rebuild import rebuild
+from neocog.core import csv_table
+from neocog.core.errors import UserError
 from neocog.data.augment import normalize
 from neocog.data.prepared import Prepared
 from neocog.data.progress import watched
-from neocog.errors import UserError
 from neocog.sensitivity.changes import Change, Kind, changes
 
 BATCH = 256

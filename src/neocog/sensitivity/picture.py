@@ -10,7 +10,7 @@ from typing import Literal
 from PIL import Image, ImageDraw, ImageFont
 
 from neocog import out
-from neocog.errors import UserError
+from neocog.core.errors import UserError
 from neocog.report import drawings, numbers, svg
 from neocog.report.labels import cut
 from neocog.report.poster import INK, PAPER, SOFT

@@ -17,7 +17,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from neocog.bundle import read
-from neocog.errors import UserError
+from neocog.core.errors import UserError
 from neocog.evaluation.preparation import preparation
 from neocog.serving import pixels, protocol
 from neocog.serving.budget import Budget, Overloaded, Share

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.bundle.read import GRAPH, Bundle, damaged
-from neocog.errors import NeocogError
+from neocog.core.errors import NeocogError
 from neocog.evaluation.calibration import probabilities
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from neocog.core.errors import UserError
 from neocog.data.sources.bombs import num_pixels
 from neocog.data.sources.decode import RefusedError, as_row, read_both
 from neocog.data.sources.formats import READ
-from neocog.errors import UserError
 from neocog.evaluation.preparation import Preparation
 from neocog.serving.protocol import TooLarge, brief
 

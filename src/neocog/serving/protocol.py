@@ -13,7 +13,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from neocog.errors import UserError
+from neocog.core.errors import UserError
 
 COLUMN = "image"  # of a data frame: base64 text, or an array [H, W, C], a row
 KINDS = ("dataframe_split", "dataframe_records", "inputs", "instances")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from neocog.bundle import read
-from neocog.errors import UserError
+from neocog.core.errors import UserError
 from neocog.evaluation.preparation import preparation
 from neocog.serving import classifier, pixels
 from neocog.serving.protocol import COLUMN
@@ -20,6 +20,13 @@ FILES = (
     "__init__.py",
     "bundle/__init__.py",
     "bundle/read.py",
+    "core/__init__.py",
+    "core/errors.py",
+    "core/integrity.py",
+    "core/lockfile.py",
+    "core/noted.py",
+    "core/pipes.py",
+    "core/visible.py",
     "data/__init__.py",
     "data/sources/__init__.py",
     "data/sources/bombs.py",
@@ -27,21 +34,15 @@ FILES = (
     "data/sources/decode.py",
     "data/sources/formats.py",
     "data/splits.py",
-    "errors.py",
     "evaluation/__init__.py",
     "evaluation/accuracy.py",
     "evaluation/calibration.py",
     "evaluation/preparation.py",
-    "integrity.py",
-    "lockfile.py",
-    "noted.py",
-    "pipes.py",
     "serving/__init__.py",
     "serving/classifier.py",
     "serving/pixels.py",
     "serving/protocol.py",
     "serving/pyfunc.py",
-    "visible.py",
 )
 
 

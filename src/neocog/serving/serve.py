@@ -13,7 +13,7 @@ from typing import Any
 
 import uvicorn
 
-from neocog.errors import UserError
+from neocog.core.errors import UserError
 from neocog.serving import app
 from neocog.serving.classifier import Classifier
 from neocog.serving.connection import Connection, Deadlines

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from neocog.bundle.source import NAMED
-from neocog.errors import UserError
+from neocog.core.errors import UserError
 
 CROWD = 4  # threads a core: more only wait for each other, and thousands never start
 

@@ -5,11 +5,11 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from neocog import csv_table
-from neocog.errors import UserError
+from neocog.core import csv_table
+from neocog.core.errors import UserError
+from neocog.core.visible import say
 from neocog.serving.classifier import ranked
 from neocog.serving.predict import Answer
-from neocog.visible import say
 
 
 def show(answers: Iterable[Answer], classes: Sequence[str], *, top: int, form: str, total: int) -> None:

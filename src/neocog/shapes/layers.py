@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from neocog.errors import UserError
+from neocog.core.errors import UserError
 from neocog.shapes import leftover
 from neocog.shapes.fit import Window
 from neocog.shapes.record import Part, Recorder, TooSmall

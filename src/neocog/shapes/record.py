@@ -9,7 +9,7 @@ from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from neocog.errors import UserError
+from neocog.core.errors import UserError
 from neocog.shapes.fit import Window, extent, looked_at, output_size
 from neocog.shapes.operators import Call, sights, tensors
 from neocog.shapes.sight import Sight, of_image

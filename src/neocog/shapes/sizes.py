@@ -5,8 +5,8 @@ from functools import partial
 
 from torch import nn
 
-from neocog.errors import UserError
-from neocog.limits import LARGEST_IMAGE
+from neocog.core.errors import UserError
+from neocog.core.limits import LARGEST_IMAGE
 from neocog.shapes.layers import Layer, layers_of
 from neocog.shapes.record import TooSmall
 

@@ -19,7 +19,7 @@ from mlflow.entities import LoggedModelOutput
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
-from neocog.errors import NeocogError, UserError, nearest
+from neocog.core.errors import NeocogError, UserError, nearest
 from neocog.tracking import address
 from neocog.tracking.store import DIGEST, Store
 

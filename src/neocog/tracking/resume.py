@@ -6,7 +6,7 @@ import os
 import time
 from pathlib import Path
 
-from neocog import noted
+from neocog.core import noted
 from neocog.tracking.journal import WRITER, Journal, write_atomically
 
 _SAME = ("stage", "experiment", "place")

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from neocog.errors import NeocogError, sigterm_raises
+from neocog.core.errors import NeocogError, sigterm_raises
 from neocog.tracking import address
 from neocog.tracking import resume as resumption
 from neocog.tracking.journal import COPY, FOLDER, WRITER, Journal, journals, waiting

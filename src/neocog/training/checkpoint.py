@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from lightning_fabric.plugins.io import CheckpointIO
 
-from neocog.errors import NeocogError, UserError
+from neocog.core.errors import NeocogError, UserError
 
 NAME = re.compile(r"epoch-(\d+)\.([0-9a-f]{16})\.ckpt$")
 

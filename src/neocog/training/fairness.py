@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from neocog.core.errors import UserError
 from neocog.data.prepared import Prepared
-from neocog.errors import UserError
 from neocog.training.recipe import Recipe
 
 if TYPE_CHECKING:

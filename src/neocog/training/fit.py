@@ -21,9 +21,9 @@ from pytorch_lightning.callbacks import EMAWeightAveraging
 from torch import nn
 
 from neocog import tracking
+from neocog.core.errors import Busy, OutOfMemory, UserError
 from neocog.data.loader import Batches
 from neocog.data.prepared import Prepared
-from neocog.errors import Busy, OutOfMemory, UserError
 from neocog.training import checkpoint, fairness, gradients, memory, ranks, suited, unsupervised, whole
 from neocog.training.epochs import Epochs, Log, OnEpoch
 from neocog.training.guide import Guide

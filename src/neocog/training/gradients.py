@@ -10,9 +10,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from neocog.core.errors import UserError
 from neocog.data.augment import normalize
 from neocog.data.prepared import Prepared
-from neocog.errors import UserError
 from neocog.training.module import Learner
 from neocog.training.recipe import Recipe
 

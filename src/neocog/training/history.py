@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from neocog import csv_table
+from neocog.core import csv_table
 from neocog.training.fit import Fitted
 
 

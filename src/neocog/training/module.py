@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
+from neocog.core.errors import Diverged
 from neocog.data.augment import Augmentation, normalize, training_batch
 from neocog.data.prepared import Prepared
-from neocog.errors import Diverged
 from neocog.training import optimizer
 from neocog.training.guide import Guide
 from neocog.training.recipe import Recipe

@@ -20,7 +20,7 @@ from pytorch_lightning.strategies import DDPStrategy
 from pytorch_lightning.strategies.launchers import subprocess_script
 from torch import device
 
-from neocog.errors import NeocogError
+from neocog.core.errors import NeocogError
 
 FOLDER = "NEOCOG_RANKS"  # in the environment of every rank: where they meet
 TIMEOUT = "NEOCOG_RANK_TIMEOUT"  # s that a rank may keep the others waiting within a training

@@ -3,8 +3,8 @@
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
-from neocog.errors import UserError
-from neocog.limits import (
+from neocog.core.errors import UserError
+from neocog.core.limits import (
     AtLeast1,
     Below1,
     Count,

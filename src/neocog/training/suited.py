@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from neocog.errors import UserError
+from neocog.core.errors import UserError
 from neocog.training.memory import is_exhausted
 from neocog.training.recipe import Recipe
 

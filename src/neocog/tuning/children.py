@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from neocog import tracking
-from neocog.errors import NeocogError
+from neocog.core.errors import NeocogError
 from neocog.tuning.trials import Trial
 
 

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from neocog.errors import NeocogError, UserError
+from neocog.core.errors import NeocogError, UserError
 from neocog.tuning import local
 
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from neocog.errors import NeocogError, UserError
+from neocog.core.errors import NeocogError, UserError
 
 STORE = 128 << 20  # bytes of Ray's object store on this machine: trials share their data by memory map, not through it
 ROOM = (

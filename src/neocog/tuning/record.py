@@ -10,7 +10,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from neocog import csv_table
+from neocog.core import csv_table
 from neocog.evaluation import paired
 from neocog.tuning.space import Space
 from neocog.tuning.sweep import Finalist

@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from neocog.errors import NeocogError
+from neocog.core.errors import NeocogError
 from neocog.tuning.cluster import places_for
 from neocog.tuning.schedule import PAUSING, STOPPING, scheduler
 from neocog.tuning.space import Method, Scheduler, Space, grid

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from neocog.errors import UserError
+from neocog.core.errors import UserError
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from neocog import noted
+from neocog.core import noted
 from neocog.tuning import trial as trials_work
 from neocog.tuning.children import Children
 from neocog.tuning.cluster import cpus_for

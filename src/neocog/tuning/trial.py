@@ -13,8 +13,8 @@ from typing import Any
 from ray import tune
 
 from neocog import architectures
+from neocog.core.errors import NeocogError
 from neocog.data import prepared
-from neocog.errors import NeocogError
 from neocog.training import checkpoint
 from neocog.training.fit import Fitted, fit
 from neocog.training.recipe import KEYS, Recipe

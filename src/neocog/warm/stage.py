@@ -19,7 +19,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
-from neocog import errors
+from neocog.core import errors
 from neocog.warm.copy import RUNNER, Lent, borrow, leave, peer
 
 TORCH = (  # what a training and the export of its graph import in the end

@@ -15,8 +15,8 @@ from neocog.bundle import sparse
 from neocog.bundle.proof import Proof, prove
 from neocog.bundle.read import GRAPH, WEIGHTS, Bundle
 from neocog.bundle.rebuild import rebuild
+from neocog.core.errors import UserError
 from neocog.data.prepared import Prepared
-from neocog.errors import UserError
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from neocog.core.limits import Bytes, Fraction, Positive
 from neocog.evaluation.paired import Paired
-from neocog.limits import Bytes, Fraction, Positive
 
 UNDECIDED = "not decided"
 

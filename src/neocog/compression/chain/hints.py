@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from neocog.compression.chain.normalized import normalized
+from neocog.core.errors import UserError
 from neocog.data.prepared import Prepared
-from neocog.errors import UserError
 from neocog.training.guide import Guide
 
 MOST = 4 * 2**30  # bytes of memory that a teacher's maps may take

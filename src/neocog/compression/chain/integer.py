@@ -19,7 +19,7 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from neocog.errors import NeocogError
+from neocog.core.errors import NeocogError
 
 BATCH = 64  # images that go through at a time while ranges are measured
 METHODS = {

@@ -15,8 +15,8 @@ from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from neocog.compression.chain.candidate import Candidate
+from neocog.core.errors import UserError
 from neocog.data.prepared import Prepared
-from neocog.errors import UserError
 from neocog.training.epochs import Log
 from neocog.training.fit import Fitted, fit
 from neocog.training.guide import Guide

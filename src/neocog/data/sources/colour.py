@@ -7,7 +7,7 @@ from io import BytesIO
 import numpy as np
 from PIL import Image, ImageCms
 
-from neocog.errors import UserError
+from neocog.core.errors import UserError
 
 NAMED = {"white": (255, 255, 255), "black": (0, 0, 0), "gray": (128, 128, 128)}
 _LARGEST_PROFILE = 1 << 23  # bytes; printers' are the largest, below 4 MB

@@ -16,9 +16,9 @@ from typing import Unpack
 
 from PIL import Image
 
+from neocog.core.errors import NeocogError
 from neocog.data.sources.decode import Decoded, Preparation, decode
 from neocog.data.sources.listing import spelt
-from neocog.errors import NeocogError
 
 _CHUNK_BYTES = 1 << 22  # of decoded rows that travel between processes at a time
 _KILLERS = 3  # files that may each kill their process before the machine is blamed instead

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from neocog.core.errors import UserError
 from neocog.data.sources.source import Source, packed
-from neocog.errors import UserError
 
 
 def digits(*, size: int | None = None, channels: int | None = None) -> Source:

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from neocog.core.errors import UserError, nearest
 from neocog.data.prepared import OWN_COLUMNS
-from neocog.errors import UserError, nearest
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from neocog.errors import UserError
+from neocog.core.errors import UserError
 
 _DEEPEST, _MOST = 3, 400  # levels below data.root, and folders, in which the class folders are looked for
 _SPLITS = ("train", "val", "test")

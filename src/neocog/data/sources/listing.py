@@ -15,12 +15,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from neocog.core.errors import UserError
 from neocog.data.prepared import SPLITS
 from neocog.data.sources.layout import check_layout, hint_above
 from neocog.data.sources.leftovers import kind
 from neocog.data.sources.links import why_not
 from neocog.data.sources.spellings import check_spellings
-from neocog.errors import UserError
 
 _FOLDERS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val"}
 _FOLDERS |= {"test": "test", "testing": "test"}

@@ -4,7 +4,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Mapping
 
-from neocog.errors import UserError
+from neocog.core.errors import UserError
 
 
 def check_spellings(folders: Mapping[str, str]) -> list[str]:

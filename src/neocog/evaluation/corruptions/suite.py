@@ -11,7 +11,7 @@ from types import ModuleType
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.errors import UserError, nearest
+from neocog.core.errors import UserError, nearest
 from neocog.evaluation.corruptions import blur, digital, noise, weather
 
 FAMILIES: Mapping[str, ModuleType] = {"noise": noise, "blur": blur, "weather": weather, "digital": digital}

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
+from neocog.core.errors import UserError
 from neocog.data.prepared import Prepared
-from neocog.errors import UserError
 from neocog.evaluation.audit import Doubt, Twins
 from neocog.report import numbers, pictures
 from neocog.report.audit import story

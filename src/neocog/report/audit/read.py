@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from neocog.errors import UserError
+from neocog.core.errors import UserError
 from neocog.evaluation import audit
 from neocog.evaluation.audit import Doubt, Twins
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from neocog.core.visible import visible
 from neocog.data.prepared import Prepared
 from neocog.report import svg
 from neocog.report.compare import figures, gallery
@@ -19,7 +20,6 @@ from neocog.report.drawings import STYLE
 from neocog.report.models import Model
 from neocog.report.scores import Score
 from neocog.report.svg import tag
-from neocog.visible import visible
 
 INTRODUCTION = (
     "Two models that were asked about the same images can be told apart better than their intervals suggest: only the images that one gets "

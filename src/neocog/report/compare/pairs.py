@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog import csv_table
+from neocog.core import csv_table
 from neocog.evaluation.paired import mcnemar, newcombe
 
 Floats = NDArray[np.float64]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from neocog.errors import UserError
+from neocog.core.errors import UserError
 from neocog.evaluation.paired import Paired, compare
 from neocog.report.compressed import verdict
 from neocog.report.compressed.verdict import Verdict

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from neocog.compression.chain.point import Point
-from neocog.errors import UserError
+from neocog.core.errors import UserError
 
 VERDICT = "verdict.json"
 

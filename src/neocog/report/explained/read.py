@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.errors import UserError
+from neocog.core.errors import UserError
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 
-from neocog.errors import UserError
+from neocog.core.errors import UserError
 from neocog.evaluation import robustness
 from neocog.evaluation.robustness import CLEAN
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import yaml
 
-from neocog import csv_table
-from neocog.errors import UserError
+from neocog.core import csv_table
+from neocog.core.errors import UserError
 from neocog.report import numbers
 from neocog.tuning.space import Dimension, Kind
 

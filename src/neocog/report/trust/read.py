@@ -8,8 +8,8 @@ from statistics import mean, stdev
 
 import numpy as np
 
-from neocog import csv_table
-from neocog.errors import UserError
+from neocog.core import csv_table
+from neocog.core.errors import UserError
 from neocog.evaluation import calibration, selective, slices
 from neocog.evaluation.accuracy import Floats, Ints
 from neocog.evaluation.calibration import Bin

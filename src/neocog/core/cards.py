@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Gt, Le, Lt
 
-from neocog import limits
+from neocog.core import limits
 
 WORDS = {word: getattr(limits, word) for word in vars(limits) if not word.startswith("_")} | {
     "Annotated": Annotated,

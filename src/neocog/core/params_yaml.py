@@ -8,7 +8,7 @@ from typing import Any
 from ruamel.yaml import YAML, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from neocog.errors import UserError
+from neocog.core.errors import UserError
 
 UNREADABLE = (YAMLError, ValueError, RecursionError)  # ValueError: an integer of more than 4,300 digits
 

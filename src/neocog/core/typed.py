@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError, create_model
 
-from neocog.errors import UserError, nearest
+from neocog.core.errors import UserError, nearest
 
 STRICT = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 _adapters: dict[str, TypeAdapter[Any]] = {}  # by their keywords: making one takes 5 ms

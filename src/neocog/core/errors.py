@@ -24,8 +24,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Literal
 
-from neocog import noted, pipes
-from neocog.visible import escape_unwritable, say
+from neocog.core import noted, pipes
+from neocog.core.visible import escape_unwritable, say
 
 
 class NeocogError(Exception):

@@ -9,7 +9,7 @@ import os
 import shutil
 from pathlib import Path
 
-from neocog import lockfile
+from neocog.core import lockfile
 
 _RECORDS = Path(".neocog") / "unnoted"
 _STAGE = "DVC_STAGE"  # DVC's word in the environment of each stage
