@@ -8,10 +8,24 @@ import re
 from typing import Any
 
 from neocog.core import params_yaml
+from neocog.core.errors import UserError
+from pipelines import checks
+from pipelines.params import Params
 
 KEY = r"[\w-]+(?:\.[\w-]+|\[\d+\])*"
 ASSIGNED = re.compile(rf"(?P<key>{KEY}): (?P<value>\{{.*?\}}+|\[.*?\]+|[^\s,;]+)")
 EDITS = re.compile(r"(?:; (?:put it there and )?|: |\. |\? |, )((?:set|write|remove|move) .*?)(?=; |$)")
+
+
+def refusal(values: dict[str, Any]) -> str:
+    """What is said of these values at the door; "" if they pass."""
+    values = copy.deepcopy(values)
+    try:
+        checks.sections(values)
+        checks.check(Params("params.yaml", values))
+    except UserError as error:
+        return str(error)
+    return ""
 
 
 def choices(message: str) -> list[list[str]]:

@@ -10,13 +10,11 @@ from annotated_types import Ge, Gt, Le, Lt
 from imports import ROOT
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
+from remedies import refusal
 
 from neocog import architectures, compression
 from neocog.block import TIMES
 from neocog.core import params_yaml
-from neocog.core.errors import UserError
-from pipelines import checks
-from pipelines.params import Params
 from pipelines.sections import KINDS, Compression
 
 HUGE, SEED = 10**30, 1732924636000
@@ -45,16 +43,6 @@ def leaves(values: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str 
         yield path
     for key, value in items:
         yield from leaves(value, (*path, key))
-
-
-def refusal(values: dict[str, Any]) -> str:
-    """What is said of these values at the door; "" if they pass."""
-    try:
-        checks.sections(values)
-        checks.check(Params("params.yaml", values))
-    except UserError as error:
-        return str(error)
-    return ""
 
 
 def put(values: dict[str, Any], path: tuple[str | int, ...], value: Any) -> tuple[dict[str, Any], Any]:

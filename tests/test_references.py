@@ -10,13 +10,12 @@ import pytest
 import remedies
 from imports import ROOT
 from pydantic import BaseModel
+from remedies import refusal
 
 from neocog import architectures, compression
 from neocog.core import params_yaml
-from neocog.core.errors import UserError
 from neocog.core.limits import Names
-from pipelines import checks, references
-from pipelines.params import Params
+from pipelines import references
 from pipelines.sections import KINDS, Compression
 
 SHIPPED = params_yaml.read(ROOT / "params.yaml")
@@ -37,17 +36,6 @@ DISTILLED = {
     "model": "trained/vgg",
     "steps": [{"method": "distill", "teachers": ["models/trained/vgg"], "train": {"epochs": 1}}],
 }
-
-
-def refusal(values: dict[str, Any]) -> str:
-    """What is said of these values at the door; "" if they pass."""
-    values = copy.deepcopy(values)
-    try:
-        checks.sections(values)
-        checks.check(Params("params.yaml", values))
-    except UserError as error:
-        return str(error)
-    return ""
 
 
 def words(kind: Any) -> bool:

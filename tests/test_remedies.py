@@ -6,13 +6,12 @@ from typing import Any
 import pytest
 import remedies
 from imports import ROOT
+from remedies import refusal
 from test_params import WRONG
 
 from neocog.core import params_yaml
 from neocog.core.errors import UserError
 from neocog.training.recipe import Recipe
-from pipelines import checks
-from pipelines.params import Params
 
 TEXT = (ROOT / "params.yaml").read_text()
 STEPS = 4  # sentences until the file passes
@@ -72,17 +71,6 @@ BROKEN: list[tuple[str, Any]] = [  # (key, value) put there, and further keys be
     ("compress.lenet-distilled", {"steps": [{"method": "distill", "student": "lennet", "train": {"epochs": 1}}]}),
     ("compress.resnet-pruned", {"steps": [{"method": "prune_structured", "train": 2}]}),
 ]
-
-
-def refusal(values: dict[str, Any]) -> str:
-    """What is said of these values at the door; "" if they pass."""
-    values = copy.deepcopy(values)
-    try:
-        checks.sections(values)
-        checks.check(Params("params.yaml", values))
-    except UserError as error:
-        return str(error)
-    return ""
 
 
 def follow(values: dict[str, Any], tried: set[str]) -> list[str]:
