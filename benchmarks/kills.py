@@ -74,9 +74,14 @@ class Project:
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / name, folder / name)
         (folder / "params.yaml").write_text(yaml.safe_dump(_params(), sort_keys=False))
-        for command in ("init -q -b main", "config user.email kills@example.org", "config user.name kills"):
+        for command in (
+            "init -q -b main",
+            "config user.email kills@example.org",
+            "config user.name kills",
+            "add -A",
+            "commit -qm start",
+        ):
             subprocess.run(["git", *command.split()], cwd=folder, check=True)
-        subprocess.run("git add -A && git commit -qm start", shell=True, cwd=folder, check=True)
 
     def start(self) -> subprocess.Popen[str]:
         """`make repro` in a process group of its own, what it says going to a file."""

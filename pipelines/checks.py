@@ -1,7 +1,5 @@
 """What is wrong with params.yaml beyond its types: names of nothing, sweeps and recipes that cannot be carried out."""
 
-import csv
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
@@ -9,6 +7,7 @@ from neocog import architectures, block, compression
 from neocog.bundle.read import NAME
 from neocog.core.errors import UserError, nearest
 from neocog.core.typed import keywords, typed
+from neocog.data.sources.groups import header
 from neocog.training.recipe import KEYS, Recipe
 from neocog.tuning.space import grid
 from pipelines import references
@@ -141,12 +140,7 @@ def _check_column(params: "Params", where: str, column: str | None) -> None:
             f"params.yaml: {where} (={column!r}) is a column of the file data.groups, but data.groups (=null); "
             "name a CSV inside data.root there"
         )
-    columns: list[str] = []
-    with (
-        suppress(OSError, UnicodeDecodeError, csv.Error),
-        Path(params.data.groups).open(newline="", encoding="utf-8-sig") as file,
-    ):
-        columns = [name.strip() for name in next(csv.reader(file), [])]
+    columns = header(Path(params.data.groups))
     if columns and column not in (others := [name for name in columns if name != "path"]):
         raise UserError(
             f"params.yaml: {where} (={column!r}) is no column of the file data.groups (={params.data.groups!r}); {nearest(column, others)}"

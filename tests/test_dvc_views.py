@@ -79,4 +79,6 @@ def test_plots_are_curves_confusion_and_accuracy_against_latency(project: Path) 
         history, confusion = (shown[f"reports/{model}/{name}.csv"][0] for name in ("history", "confusion"))
         assert "val/top1" in json.dumps(history) and "xy_count" in json.dumps(confusion)
         rows = spec(confusion)["data"]["values"]
-        assert len(rows) == 100 and {"actual", "predicted", "images"} <= set(rows[0])
+        assert {"actual", "predicted", "images"} <= set(rows[0]) and 10 <= len(rows) < 100, (
+            "no zeros but on the diagonal"
+        )

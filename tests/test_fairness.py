@@ -305,7 +305,7 @@ def test_a_recipe_that_cannot_be_carried_out_is_refused(settings, told):
 )
 def test_params_are_checked_before_anything_runs(line, told, project):
     text = (project / "params.yaml").read_text()
-    (project / "params.yaml").write_text(text.replace("    margin: 1.0\n", f"    margin: 1.0\n    {line}\n"))
+    (project / "params.yaml").write_text(text.replace("  perceptron:\n", f"  perceptron:\n    {line}\n"))
     with pytest.raises(UserError, match=told):
         params.for_stage("train@resnet")
 

@@ -9,6 +9,7 @@ import hashlib
 import io
 import unicodedata
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -41,6 +42,13 @@ class Groups:
             )
         strangers = sorted(self.values.keys() - known - {_same(path) for path in refused})
         return strangers, len(known) - len(images)
+
+
+def header(path: Path) -> list[str]:
+    """The names of the columns of a CSV; none if it cannot be read, which `read_groups` says."""
+    with suppress(OSError, UnicodeDecodeError, csv.Error), path.open(newline="", encoding="utf-8-sig") as file:
+        return [column.strip() for column in next(csv.reader(file), [])]
+    return []
 
 
 def read_groups(path: Path) -> Groups:

@@ -1,5 +1,7 @@
 """Which settings made the difference between the trials of a sweep."""
 
+import warnings
+from contextlib import suppress
 from math import log10
 from typing import TYPE_CHECKING, Any
 
@@ -43,17 +45,16 @@ def importances(sweep: Sweep) -> dict[str, float]:
 
     spoken = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)  # it announces every study
-    try:
+    found: dict[str, float] = {}
+    with warnings.catch_warnings(), suppress(RuntimeError):  # how it says that its trees tell nothing apart
+        warnings.simplefilter("ignore")  # of what it calls experimental
         study = optuna.create_study(direction="maximize")
         distributions = {key: _distribution(dim) for key, dim in sweep.space.items()}
         for trial in trials:
             params = {key: _coded(trial.values[key], dim) for key, dim in sweep.space.items()}
             study.add_trial(optuna.create_trial(params=params, distributions=distributions, value=trial.top1))
         found = get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=SEED))
-    except RuntimeError:  # how it says that its trees tell nothing apart
-        return {}
-    finally:
-        optuna.logging.set_verbosity(spoken)
+    optuna.logging.set_verbosity(spoken)
     return {key: float(share) for key, share in sorted(found.items(), key=lambda pair: (-pair[1], pair[0]))}
 
 
