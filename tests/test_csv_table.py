@@ -39,7 +39,11 @@ def formulas(found: list[str]) -> list[str]:
         except ValueError:
             return False
 
-    return [cell for cell in found if cell.startswith(FORMULA) and not is_number(cell)]
+    def is_word(cell: str) -> bool:
+        """One behind a sign, with nothing to compute or to call: `-x`, `-north side`."""
+        return cell[0] in "+-" and all(letter.isalnum() or letter in " ._-" for letter in cell[1:])
+
+    return [cell for cell in found if cell.startswith(FORMULA) and not is_number(cell) and not is_word(cell)]
 
 
 @example("=1+1")
@@ -47,6 +51,7 @@ def formulas(found: list[str]) -> list[str]:
 @example("'-5")
 @example("-5")
 @example("-5e")
+@example("-x(1)")
 @example("＝1")
 @given(st.text(alphabet=st.sampled_from("'=+-@\t\r\n＝a5e. ,\""), max_size=8))
 def test_what_is_guarded_is_no_formula_and_comes_back(text):
@@ -55,6 +60,10 @@ def test_what_is_guarded_is_no_formula_and_comes_back(text):
     assert csv_table.plain(cell) == text
     [read] = csv.reader(StringIO(csv_table.line([text, 1]) + "\n", newline=""))
     assert read == [cell, "1"]
+
+
+def test_a_class_with_a_sign_before_it_keeps_its_name():
+    assert csv_table.line(["-x", "-north side", "+1 day", "-2+3", "-x|y"]) == "-x,-north side,+1 day,'-2+3,'-x|y"
 
 
 def test_numbers_stay_as_they_are():
