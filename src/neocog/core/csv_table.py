@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from io import StringIO
 from pathlib import Path
 
-# After apostrophes too, or taking one away would not give back what was there. A word behind a sign, such as the class `-x`, computes nothing.
+# After apostrophes too, or taking one away would not give back what was there. A word behind a sign, such as the class `-x`,
+# computes nothing.
 _FORMULA = re.compile(r"'*([=@\t\r\n＝＠]|[+\-＋－].*[^\w .\-])", re.DOTALL)
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?(inf|nan)", re.IGNORECASE)
 
