@@ -1,6 +1,6 @@
 """Does the order of the ladder hold? Each network of it with several seeds, and each against the one before, image by image.
 
-    python -m benchmarks.ladder                     # the milestones on the images in data/prepared: 40 minutes on two cores
+    python -m benchmarks.ladder                     # the milestones on the images in data/prepared: 15 minutes on two cores
     python -m benchmarks.ladder mlp lenet --seeds 5
 
 Every network is trained as its block in params.yaml says and judged on the test images as the ONNX graph that is shipped. The first
