@@ -65,7 +65,7 @@ def test_a_runtime_that_is_not_installed_is_named_with_the_command(to, monkeypat
 
 def test_the_sentence_reaches_the_command_line_at_once_with_exit_2(tmp_path):
     script = (
-        "import sys; from neocog import cli, edge, errors\n"
+        "import sys; from neocog import cli, edge; from neocog.core import errors\n"
         "edge.find_spec = lambda package: None\n"
         "try: cli.main(sys.argv[1:])\n"
         "finally: assert not {'torch', 'numpy', 'onnxruntime'} & {*sys.modules}"

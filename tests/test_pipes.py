@@ -94,7 +94,7 @@ def test_a_stage_goes_on_unheard(both, tmp_path):
 
 
 def test_another_pipe_that_breaks_is_an_error(tmp_path):
-    broken = "from neocog import errors\ndef main():\n    raise BrokenPipeError('of a worker')\nerrors.run(main{})"
+    broken = "from neocog.core import errors\ndef main():\n    raise BrokenPipeError('of a worker')\nerrors.run(main{})"
     for how in ("", ", unread='ends'"):
         code, said = unread([sys.executable, "-c", broken.format(how)], tmp_path, close=False)
         assert code == 1 and "BrokenPipeError: of a worker" in said

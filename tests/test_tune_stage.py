@@ -146,6 +146,7 @@ def test_a_failed_and_a_stopped_trial_say_so(calm, tmp_path):
     params = yaml.safe_load((folder / "params.yaml").read_text())
     params["tune"] |= {"scheduler": "asha", "epochs": 4, "trials": 10, "seeds": 2}
     params["tune"]["space"] = {"lenet": {"lr": {"choice": [0.00001, 0.00003, 0.0001, 0.01, 0.02, 1e6]}}}
+    params["architectures"]["lenet"]["batch_size"] = 16  # steps enough to diverge before the first epoch ends
     (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     before = {run.info.run_id for run in runs(folder)}
     stage(folder, "pipelines.tune", "lenet")
