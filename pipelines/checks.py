@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 from neocog import architectures, block, compression
 from neocog.bundle.read import NAME
 from neocog.core.errors import UserError, nearest
+from neocog.core.limits import LAST_SEED
 from neocog.core.typed import keywords, typed
 from neocog.data.sources.groups import header
 from neocog.training.recipe import KEYS, Recipe
@@ -16,7 +17,6 @@ from pipelines.sections import SECTIONS
 if TYPE_CHECKING:
     from pipelines.params import Params
 
-LAST_SEED = 2**32 - 1
 RECIPE = get_type_hints(Recipe, include_extras=True)
 MACHINE = (
     "seed",

@@ -8,12 +8,13 @@ name a model again, and its stages are not run again.
 from collections.abc import Iterable
 from pathlib import Path
 
+from neocog.bundle.read import KINDS
+
 # What the stages train, evaluate, evaluate_tuned and evaluate_compressed write into a model's folder, and DVC beside it
 WRITTEN = (
     *("training.json", "history.csv", "predictions.parquet", "per_class.csv", "groups.csv", "group_confusion.csv"),
     *("seeds.csv", "metrics.json", "reliability.csv", "confusion.csv", ".gitignore"),
 )
-KINDS = ("trained", "tuned", "compressed")
 
 
 def remove_stale(models: Iterable[Path], *, reports: Path = Path("reports")) -> list[Path]:

@@ -19,7 +19,7 @@ KINDS = ("trained", "tuned", "compressed")
 NAME = re.compile(
     r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}"
 )  # of a model: it names folders, stages and runs, and must mean nothing to a shell
-_STAGES = {"trained": "train", "tuned": "tune", "compressed": "compress"}
+STAGES = {"trained": "train", "tuned": "tune", "compressed": "compress"}  # which stage makes a bundle of a kind
 SEEDS = "seeds"  # the folder in a bundle of what was trained with further seeds: for each a bundle of its own, named by the seed
 
 
@@ -69,7 +69,7 @@ class Bundle:
     def check(self, name: str) -> None:
         """Raise UserError when the file `name` is not the one whose SHA-256 is in bundle.json."""
         if integrity.changed(self.folder, self.card.get("sha256", {}), name):
-            remedy = integrity.REPAIR.format(stage=f"{_STAGES.get(self.kind, self.kind)}@{self.name}")
+            remedy = integrity.REPAIR.format(stage=f"{STAGES[self.kind]}@{self.name}")
             raise UserError(f"{self.folder / name} is damaged: its SHA-256 is not the one in {CARD}; {remedy}")
 
 

@@ -18,7 +18,8 @@ Images = Annotated[int, Ge(1), Le(1_000_000_000)]
 Bytes = Annotated[int, Ge(1), Le(2**50)]
 Processes = Annotated[int, Ge(0), Le(1024)]  # or threads; 0 = as many as fit
 Devices = Annotated[int, Ge(1), Le(1024)]
-Seed = Annotated[int, Ge(0), Le(2**32 - 1)]  # what NumPy, scikit-learn and Optuna take
+LAST_SEED = 2**32 - 1
+Seed = Annotated[int, Ge(0), Le(LAST_SEED)]  # what NumPy, scikit-learn and Optuna take
 LARGEST_IMAGE = 1024  # pixels a side
 Pixels = Annotated[int, Ge(0), Le(LARGEST_IMAGE)]  # a side, or a shift
 

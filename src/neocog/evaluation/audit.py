@@ -110,13 +110,14 @@ def summary(judged: Mapping[str, Predictions], doubts: Sequence[Doubt], pairs: S
         np.concatenate(each) for each in zip(*((p.probabilities, p.labels) for p in unseen), strict=True)
     )
     share, floor, _ = _right(judged)
+    may_judge = able(judged)
     return {
-        "able": float(able(judged)),
+        "able": float(may_judge),
         "right": round(share, 6),
         "right_at_least": round(floor, 6),
         "suspects": sum(doubt.split != IN_SAMPLE for doubt in doubts),
         "images": len(given),
-        **({"noise": round(labels.noise(probabilities, given), 6)} if able(judged) else {}),
+        **({"noise": round(labels.noise(probabilities, given), 6)} if may_judge else {}),
         "twins": len(pairs),
         "twins_labelled_otherwise": sum(pair.label != pair.other_label for pair in pairs),
         "test_images": len(right),

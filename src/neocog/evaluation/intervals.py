@@ -7,6 +7,7 @@ Medicine 17, 873-890, method 10). Of what is no share, F1 and the calibration er
 
 from collections.abc import Callable
 from math import hypot
+from typing import Any
 
 import numpy as np
 
@@ -19,8 +20,13 @@ Gap = tuple[float, float, float]  # a difference of two shares, and the ends of 
 
 def wilson(hits: int, n: int) -> tuple[float, float]:
     """The ends of the 95 % interval of a share of which `hits` of `n` were seen."""
-    middle, width = (hits + Z**2 / 2) / (n + Z**2), Z / (n + Z**2) * np.sqrt(hits * (n - hits) / n + Z**2 / 4)
+    middle, width = wilson_middle(hits, n)
     return max(0.0, float(middle - width)), min(1.0, float(middle + width))
+
+
+def wilson_middle(hits: Any, n: int) -> tuple[Any, Any]:
+    """The middle of that interval and half its width, also of many shares at once."""
+    return (hits + Z**2 / 2) / (n + Z**2), Z / (n + Z**2) * np.sqrt(hits * (n - hits) / n + Z**2 / 4)
 
 
 def newcombe(hits: int, n: int, fewer: int, of: int) -> Gap:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.evaluation.accuracy import Floats
-from neocog.evaluation.intervals import Z
+from neocog.evaluation.intervals import wilson_middle
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def newcombe(wins: NDArray[np.int64], correct: NDArray[np.bool_]) -> tuple[Float
     n, losses = correct.shape[1], wins.T.astype(float)
     hits = correct.sum(axis=1).astype(float)
     share = hits / n
-    middle, width = (hits + Z**2 / 2) / (n + Z**2), Z / (n + Z**2) * np.sqrt(hits * (n - hits) / n + Z**2 / 4)
+    middle, width = wilson_middle(hits, n)
     down, up = share - (middle - width), (middle + width) - share  # how far each interval reaches
     both = hits[:, None] - wins
     neither = n - both - wins - losses

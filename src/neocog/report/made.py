@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
 
-from neocog.bundle.read import Bundle
+from neocog.bundle.read import STAGES, Bundle
 from neocog.core.lockfile import md5
 from neocog.data.prepared import Prepared
-from neocog.report.models import MAKER, Model, makers
+from neocog.report.models import Model, makers
 from neocog.report.svg import tag
 
 TRAINING = ("train", "architectures.{name}")
@@ -69,7 +69,7 @@ def bundled(bundle: Bundle) -> Source:
 
 def _made(bundle: Bundle, path: str) -> Source:
     command, _ = makers(bundle)
-    return Source(path, command, tuple(section.format(name=bundle.name) for section in PARAMS[MAKER[bundle.kind]]))
+    return Source(path, command, tuple(section.format(name=bundle.name) for section in PARAMS[STAGES[bundle.kind]]))
 
 
 def sweeps(models: Sequence[Model], *, data: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.bundle.read import Bundle
+from neocog.bundle.read import STAGES, Bundle
 from neocog.core import csv_table
 from neocog.core.errors import UserError
 from neocog.data.prepared import Prepared
@@ -21,8 +21,6 @@ from neocog.evaluation.predictions import Predictions, calibrated
 from neocog.report import ideas, leaderboard
 from neocog.report.ideas import Idea
 from neocog.report.leaderboard import Row
-
-MAKER = {"trained": "train", "tuned": "tune", "compressed": "compress"}  # kind -> stage
 
 
 @dataclass(frozen=True)
@@ -78,7 +76,7 @@ class Model:
 def makers(bundle: Bundle) -> tuple[str, str]:
     """The commands that make and judge a bundle."""
     judge = "evaluate" if bundle.kind == "trained" else f"evaluate_{bundle.kind}"
-    return f"dvc repro {MAKER[bundle.kind]}@{bundle.name}", f"dvc repro {judge}@{bundle.name}"
+    return f"dvc repro {STAGES[bundle.kind]}@{bundle.name}", f"dvc repro {judge}@{bundle.name}"
 
 
 def gather(bundles: Sequence[Bundle], prepared: Prepared, *, reports: Path) -> list[Model]:

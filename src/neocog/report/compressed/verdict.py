@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from neocog.compression.chain.goals import UNDECIDED
 from neocog.compression.chain.point import Point
 from neocog.core.errors import UserError
 
@@ -66,7 +67,7 @@ class Verdict:
         """met, missed, or `not decided` by so few images."""
         if self.met:
             return "met"
-        return "missed" if self.ended or any(goal.missed for goal in self.goals) else "not decided"
+        return "missed" if self.ended or any(goal.missed for goal in self.goals) else UNDECIDED
 
 
 def read(folder: Path) -> Verdict:
