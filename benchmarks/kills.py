@@ -40,6 +40,8 @@ MARK = "NEOCOG_KILLS"  # in the environment of every process of a round
 PATIENCE = 900.0  # s that a `make repro` may take on a busy machine
 CHANGES = 400  # after which a run is ended at the latest
 TORN, TEARING = -1, 0.15  # how often it is ended while DVC writes dvc.lock
+LATE = ("evaluate", "benchmark", "robustness", "audit", "explain", "report", "register")  # stages that are over within few changes
+LATELY, LATE_SECONDS = 0.35, 4.0  # how often it is ended in one of them, and how long after its beginning at most
 FILLER = "filler"
 
 
@@ -193,14 +195,22 @@ def results(project: Project) -> tuple[dict[str, str], dict[str, list[tuple[str,
     return bundles, rows, faults
 
 
-def disturb(project: Project, by: str, *, after: int) -> int | None:
+def disturb(project: Project, by: str, *, after: int, late: tuple[str, float] | None = None) -> int | None:
     """Give the command and end it `by` that way after so many changes; its exit code when it ended before.
 
     after TORN: as soon as dvc.lock is shorter than it was, which is while DVC writes it.
+    late: instead of `after`, so many seconds after this stage begins.
     """
     process = project.start()
     deadline = time.monotonic() + PATIENCE
     longest = 0
+    if late is not None:
+        after = 0
+        while project.stage() != late[0]:
+            if (code := process.poll()) is not None:
+                return code
+            time.sleep(0.01)
+        time.sleep(late[1])
     for count in project.lock_size() if after == TORN else project.changes():
         if (code := process.poll()) is not None:
             return code
@@ -249,14 +259,16 @@ def campaign(folder: Path, *, count: int, seed: int, ways: Sequence[str], tell: 
         while code is None:
             by = chance.choice(ways)
             after = TORN if chance.random() < TEARING else int(CHANGES ** chance.uniform(0, 1))
+            late = (chance.choice(LATE), chance.uniform(0, LATE_SECONDS)) if chance.random() < LATELY else None
             if outcome.kills.total() >= count:
-                after = sys.maxsize
-            code = disturb(project, by, after=after)
+                after, late = sys.maxsize, None
+            code = disturb(project, by, after=after, late=late)
             if code is None:
                 outcome.kills[by] += 1
                 outcome.stages[project.stage()] += 1
                 if tell:
                     when = "while dvc.lock is written" if after == TORN else f"after {after} changes"
+                    when = when if late is None else f"{late[1]:.1f} s into {late[0]}"
                     print(f"{outcome.kills.total()}: {by} {when}, in {project.stage()}", flush=True)
         outcome.rounds += 1
         found = (
