@@ -15,8 +15,8 @@ help:  ## say what each target does
 	  || grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST)
 
 repro: env  ## run the pipeline: images in, models, leaderboard and reports/report.html out
-	@python -m neocog.healing
-	@python -m pipelines.links
+	@python -m neocog.orchestration.healing
+	@python -m neocog.orchestration.dangling_links
 	dvc repro
 
 test: env  ## run all tests, the fast ones first, the slow ones in any case

@@ -29,14 +29,14 @@ from torch import nn
 from benchmarks import _tiny, parser
 from neocog import architectures, compression
 from neocog.bundle import write
-from neocog.bundle.onnx import Deployed
+from neocog.bundle.export import Deployed
 from neocog.bundle.read import GRAPH, Bundle, read
 from neocog.bundle.rebuild import rebuild
-from neocog.compression.chain import integer
+from neocog.compression.chain import onnx_quantization
 from neocog.compression.chain.candidate import begin
 from neocog.data import prepared
 from neocog.data.prepared import Prepared
-from neocog.edge.quiet import quiet
+from neocog.edge.captured_output import quiet
 from neocog.evaluation import latency
 from neocog.evaluation.latency import Images, Predict
 
@@ -152,7 +152,7 @@ def all_ways(bundle: Bundle, data: Prepared, folder: Path) -> Iterator[tuple[str
 def by_onnxruntime(source: Path, target: Path, images: Images) -> None:
     """What its manual says to do first."""
     quant_pre_process(source, target.with_suffix(".folded"))
-    quantize_static(target.with_suffix(".folded"), target, integer.Images(images))
+    quantize_static(target.with_suffix(".folded"), target, onnx_quantization.Images(images))
 
 
 def by_nncf(source: Path, target: Path, images: Images) -> None:

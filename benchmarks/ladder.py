@@ -25,10 +25,10 @@ from neocog import architectures
 from neocog.bundle import provenance, write
 from neocog.data import prepared
 from neocog.evaluation import predictions
+from neocog.params import load
 from neocog.report.compare import pairs
 from neocog.training.fit import fit
 from neocog.training.recipe import Recipe
-from pipelines import params
 
 MILESTONES = ("perceptron", "mlp", "lenet", "alexnet", "vgg", "resnet")
 
@@ -85,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     data = prepared.read("data/prepared")
     for name in asked.architectures or MILESTONES:
-        settings = params.for_stage(f"train@{name}")
+        settings = load.for_stage(f"train@{name}")
         recipe, sizes = settings.recipe(name), settings.sizes(name)
         found[name] = [right(name, sizes, replace(recipe, seed=seed), data) for seed in range(asked.seeds)]
     report(found)

@@ -30,7 +30,7 @@ from benchmarks import _tiny, parser
 from neocog.bundle import read
 from neocog.data import prepared
 from neocog.registry.register import register
-from neocog.serving import classifier
+from neocog.serving import predictor
 
 CLIENTS = (1, 8, 32)
 ROUNDS = 3
@@ -46,7 +46,7 @@ class Load:
     """What to ask, and what the answer must be."""
 
     def __init__(self, bundle: read.Bundle, images: np.ndarray) -> None:
-        own = classifier.load(bundle, threads=1)
+        own = predictor.load(bundle, threads=1)
         self.expected = own.told(own.probabilities(images))
         pictures = [{"inputs": [_base64(image)]} for image in images]
         arrays = [{"inputs": [image.tolist()]} for image in images]

@@ -31,10 +31,10 @@ from neocog import architectures
 from neocog.core.errors import UserError
 from neocog.data import prepared
 from neocog.data.augment import Augmentation, training_batch
+from neocog.params import load
 from neocog.training import fit as fitting
 from neocog.training.optimizer import decayed, optimizer
 from neocog.training.recipe import Recipe
-from pipelines import params
 
 IMAGES = {"lenet": 24_000, "resnet": 6_000}
 ROUNDS = 3
@@ -160,7 +160,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             row("lenet", {"width": 1}, recipe, _tiny.digits(Path(temporary)), count=256, rounds=1)
         else:
             for name in asked.architectures or IMAGES:
-                settings = params.for_stage(f"train@{name}")
+                settings = load.for_stage(f"train@{name}")
                 recipe = replace(settings.recipe(name), threads=0)
                 row(name, settings.sizes(name), recipe, prepared.read("data/prepared"), count=IMAGES.get(name, 6_000))
 

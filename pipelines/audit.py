@@ -14,7 +14,7 @@ from neocog.data.prepared import Prepared
 from neocog.evaluation import audit as audits
 from neocog.evaluation import headlines, predictions
 from neocog.evaluation.predictions import Predictions
-from pipelines import params
+from neocog.params import load
 from pipelines.stale import remove_stale
 
 REPORTS = Path("reports")
@@ -24,7 +24,7 @@ BATCH = 256  # images that a graph is asked about at once
 
 def audit() -> None:
     """Write reports/audit/labels.csv, the suspected label errors, duplicates.csv, the twins across splits, and audit.json."""
-    settings = params.for_stage("audit")
+    settings = load.for_stage("audit")
     remove_stale(settings.models)
     how = settings.audit
     data = prepared.read("data/prepared")

@@ -13,14 +13,14 @@ from neocog.core import csv_table
 from neocog.core.errors import run
 from neocog.data import prepared
 from neocog.evaluation import complexity, latency, predictions
-from pipelines import params
+from neocog.params import load
 
 COLUMNS = ("model", "params", "macs", "size_bytes", "latency_ms_p50", "latency_ms_p95", "throughput_ips")
 
 
 def benchmark() -> None:
     """Time and measure every bundle, trained and tuned; writes reports/benchmark.csv."""
-    settings = params.for_stage("benchmark")
+    settings = load.for_stage("benchmark")
     how = settings.benchmark
     data = prepared.read("data/prepared")
     bundles = [read.read(folder) for folder in settings.models]

@@ -7,12 +7,12 @@ from typing import Any
 
 from neocog import tracking
 from neocog.bundle import read
-from neocog.core import noted
-from neocog.core.visible import say
+from neocog.core import resume_state
+from neocog.core.escape import say
 from neocog.data import prepared
 from neocog.evaluation import predictions
-from neocog.warm.stage import run
-from pipelines import params
+from neocog.orchestration.forked_stage import run
+from neocog.params import load
 from pipelines.item import arguments
 
 ALONE: dict[str, Any] = {"devices": 1, "num_nodes": 1, "strategy": "auto"}  # one process judges the steps and writes
@@ -20,14 +20,14 @@ ALONE: dict[str, Any] = {"devices": 1, "num_nodes": 1, "strategy": "auto"}  # on
 
 def compress(recipe: str) -> None:
     """Carry out the steps of `recipe`; writes models/compressed/<recipe> with verdict.json. No test image is looked at."""
-    settings = params.for_stage(f"compress@{recipe}")
+    settings = load.for_stage(f"compress@{recipe}")
     how = settings.compression(recipe)
     data = prepared.read("data/prepared")
     parent = read.read(Path("models") / how.model)
     predictions.match(parent, data)
 
     from neocog.bundle import provenance  # torch from here on
-    from neocog.compression.chain import recover, ship, walk
+    from neocog.compression.chain import execute, export, finetune
     from neocog.training.fit import claim, key
 
     trained = parent.card["provenance"]["params"]["train"]  # what a step trains with, unless it says otherwise
@@ -52,17 +52,17 @@ def compress(recipe: str) -> None:
         log.params({"model": how.model, "steps": json.dumps(how.steps)} | asdict(how.goals))
         log.dataset(name=data.name, digest=data.digest, source="data/prepared", context="train")
         trains = [
-            recover.trainer(
+            finetune.trainer(
                 data,
                 replace(settings.recovery(step, trained, where=f"compress.{recipe}.steps[{number}]"), **ALONE),
                 name=f"{recipe}/{step['method']}",
                 work=work / str(number),
-                run=recover.Part(log, f"{number}.{step['method']}"),
+                run=finetune.Part(log, f"{number}.{step['method']}"),
             )
             for number, step in enumerate(how.steps)
         ]
-        kept, verdict = walk.walk(parent, how.steps, how.goals, data, recipe=recipe, trains=trains)
-        bundle = ship.ship(
+        kept, verdict = execute.walk(parent, how.steps, how.goals, data, recipe=recipe, trains=trains)
+        bundle = export.ship(
             Path("models/compressed") / recipe,
             kept,
             data,
@@ -71,11 +71,11 @@ def compress(recipe: str) -> None:
             provenance=provenance.determined(data_digest=data.digest, params=resolved, code_digest=code),
             verdict=verdict,
         )
-        log.metrics(walk.metrics(verdict))
-        log.tags({"bundle.sha256": read.digest(bundle.folder), "goals": walk.outcome(verdict)})
+        log.metrics(execute.metrics(verdict))
+        log.tags({"bundle.sha256": read.digest(bundle.folder), "goals": execute.outcome(verdict)})
         log.artifact(bundle.folder, folder="bundle")
-    noted.remove(work)
-    say(f"compress@{recipe}: {walk.sentence(verdict)}")
+    resume_state.remove(work)
+    say(f"compress@{recipe}: {execute.sentence(verdict)}")
 
 
 if __name__ == "__main__":

@@ -6,13 +6,13 @@ from pathlib import Path
 from neocog import tracking
 from neocog.bundle import read
 from neocog.core.errors import run
-from neocog.core.visible import say
+from neocog.core.escape import say
 from neocog.data import prepared
 from neocog.evaluation import predictions, seeds, slices, tables
 from neocog.evaluation.gaps import gaps
 from neocog.evaluation.headlines import headlines, sentence
 from neocog.evaluation.trust import trust
-from pipelines import params
+from neocog.params import load
 from pipelines.item import arguments
 
 WRITTEN = (
@@ -30,7 +30,7 @@ def evaluate(model: str) -> None:
     """Judge models/<model>, or models/trained/<model>; writes its metrics, predictions and tables under reports/."""
     kind, _, name = model.rpartition("/")
     stage = f"evaluate_{kind}@{name}" if kind else f"evaluate@{name}"
-    settings = params.for_stage(stage)
+    settings = load.for_stage(stage)
     how = settings.evaluate
     data = prepared.read("data/prepared")
     bundle = read.read(Path("models") / (kind or "trained") / name)

@@ -7,8 +7,8 @@ from neocog import tracking
 from neocog.bundle import read
 from neocog.data import prepared
 from neocog.evaluation import headlines, predictions
-from neocog.warm.stage import run
-from pipelines import params
+from neocog.orchestration.forked_stage import run
+from neocog.params import load
 from pipelines.stale import remove_stale
 
 REPORTS = Path("reports")
@@ -17,7 +17,7 @@ FOLDER = REPORTS / "explained"
 
 def explain() -> None:
     """Write reports/explained/explained.json and maps.npz for the report."""
-    settings = params.for_stage("explain")
+    settings = load.for_stage("explain")
     remove_stale(settings.models)
     data = prepared.read("data/prepared")
     bundles = [read.read(folder) for folder in settings.models if folder.parent.name != "compressed"]
@@ -29,7 +29,7 @@ def explain() -> None:
         config=settings.resolved(),
         resume=tracking.memory("explain"),
     ) as log:
-        from neocog.explain import gallery  # torch from here on, after all that can be wrong cheaply
+        from neocog.inspect.explain import gallery  # torch from here on, after all that can be wrong cheaply
 
         test = data.split("test")
         shown, maps = [], {}

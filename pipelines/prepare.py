@@ -6,16 +6,16 @@ from pathlib import Path
 
 from neocog import tracking
 from neocog.core.errors import run
-from neocog.core.visible import say
+from neocog.core.escape import say
 from neocog.data import prepare as data
-from pipelines import params
+from neocog.params import load
 
 TARGET = Path("data/prepared")
 
 
 def prepare() -> None:
     """Prepare the images that params.yaml names; writes data/prepared. Input that is refused leaves no run behind."""
-    settings = params.for_stage("prepare")
+    settings = load.for_stage("prepare")
     given = settings.data.model_dump()
     start = time.monotonic()
     prepared = data.prepare(TARGET, **given)

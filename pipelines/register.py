@@ -7,17 +7,17 @@ from pathlib import Path
 from neocog import tracking
 from neocog.bundle import read
 from neocog.core.errors import run
-from neocog.core.visible import say
+from neocog.core.escape import say
+from neocog.params import load
 from neocog.registry import choose
 from neocog.registry import register as registration
-from pipelines import params
 
 REGISTERED = Path("reports/registered.json")
 
 
 def register() -> None:
     """Promote a model by the rule; writes reports/registered.json, which says which (no version and no run: those differ by store)."""
-    settings = params.for_stage("register")
+    settings = load.for_stage("register")
     how = settings.register
     bundle, row = choose.best(prefer=how.prefer, goals=choose.Goals(**how.goals.model_dump()))
     digest = read.digest(bundle.folder)

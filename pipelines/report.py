@@ -7,20 +7,21 @@ from pathlib import Path
 from neocog import tracking
 from neocog.bundle import read
 from neocog.core.errors import run
-from neocog.core.visible import say
+from neocog.core.escape import say
 from neocog.data import prepared
-from neocog.report import drawings, leaderboard, made, models, page, scores, story
+from neocog.params import load
+from neocog.report import drawings, leaderboard, models, narrative, page, provenance, scores
 from neocog.report.audit import chapter as audit
 from neocog.report.chapters import Chapter
 from neocog.report.compare import chapter as compare
 from neocog.report.compare import pairs
-from neocog.report.compressed import chapter, recipe
-from neocog.report.explained import chapter as explained
+from neocog.report.compression import chapter as compression
+from neocog.report.compression import recipe
+from neocog.report.explanations import chapter as explained
 from neocog.report.robustness import chapter as robustness
+from neocog.report.sweeps import chapter as tuning
 from neocog.report.sweeps import read as sweep
-from neocog.report.sweeps import section
 from neocog.report.trust import chapter as trust
-from pipelines import params
 from pipelines.stale import remove_stale
 
 REPORTS = Path("reports")
@@ -28,7 +29,7 @@ REPORTS = Path("reports")
 
 def report() -> None:
     """Write reports/leaderboard.csv and .md, significance.csv, reports/report.html and reports/figures/*.svg."""
-    settings = params.for_stage("report")
+    settings = load.for_stage("report")
     remove_stale(settings.models)
     data = prepared.read("data/prepared")
     bundles = [read.read(folder) for folder in settings.models]
@@ -41,19 +42,19 @@ def report() -> None:
     ) as log:
         found = models.gather(bundles, data, reports=REPORTS)
         rows = [model.row for model in found]
-        called = story.names(rows)
+        called = narrative.names(rows)
         drawn = drawings.draw(found, called=called)
-        sweeps = [section.draw(sweep.read(Path("models/tuned") / name)) for name in settings.tune.architectures]
-        compressed = chapter.draw(found, recipe.gather(found), called=called)
+        sweeps = [tuning.draw(sweep.read(Path("models/tuned") / name)) for name in settings.tune.architectures]
+        compressed = compression.draw(found, recipe.gather(found), called=called)
         duels = compare.draw(found, data, scores.scores(classes=len(data.classes)), called=called)
         trusted = trust.draw(found, called=called)
         spoilt = robustness.draw(data, reports=REPORTS, called=called)
         looked = audit.draw(data, reports=REPORTS, called=called)
         looks = explained.draw(data, found, reports=REPORTS, called=called)
-        how, tried = made.chapters(found, data, reports=REPORTS), made.sweeps(found, data=data.digest)
+        how, tried = provenance.chapters(found, data, reports=REPORTS), provenance.sweeps(found, data=data.digest)
         chapters = [
-            Chapter("tuning", "Hyper-parameter search", section.section(sweeps, made=tried)),
-            Chapter("compression", "Compression", chapter.chapter(compressed, made=how["compression"])),
+            Chapter("tuning", "Hyper-parameter search", tuning.section(sweeps, made=tried)),
+            Chapter("compression", "Compression", compression.chapter(compressed, made=how["compression"])),
             Chapter("compare", "Pairwise comparison", compare.chapter(duels, made=how["compare"])),
             Chapter("trust", "Calibration and groups", trust.chapter(trusted, data=data.digest)),
             Chapter("robustness", "Robustness", robustness.chapter(spoilt, made=how["robustness"])),
@@ -77,7 +78,7 @@ def report() -> None:
                 each.write(REPORTS / "figures")
         for name in ("report.html", "leaderboard.csv", "leaderboard.md", "significance.csv", "figures"):
             log.artifact(REPORTS / name)
-    say(f"{story.headline(rows, data=data.name, called=called)}; the page: {REPORTS / 'report.html'}")
+    say(f"{narrative.headline(rows, data=data.name, called=called)}; the page: {REPORTS / 'report.html'}")
 
 
 if __name__ == "__main__":

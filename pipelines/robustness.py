@@ -14,7 +14,7 @@ from neocog.core.errors import run
 from neocog.data import prepared
 from neocog.evaluation import mce, predictions
 from neocog.evaluation import robustness as spoilt
-from pipelines import params
+from neocog.params import load
 
 REPORTS = Path("reports")
 SLOW = 120.0  # seconds, from which on it is said how long it takes
@@ -22,7 +22,7 @@ SLOW = 120.0  # seconds, from which on it is said how long it takes
 
 def robustness() -> None:
     """Judge every bundle under every corruption; writes reports/robustness.csv and reports/robustness.json."""
-    settings = params.for_stage("robustness")
+    settings = load.for_stage("robustness")
     how = settings.robustness
     data = prepared.read("data/prepared")
     bundles = [read.read(folder) for folder in settings.models]

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 from neocog import architectures, tracking
 from neocog.bundle import read
 from neocog.bundle.read import Bundle
-from neocog.core import noted
+from neocog.core import resume_state
 from neocog.data import prepared
 from neocog.data.prepared import Prepared
+from neocog.orchestration.forked_stage import run
+from neocog.params import load
 from neocog.training.recipe import Recipe
-from neocog.warm.stage import run
-from pipelines import params
 from pipelines.item import arguments
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ FINISHED = "finished"  # beside the bundle of a further seed: a training that is
 
 def train(architecture: str) -> None:
     """Train `architecture` as params.yaml says; writes models/trained/<architecture> and its history under reports/."""
-    settings = params.for_stage(f"train@{architecture}")
+    settings = load.for_stage(f"train@{architecture}")
     recipe, sizes = settings.recipe(architecture), settings.sizes(architecture)
     data = prepared.read("data/prepared")
     recipe.check_images(data.num_images("train"))
@@ -147,7 +147,7 @@ class Training:
 
     def discard(self) -> None:
         """Remove what it needed to be continued."""
-        noted.remove(self.work)
+        resume_state.remove(self.work)
 
 
 if __name__ == "__main__":

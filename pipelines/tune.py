@@ -6,19 +6,19 @@ from pathlib import Path
 
 from neocog import tracking
 from neocog.bundle import read
-from neocog.core import noted
+from neocog.core import resume_state
 from neocog.data import prepared
 from neocog.evaluation import predictions
+from neocog.orchestration.forked_stage import run
+from neocog.params import load
+from neocog.report.sweeps import chapter
 from neocog.report.sweeps import read as sweeps
-from neocog.report.sweeps import section
-from neocog.warm.stage import run
-from pipelines import params
 from pipelines.item import arguments
 
 
 def tune(architecture: str) -> None:
     """Search as params.yaml says; writes models/tuned/<architecture> with trials.csv and best.yaml. No test image is looked at."""
-    settings = params.for_stage(f"tune@{architecture}")
+    settings = load.for_stage(f"tune@{architecture}")
     how, where, space = settings.tune, settings.ray, settings.space(architecture)
     recipe, sizes = settings.recipe(architecture), settings.sizes(architecture)
     data = prepared.read("data/prepared")
@@ -27,7 +27,7 @@ def tune(architecture: str) -> None:
 
     from neocog.bundle import provenance, write  # torch and Ray from here on
     from neocog.training.fit import claim, key
-    from neocog.tuning import children, cluster, record, sweep, trial
+    from neocog.tuning import child_runs, cluster, record, sweep, trial
 
     resolved = {"train": recipe.asdict(), "architecture": {"name": architecture, **sizes}, "tune": settings.raw["tune"]}
     code = provenance.code_digest(architecture)
@@ -52,7 +52,7 @@ def tune(architecture: str) -> None:
         log.dataset(name=data.name, digest=data.digest, source="data/prepared", context="train")
         experiment = settings.tracking.experiment
         logged = partial(
-            children.Children, parent=log, folder=work / "runs", experiment=experiment, architecture=architecture
+            child_runs.Children, parent=log, folder=work / "runs", experiment=experiment, architecture=architecture
         )
         found = sweep.explore(
             job, space, budget, searcher=how.searcher, scheduler=how.scheduler, seed=how.seed, children=logged
@@ -75,11 +75,11 @@ def tune(architecture: str) -> None:
         record.write_best(folder, choice, winner, space, metric=job.metric, how=searched)
         log.metrics(record.metrics(choice, winner))
         log.tags({"bundle.sha256": read.digest(bundle.folder), "better": str(choice.better).lower()})
-        section.draw(sweeps.read(folder)).write(work / "figures")
+        chapter.draw(sweeps.read(folder)).write(work / "figures")
         log.artifact(folder, folder="bundle")
         log.artifact(work / "figures")
     sweep.forget(job)
-    noted.remove(work)
+    resume_state.remove(work)
     print(f"tune@{architecture}: {record.sentence(choice, winner, trials=len(found), metric=job.metric)}")
 
 

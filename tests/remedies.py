@@ -9,8 +9,8 @@ from typing import Any
 
 from neocog.core import params_yaml
 from neocog.core.errors import UserError
-from pipelines import checks
-from pipelines.params import Params
+from neocog.params import checks
+from neocog.params.load import Params
 
 KEY = r"[\w-]+(?:\.[\w-]+|\[\d+\])*"
 ASSIGNED = re.compile(rf"(?P<key>{KEY}): (?P<value>\{{.*?\}}+|\[.*?\]+|[^\s,;]+)")

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from neocog.bundle.read import Bundle
-from neocog.serving import classifier
+from neocog.serving import predictor
 
 
 @dataclass
@@ -40,11 +40,11 @@ class Server:
 
     def expected(self, number: int) -> np.ndarray:
         """The bundle's own probabilities of one image."""
-        return classifier.load(self.bundle).probabilities(self.images[number : number + 1])[0]
+        return predictor.load(self.bundle).probabilities(self.images[number : number + 1])[0]
 
 
 def start(bundle: Path, *options: str) -> tuple[subprocess.Popen[str], int]:
-    command = [sys.executable, "-m", "neocog.cli", "serve", str(bundle), "--port", "0", *options]
+    command = [sys.executable, "-m", "neocog.cli.main", "serve", str(bundle), "--port", "0", *options]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     greeting = process.stdout.readline()

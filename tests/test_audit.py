@@ -21,8 +21,9 @@ from neocog.core.errors import UserError
 from neocog.data import prepared
 from neocog.data.prepared import Prepared
 from neocog.data.sources.digits import digits
+from neocog.drawing import images as pictures
 from neocog.evaluation import audit, predictions
-from neocog.report.audit import chapter, story
+from neocog.report.audit import chapter, narrative
 from neocog.report.audit.read import Audit, read
 
 WRONG = 30  # labels of test and validation images that are planted
@@ -156,7 +157,7 @@ def test_a_model_that_is_wrong_too_often_doubts_no_label(share, site, judged):
     assert bool(numbers["able"]) == audit.able(told) == (share > 0.5) == bool(found) == ("noise" in numbers)
     assert numbers["right"] == pytest.approx(share, abs=0.05) and 0.5 < numbers["right_at_least"] < 0.6
     seen = Audit("mlp", tuple(found), (), (), numbers, 10.0, 5, 5)
-    assert story.labels(seen).startswith("mlp cannot judge labels: it gets ") == (share < 0.5)
+    assert narrative.labels(seen).startswith("mlp cannot judge labels: it gets ") == (share < 0.5)
 
 
 def test_planted_twins_are_found_and_strangers_are_not(site):
@@ -211,7 +212,7 @@ def test_asked_again_it_says_the_same_and_of_training_images_only_if_it_is_told_
     assert after[: len(before)] == before and {row["split"] for row in after[len(before) :]} == {"train"}
     found = read(again / "reports", called={})
     assert len(found.doubts) == len(before) and len(found.known) == len(after) - len(before) > 0
-    assert f"trained on it doubts {len(found.known)} labels" in story.known(found)
+    assert f"trained on it doubts {len(found.known)} labels" in narrative.known(found)
 
 
 @pytest.mark.parametrize(
@@ -261,11 +262,12 @@ def test_the_chapter_shows_suspects_and_twins_as_pictures(site, drawn):
     first = drawn.doubts[0][0]
     assert f"{first.suggested} ?" in plain(markup) and f"labelled {first.given}" in plain(markup)
     assert "mlp<&> doubts" in plain(markup) and "mlp<&>" not in markup
-    assert f"{TWINS} of" in story.twins(drawn.found) and "twin among the training images" in story.twins(drawn.found)
+    assert f"{TWINS} of" in narrative.twins(drawn.found) and "twin among the training images" in narrative.twins(
+        drawn.found
+    )
 
 
 def test_the_pictures_are_those_of_the_images_that_are_named(site, drawn):
-    from neocog.report import pictures
 
     data = site[1].data
     for doubt, picture in drawn.doubts:

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from neocog import architectures
-from neocog.blocks import activation, exchange, global_pooling, init, norm, padding, pooling
-from neocog.blocks.choices import CHOICES
-from neocog.blocks.network import take_channels
+from neocog.architectures.blocks import activation, exchange, global_pooling, init, norm, padding, pooling
+from neocog.architectures.blocks.choices import CHOICES
+from neocog.architectures.blocks.network import take_channels
 from neocog.core.errors import UserError
 
 FILES = {

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from neocog import architectures
-from neocog.bundle import onnx as graphs
+from neocog.bundle import export as graphs
 from neocog.bundle import parity, read, rebuild, write
 from neocog.core.errors import UserError
 from neocog.data import prepared

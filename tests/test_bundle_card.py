@@ -16,7 +16,7 @@ from neocog.data.prepared import Prepared
 from neocog.evaluation import predictions
 from neocog.evaluation.calibration import negative_log_likelihood
 from neocog.evaluation.preparation import preparation
-from neocog.serving import classifier
+from neocog.serving import predictor
 
 
 def bundle_of(folder: Path, data: Prepared, *, boast: float = 1.0) -> Bundle:
@@ -52,7 +52,7 @@ def test_served_probabilities_are_calibrated_however_a_model_boasts(digits, tmp_
     bundle = bundle_of(tmp_path / "p", digits, boast=boast)
     test = digits.split("test")
     raw = predictions.logits(bundle, test.images, batch_size=256)
-    served = np.log(classifier.load(bundle).probabilities(test.images))
+    served = np.log(predictor.load(bundle).probabilities(test.images))
     assert negative_log_likelihood(served, test.labels) < 0.9 * negative_log_likelihood(raw, test.labels)
     assert (served.argmax(axis=1) == raw.argmax(axis=1)).all(), "no answer changes"
     val = digits.split("val")

@@ -6,7 +6,7 @@ from safetensors.torch import save_file
 
 from neocog import architectures
 from neocog.bundle import rebuild, write
-from neocog.compression.chain import candidate, ship
+from neocog.compression.chain import candidate, export
 from neocog.training.fit import fit
 from neocog.training.recipe import Recipe
 from pipelines.train import Training
@@ -48,7 +48,7 @@ def test_a_bundle_is_rebuilt_without_the_file_it_began_with(trained):
 
 def test_so_is_what_compression_makes_of_it(trained, digits, tmp_path):
     begun = candidate.begin(trained[0])
-    made = ship.ship(
+    made = export.ship(
         tmp_path / "models/compressed/same", begun, digits, name="same", steps=[], provenance={}, verdict={}
     )
     assert rebuild.rebuild(made).network is not None

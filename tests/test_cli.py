@@ -5,13 +5,13 @@ import sys
 
 import pytest
 
-from neocog import architectures, out
-from neocog.core import errors
+from neocog import architectures
+from neocog.core import errors, output
 
 
 def neocog(*arguments):
     return subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "neocog.cli", *arguments],
+        [sys.executable, "-X", "importtime", "-m", "neocog.cli.main", *arguments],
         capture_output=True,
         text=True,
         check=False,
@@ -79,7 +79,7 @@ def test_an_unknown_architecture_ends_with_2():
 def test_fastest_measures_every_combination(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     ended = subprocess.run(
-        [sys.executable, "-m", "neocog.cli", "fastest", "lenet", "--seconds", "0.1"],
+        [sys.executable, "-m", "neocog.cli.main", "fastest", "lenet", "--seconds", "0.1"],
         capture_output=True,
         text=True,
         check=False,
@@ -93,5 +93,5 @@ def test_fastest_measures_every_combination(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", ["shoe.txt", "shoe.jpg", "shoe", "shoe.png.gz"])
 def test_a_picture_is_written_under_the_name_of_what_it_is(name, tmp_path):
     with pytest.raises(errors.UserError, match=r"a picture ends with \.png; name it .*\.png"):
-        out.checked(tmp_path / name, ".png")
-    assert out.checked(tmp_path / "shoe.PNG", ".png").name == "shoe.PNG"
+        output.checked(tmp_path / name, ".png")
+    assert output.checked(tmp_path / "shoe.PNG", ".png").name == "shoe.PNG"

@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from neocog import architectures, cli
+from neocog import architectures
+from neocog.cli import main
 
 
 @pytest.fixture
@@ -16,7 +17,7 @@ def said(tmp_path, monkeypatch, capsys):
     def run(*arguments, params=""):
         (tmp_path / "params.yaml").write_text(params)
         with pytest.raises(SystemExit) as ended:
-            cli.main(arguments)
+            main.main(arguments)
         assert ended.value.code == 2
         return capsys.readouterr().err.strip().splitlines()[-1]
 
@@ -49,8 +50,8 @@ def test_a_mistake_in_params_yaml_is_named(verb, name, params, told, said):
 def test_a_block_without_mistakes_or_an_empty_one_is_looked_at(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "params.yaml").write_text("architectures: {lenet: {width: 2, epochs: 3, seeds: 2}, mlp:}\ntrain:\n")
-    cli.main(["shapes", "lenet"])
-    cli.main(["shapes", "mlp"])
+    main.main(["shapes", "lenet"])
+    main.main(["shapes", "mlp"])
     params = sum(
         p.numel()
         for p in architectures.build("lenet", channels=1, size=28, classes=10, sizes={"width": 2}).parameters()
@@ -75,10 +76,10 @@ def test_an_option_beyond_reason_is_refused(arguments, told, said):
 
 def test_a_speed_is_measured_however_little_time_there_is(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    cli.main(["fastest", "perceptron", "--seconds", "1e-9", "--threads", "1"])
+    main.main(["fastest", "perceptron", "--seconds", "1e-9", "--threads", "1"])
     assert "1.00x" in capsys.readouterr().out
 
 
 def test_checking_a_block_needs_no_torch():
-    code = "import sys; from neocog import block; block.check('lenet', {}); assert 'torch' not in sys.modules"
+    code = "import sys; from neocog.params import block; block.check('lenet', {}); assert 'torch' not in sys.modules"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -15,10 +15,10 @@ import torch
 import torch.nn.functional as F
 
 from neocog import architectures, compression
-from neocog.blocks.norm import ChannelBias
+from neocog.architectures.blocks.norm import ChannelBias
 from neocog.bundle import widths, write
 from neocog.compression import distill, prune_unstructured
-from neocog.compression.chain import channels, integer, recover, ship
+from neocog.compression.chain import channels, export, finetune, onnx_quantization
 from neocog.compression.chain.candidate import Candidate, begin
 from neocog.core.errors import UserError
 from neocog.evaluation.calibration import negative_log_likelihood
@@ -50,7 +50,7 @@ def trained(digits, tmp_path_factory):
 
 def top1(graph, data):
     part = data.split("val")
-    return float((ship.logits(graph, np.ascontiguousarray(part.images)).argmax(1) == part.labels).mean())
+    return float((export.logits(graph, np.ascontiguousarray(part.images)).argmax(1) == part.labels).mean())
 
 
 def zeros(network):
@@ -202,7 +202,7 @@ def test_networks_of_any_normalization_are_narrowed_where_their_channels_belong(
 
 def test_a_pruned_bundle_comes_back_in_a_fresh_process_without_pickle(trained, digits, tmp_path):
     pruned = compression.apply({"method": "prune_structured", "importance": "magnitude"}, trained, digits)
-    bundle = ship.ship(
+    bundle = export.ship(
         tmp_path / "x", pruned, digits, name="x", steps=[], provenance={"data_digest": digits.digest}, verdict={}
     )
     assert bundle.kind == "compressed" and sorted(each.name for each in tmp_path.iterdir()) == ["x"]
@@ -226,11 +226,11 @@ def test_a_pruned_bundle_comes_back_in_a_fresh_process_without_pickle(trained, d
 
 def test_zeros_survive_training_and_without_protection_they_would_not(trained, digits, tmp_path):
     step = {"method": "prune_unstructured", "sparsity": 0.7}
-    train = recover.trainer(digits, SHORT, name="x", work=tmp_path / "a")
+    train = finetune.trainer(digits, SHORT, name="x", work=tmp_path / "a")
     sparse = compression.apply(step, trained, digits, train=train)
     assert zeros(sparse.network) == pytest.approx(0.7, abs=0.01)
     assert top1(sparse.exported(digits), digits) > 0.9
-    open_again = recover.trainer(digits, SHORT, name="x", work=tmp_path / "b")
+    open_again = finetune.trainer(digits, SHORT, name="x", work=tmp_path / "b")
     assert zeros(open_again(trained.changed(sparse.network, sparse=False)).network) < 0.1
 
 
@@ -298,7 +298,7 @@ def test_an_ensemble_answers_with_the_mean(trained, digits):
 
 def test_a_student_learns_from_its_teacher_alone(trained, digits, tmp_path):
     step = {"method": "distill", "student": "lenet", "share": 1.0, "train": {"epochs": 4}}
-    train = recover.trainer(digits, SHORT, name="x", work=tmp_path)
+    train = finetune.trainer(digits, SHORT, name="x", work=tmp_path)
     student = compression.apply(step, trained, digits, train=train)
     assert student.architecture == "lenet"
     assert top1(student.exported(digits), digits) > 0.6
@@ -308,10 +308,10 @@ def test_a_student_learns_from_its_teacher_alone(trained, digits, tmp_path):
 def test_integers_answer_as_floats_do(trained, digits, calibration):
     step = {"method": "quantize_static", "calibration": calibration, "images": 128}
     graph = compression.apply(step, trained, digits).graph
-    kinds = integer.operators(graph)
+    kinds = onnx_quantization.operators(graph)
     assert kinds["QuantizeLinear"] >= kinds["Conv"]
     assert graph.graph.input[0].type.tensor_type.elem_type == 2, "uint8 images go in"
-    assert ship.simulated(graph, digits.split("val").images[:])["top1_agreement"] >= 0.99
+    assert export.simulated(graph, digits.split("val").images[:])["top1_agreement"] >= 0.99
     assert top1(graph, digits) > top1(trained.exported(digits), digits) - 0.02
 
 
@@ -332,13 +332,13 @@ def test_a_temperature_changes_how_sure_a_model_is_and_no_answer(trained, digits
     for before in (trained, rounded):
         after = compression.apply({"method": "temperature"}, before, digits)
         val = digits.split("val")
-        cold, warm = (ship.logits(each.shipped(digits), val.images) for each in (before, after))
+        cold, warm = (export.logits(each.shipped(digits), val.images) for each in (before, after))
         assert (cold.argmax(1) == warm.argmax(1)).all()
         assert negative_log_likelihood(warm, val.labels) < negative_log_likelihood(cold, val.labels)
-        assert ship.simulated(after.graph, val.images[:])["top1_agreement"] >= 0.99
+        assert export.simulated(after.graph, val.images[:])["top1_agreement"] >= 0.99
     twice = compression.apply({"method": "temperature"}, after, digits)
     onnx.checker.check_model(twice.graph, full_check=True)
-    assert np.allclose(ship.logits(twice.graph, val.images), warm, rtol=0.01), "the second finds nothing left to do"
+    assert np.allclose(export.logits(twice.graph, val.images), warm, rtol=0.01), "the second finds nothing left to do"
     compression.check([{"method": "half"}, {"method": "temperature"}], where="here")
     with pytest.raises(UserError, match="comes after temperature"):
         compression.check([{"method": "temperature"}, {"method": "half"}], where="here")

@@ -6,7 +6,7 @@ import pytest
 from neocog import architectures
 from neocog.bundle import parity, write
 from neocog.bundle.read import GRAPH
-from neocog.compression.chain import goals, ship, walk
+from neocog.compression.chain import execute, export, goals
 from neocog.compression.chain.goals import Goals
 from neocog.evaluation.paired import compare
 from neocog.training.fit import fit
@@ -48,7 +48,7 @@ def parent(digits, tmp_path_factory):
 
 
 def walked(parent, digits, *steps, **goals):
-    return walk.walk(parent, steps, Goals(**goals), digits, recipe="small", trains=[None] * len(steps))
+    return execute.walk(parent, steps, Goals(**goals), digits, recipe="small", trains=[None] * len(steps))
 
 
 def test_a_drop_that_chance_could_explain_goes_on_to_the_last_step(parent, digits):
@@ -60,7 +60,7 @@ def test_a_drop_that_chance_could_explain_goes_on_to_the_last_step(parent, digit
     assert kept.graph is not None, "int8 was tried"
     if not told["met"]:
         assert not told["missed"]
-        assert f"not decided with {told['images']} validation images" in walk.sentence(told)
+        assert f"not decided with {told['images']} validation images" in execute.sentence(told)
 
 
 def test_what_misses_its_goal_for_certain_is_kept_if_nothing_better_was_found(parent, digits):
@@ -68,7 +68,7 @@ def test_what_misses_its_goal_for_certain_is_kept_if_nothing_better_was_found(pa
     assert told["missed"] and "more than max_top1_drop (=0.01)" in told["ended"]
     assert [step["kept"] for step in told["steps"]] == [True], "it ends there"
     assert len(kept.shipped(digits).SerializeToString()) < (parent.folder / GRAPH).stat().st_size / 2
-    assert told["goals"][0]["low"] > 0.01 and "MISSED" in walk.sentence(told)
+    assert told["goals"][0]["low"] > 0.01 and "MISSED" in execute.sentence(told)
 
 
 def test_what_was_found_before_the_step_that_misses_is_kept(parent, digits):
@@ -96,7 +96,7 @@ def test_an_integer_graph_is_refused_beyond_chance_with_a_remedy_that_is_not_the
     bits, remedy, parent, digits, monkeypatch
 ):
     kept, _ = walked(parent, digits, QUANTIZE)
-    images, plain = digits.split("val").images[:], ship.logits
+    images, plain = digits.split("val").images[:], export.logits
 
     def wrong(count):
         def logits(graph, images, *, plainly=False):
@@ -105,8 +105,8 @@ def test_an_integer_graph_is_refused_beyond_chance_with_a_remedy_that_is_not_the
 
         return logits
 
-    monkeypatch.setattr(ship, "logits", wrong(2))  # of 180: a share below 0.99, which chance explains
-    assert 0.98 < ship.simulated(kept.graph, images, weight_bits=bits)["top1_agreement"] < 1
-    monkeypatch.setattr(ship, "logits", wrong(30))
+    monkeypatch.setattr(export, "logits", wrong(2))  # of 180: a share below 0.99, which chance explains
+    assert 0.98 < export.simulated(kept.graph, images, weight_bits=bits)["top1_agreement"] < 1
+    monkeypatch.setattr(export, "logits", wrong(30))
     with pytest.raises(parity.ParityError, match=remedy):
-        ship.simulated(kept.graph, images, weight_bits=bits)
+        export.simulated(kept.graph, images, weight_bits=bits)

@@ -10,10 +10,10 @@ import torch
 
 from neocog import architectures, compression
 from neocog.bundle import read, widths, write
-from neocog.compression.chain import channels, hints, recover, ship
+from neocog.compression.chain import channels, export, feature_distillation, finetune
 from neocog.compression.chain.candidate import Candidate, begin
+from neocog.compression.chain.fake_quantization import Rounded
 from neocog.compression.chain.normalized import normalized
-from neocog.compression.chain.rounded import Rounded
 from neocog.compression.distill import SoftTargets
 from neocog.core.errors import NeocogError, UserError
 from neocog.training.recipe import Recipe
@@ -147,7 +147,7 @@ def test_graphs_are_really_integer_or_half_and_agree_with_what_they_simulate(met
         onnx.checker.check_model(after.graph)
         assert kinds[method] & {tensor.data_type for tensor in after.graph.graph.initializer}, name
         answers, originals = logits(after.graph, images), logits(graph, images)
-        simulated = ship.logits(after.graph, images, plainly=True)
+        simulated = export.logits(after.graph, images, plainly=True)
         assert np.corrcoef(answers.ravel(), simulated.ravel())[0, 1] > 0.995, name
         assert answers.dtype == np.float32 and np.isfinite(answers).all()
         sizes = [sum(len(tensor.SerializeToString()) for tensor in g.graph.initializer) for g in (after.graph, graph)]
@@ -171,7 +171,7 @@ def test_rounding_in_training_is_the_rounding_of_the_integer_graph_everywhere(ca
         rounded = Rounded(before.copied(), bits=7, images=[seen])
         with torch.no_grad():
             simulated, floats = (net(seen).numpy() for net in (rounded, before.network))
-        integers = ship.logits(after.graph, images, plainly=True)
+        integers = export.logits(after.graph, images, plainly=True)
         assert np.corrcoef(simulated.ravel(), integers.ravel())[0, 1] > 0.995, before.architecture
         closer.append(np.abs(simulated - integers).mean() < np.abs(floats - integers).mean())
 
@@ -193,7 +193,7 @@ def test_every_network_of_maps_can_take_hints_and_teach(candidates, digits):
         pair = (candidate.copied(), candidates["resnet"].network)
         try:
             for student, teacher in (pair, pair[::-1]):
-                watched, guide = hints.give(student, teacher, digits, answers, hints=1.0, attention=0.0)
+                watched, guide = feature_distillation.give(student, teacher, digits, answers, hints=1.0, attention=0.0)
                 assert torch.allclose(watched.eval()(images), student(images), rtol=1e-3, atol=1e-4), name
                 guide.attach(watched.train())
                 loss = guide.loss(watched(images), guide.rows[:2])
@@ -215,7 +215,7 @@ def test_every_student_learns_from_a_teacher(candidates, digits, tmp_path):
         assert any(not torch.equal(*pair) for pair in pairs), before.architecture
         assert all(parameter.isfinite().all() for parameter in after.network.parameters()), before.architecture
 
-    train = recover.trainer(digits, brief, name="walk", work=tmp_path)
+    train = finetune.trainer(digits, brief, name="walk", work=tmp_path)
     _, refused = walk("distill", {"teachers": [teacher]}, candidates, digits, check, train=train)
     assert set(refused) == set(compression.card("distill").refuses)
 

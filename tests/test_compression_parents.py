@@ -10,7 +10,7 @@ import torch
 from neocog import architectures, compression
 from neocog.bundle import write
 from neocog.bundle.read import GRAPH, WEIGHTS
-from neocog.compression.chain import recover, ship, walk
+from neocog.compression.chain import execute, export, finetune
 from neocog.compression.chain.candidate import begin
 from neocog.compression.chain.goals import Goals
 from neocog.core.errors import UserError
@@ -33,7 +33,9 @@ def shipped(digits, tmp_path_factory):
             candidate = begin(made[parent])
             for step in steps:
                 candidate = compression.apply(step, candidate, digits)
-            made[name] = ship.ship(folder / name, candidate, digits, name=name, steps=steps, provenance={}, verdict={})
+            made[name] = export.ship(
+                folder / name, candidate, digits, name=name, steps=steps, provenance={}, verdict={}
+            )
         return made[name]
 
     return compressed
@@ -55,7 +57,7 @@ def operators(graph):
 
 def test_a_recipe_for_a_rounded_model_goes_on_with_its_graph(rounded, digits):
     steps = [{"method": "temperature"}]
-    kept, verdict = walk.walk(rounded, steps, Goals(), digits, recipe="again", trains=[None])
+    kept, verdict = execute.walk(rounded, steps, Goals(), digits, recipe="again", trains=[None])
     before, after = operators(onnx.load(rounded.folder / GRAPH)), operators(kept.shipped(digits))
     assert after - before == {"Div": 1} and not before - after, "and what the parent had behind it is there still"
     size = (rounded.folder / GRAPH).stat().st_size
@@ -70,7 +72,7 @@ def test_what_would_undo_the_graph_is_refused_and_the_parent_before_it_is_named(
 
 def test_what_would_undo_the_graph_is_refused_before_it_trains(rounded, digits, tmp_path):
     with pytest.raises(UserError, match="Begin with trained/mlp"):
-        recover.trainer(digits, SHORT, name="x", work=tmp_path)(begin(rounded))
+        finetune.trainer(digits, SHORT, name="x", work=tmp_path)(begin(rounded))
     assert not list(tmp_path.iterdir())
 
 
@@ -81,11 +83,11 @@ def zeros(network):
 def test_zeros_survive_a_training_and_are_packed_in_the_recipe_after(pruned, digits, tmp_path):
     begun = begin(pruned)
     assert begun.sparse
-    trained = recover.trainer(digits, SHORT, name="x", work=tmp_path / "work")(begun)
+    trained = finetune.trainer(digits, SHORT, name="x", work=tmp_path / "work")(begun)
     before, after = zeros(begun.network), zeros(trained.network)
     assert all((after[name] | ~each).all() for name, each in before.items())
     assert any((trained.network.get_parameter(n) != begun.network.get_parameter(n)).any() for n in before)
-    bundle = ship.ship(tmp_path / "x", trained, digits, name="x", steps=[], provenance={}, verdict={})
+    bundle = export.ship(tmp_path / "x", trained, digits, name="x", steps=[], provenance={}, verdict={})
     assert (bundle.folder / WEIGHTS).stat().st_size < 1.05 * (pruned.folder / WEIGHTS).stat().st_size
     assert begin(bundle).sparse, "and so on"
 
@@ -102,8 +104,8 @@ def test_a_fresh_student_is_pretrained_and_one_that_was_trained_is_not(shipped, 
         asked.append(network.pretrain_epochs)
         return SimpleNamespace(model=network)
 
-    monkeypatch.setattr(recover, "fit", fit)
-    train = recover.trainer(digits, SHORT, name="x", work=tmp_path)
+    monkeypatch.setattr(finetune, "fit", fit)
+    train = finetune.trainer(digits, SHORT, name="x", work=tmp_path)
     step = {"method": "distill", "student": "dbn", "sizes": {"pretrain_epochs": 3}}
     student = compression.apply(step, begin(shipped("mlp", "")), digits, train=train)
     again = train(student)

@@ -7,12 +7,12 @@ import numpy as np
 import projects
 import pytest
 
-from neocog import compression, explain
+from neocog import compression
 from neocog.bundle.read import read
 from neocog.data import prepared
-from neocog.evaluation import inside
-from neocog.explain import poster
-from neocog.report import looks, parts
+from neocog.drawing import colormaps
+from neocog.inspect import activation_rows, activations, explain
+from neocog.inspect.explain import poster
 
 TRAIN = {"epochs": 1, "images": 256}
 STEPS = {
@@ -64,12 +64,12 @@ def test_every_method_is_on_the_page(done):
 def test_its_inside_can_be_drawn_and_its_answers_explained(name, done):
     bundle = read(done / "models/compressed" / name)
     image = np.asarray(prepared.read(done / "data/prepared").split("test").images[0])
-    found = inside.look(bundle, image)
+    found = activations.look(bundle, image)
     assert found.filters is not None and found.depths
-    drawn = [looks.sheet(row.tiles, side=looks.side(bundle.size)) for row in parts.rows(found)]
+    drawn = [colormaps.sheet(row.tiles, side=colormaps.side(bundle.size)) for row in activation_rows.rows(found)]
     assert all(sheet.any() for sheet in drawn)
     if name == "quantize_dynamic":
-        plain = inside.look(read(done / "models/trained/lenet"), image).filters
+        plain = activations.look(read(done / "models/trained/lenet"), image).filters
         ours = (each.weights.reshape(len(each.weights), -1) for each in (plain, found.filters))
         alike = [float(np.corrcoef(one, other)[0, 1]) for one, other in zip(*ours, strict=True)]
         assert min(alike) > 0.95, "the filters are those that were rounded, around their zero"

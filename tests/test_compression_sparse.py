@@ -18,7 +18,7 @@ from neocog import architectures, compression
 from neocog.bundle import rebuild, sparse, write
 from neocog.bundle.proof import Proof
 from neocog.bundle.read import WEIGHTS, read
-from neocog.compression.chain import ship
+from neocog.compression.chain import export
 from neocog.compression.chain.candidate import begin
 
 NUMBERS = st.sampled_from(["<f4", "<f2", "<f8", "<i8", "|u1", "|b1"])
@@ -87,7 +87,7 @@ def test_a_sparse_bundle_is_smaller_and_rebuilds_to_the_same_network(digits, tmp
     parent = begin(read(tmp_path / "dense"))
     pruned = compression.apply({"method": "prune_unstructured", "sparsity": 0.8}, parent, digits)
     shipped = replace(pruned, proofs=[proof])
-    bundle = ship.ship(tmp_path / "pruned", shipped, digits, name="x", steps=[], provenance={}, verdict={})
+    bundle = export.ship(tmp_path / "pruned", shipped, digits, name="x", steps=[], provenance={}, verdict={})
     sizes = [(folder / WEIGHTS).stat().st_size for folder in (bundle.folder, tmp_path / "dense")]
     assert sizes[0] < 0.27 * sizes[1], "one bit and a fifth of the values"
     again = rebuild.rebuild(bundle).state_dict()

@@ -12,10 +12,10 @@ from onnx import numpy_helper
 from neocog import architectures, compression
 from neocog.bundle import write
 from neocog.compression import distill
-from neocog.compression.chain import hints, recover, ship
+from neocog.compression.chain import export, feature_distillation, finetune
 from neocog.compression.chain.candidate import begin
+from neocog.compression.chain.fake_quantization import Rounded
 from neocog.compression.chain.normalized import normalized
-from neocog.compression.chain.rounded import Rounded
 from neocog.core.errors import UserError
 from neocog.training.fit import fit
 from neocog.training.recipe import Recipe
@@ -38,7 +38,7 @@ def trained(digits, tmp_path_factory):
 @pytest.fixture(scope="module")
 def two_bits(trained, digits, tmp_path_factory):
     """The same, after a training with weights of two bits."""
-    train = recover.trainer(digits, replace(SHORT, lr=0.02), name="x", work=tmp_path_factory.mktemp("bits"))
+    train = finetune.trainer(digits, replace(SHORT, lr=0.02), name="x", work=tmp_path_factory.mktemp("bits"))
     return compression.apply({"method": "quantize_aware", "weight_bits": 2}, trained, digits, train=train)
 
 
@@ -54,14 +54,14 @@ def answers(network, images, data):
 
 def test_two_bits_that_were_learned_are_better_than_two_bits_that_were_cut(trained, two_bits, digits):
     val = digits.split("val")
-    learned = (ship.logits(two_bits.graph, val.images).argmax(1) == val.labels).mean()
+    learned = (export.logits(two_bits.graph, val.images).argmax(1) == val.labels).mean()
     cut = (answers(rounded(trained, digits, bits=2), val.images, digits) == val.labels).mean()
     assert learned > cut + 0.03, (learned, cut)
 
 
 def test_the_integer_graph_answers_as_the_network_that_was_trained(two_bits, digits):
     images = digits.split("train").images[:1000]
-    integers = ship.logits(two_bits.graph, images).argmax(1)
+    integers = export.logits(two_bits.graph, images).argmax(1)
     assert (integers == answers(rounded(two_bits, digits, bits=2), images, digits)).mean() >= 0.99
 
 
@@ -103,7 +103,9 @@ def test_a_training_that_was_cut_off_ends_with_the_same_bits(how, trained, digit
         network = rounded(trained, digits, bits=4)
     else:
         soft = distill.SoftTargets(torch.zeros(digits.num_images("train"), 10), temperature=2.0, share=0.5)
-        network, guide = hints.give(trained.copied(), trained.network, digits, soft, hints=1.0, attention=1.0)
+        network, guide = feature_distillation.give(
+            trained.copied(), trained.network, digits, soft, hints=1.0, attention=1.0
+        )
     recipe = replace(SHORT, epochs=2, images=256)
 
     def train(folder, on_epoch=None):
@@ -126,9 +128,9 @@ def likeness(student, teacher, data, how):
     """How well maps of `student` explain those of `teacher`: share of variance, or of the places where they are large."""
     images = normalized(data.split("val").images[:], data)
     with torch.no_grad():
-        own, other = (hints.features(network.eval(), images) for network in (student, teacher))
+        own, other = (feature_distillation.features(network.eval(), images) for network in (student, teacher))
     if how == "attention":
-        return float((hints.places(own) * hints.places(other)).sum(1).mean())
+        return float((feature_distillation.places(own) * feature_distillation.places(other)).sum(1).mean())
     own, other = (maps.permute(0, 2, 3, 1).flatten(0, 2) for maps in (own, other))
     own = torch.cat([own, torch.ones(len(own), 1)], dim=1)
     left = other - own @ torch.linalg.lstsq(own, other).solution
@@ -140,7 +142,7 @@ def test_hints_make_the_student_s_maps_those_of_the_teacher(how, weight, trained
     step = {"method": "distill", "student": "resnet", "sizes": NARROW, "share": 0.5}
     found = []
     for value in (0.0, weight):
-        train = recover.trainer(digits, SHORT, name="x", work=tmp_path / str(value))
+        train = finetune.trainer(digits, SHORT, name="x", work=tmp_path / str(value))
         student = compression.apply(step | {how: value}, trained, digits, train=train)
         assert not hasattr(student.network, "translation")
         found.append(likeness(student.network, trained.network, digits, how))
@@ -150,8 +152,8 @@ def test_hints_make_the_student_s_maps_those_of_the_teacher(how, weight, trained
 def test_attention_is_where_the_energy_is():
     maps = torch.zeros(1, 2, 2, 2)
     maps[0, :, 1, 0] = torch.tensor([3.0, 4.0])
-    assert hints.places(maps).tolist() == [[0.0, 0.0, 1.0, 0.0]]
-    assert torch.allclose(hints.places(maps * 7), hints.places(maps)), "not how large"
+    assert feature_distillation.places(maps).tolist() == [[0.0, 0.0, 1.0, 0.0]]
+    assert torch.allclose(feature_distillation.places(maps * 7), feature_distillation.places(maps)), "not how large"
 
 
 @pytest.mark.parametrize(
@@ -170,7 +172,7 @@ def test_maps_that_are_not_there_are_named(step, said, trained, digits):
 
 
 def test_maps_that_do_not_fit_into_memory_are_named(trained, digits, monkeypatch):
-    monkeypatch.setattr(hints, "MOST", 2**16)
+    monkeypatch.setattr(feature_distillation, "MOST", 2**16)
     with pytest.raises(UserError, match=r"32 maps of \d x \d for 1,\d+ images take .* GiB"):
         compression.apply(
             {"method": "distill", "hints": 1.0}, trained, digits, train=lambda candidate, guide=None: candidate

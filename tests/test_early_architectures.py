@@ -10,7 +10,7 @@ from sklearn.svm import SVC
 
 from neocog import architectures
 from neocog.architectures.dbn import Boltzmann
-from neocog.bundle import onnx as graphs
+from neocog.bundle import export as graphs
 from neocog.bundle import parity
 from neocog.core.errors import UserError
 

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 
 from benchmarks import compression as comparison
-from neocog import architectures, cli, compression, edge
+from neocog import architectures, compression, edge
 from neocog.bundle import write
 from neocog.bundle.parity import ParityError
 from neocog.bundle.read import digest
-from neocog.compression.chain import ship
+from neocog.cli import main
 from neocog.compression.chain.candidate import begin
 from neocog.core.errors import NeocogError, UserError
-from neocog.edge import export, quiet, told
+from neocog.edge import captured_output, export, summary
 from neocog.training.fit import fit
 from neocog.training.recipe import Recipe
 
@@ -65,7 +65,7 @@ def test_a_runtime_that_is_not_installed_is_named_with_the_command(to, monkeypat
 
 def test_the_sentence_reaches_the_command_line_at_once_with_exit_2(tmp_path):
     script = (
-        "import sys; from neocog import cli, edge; from neocog.core import errors\n"
+        "import sys; from neocog import edge; from neocog.cli import main as cli; from neocog.core import errors\n"
         "edge.find_spec = lambda package: None\n"
         "try: cli.main(sys.argv[1:])\n"
         "finally: assert not {'torch', 'numpy', 'onnxruntime'} & {*sys.modules}"
@@ -82,7 +82,7 @@ def test_the_sentence_reaches_the_command_line_at_once_with_exit_2(tmp_path):
 
 def test_an_unknown_runtime_ends_at_the_door(capsys):
     with pytest.raises(SystemExit):
-        cli.main(["export", "models/trained/resnet", "--to", "tensorrt"])
+        main.main(["export", "models/trained/resnet", "--to", "tensorrt"])
     assert "executorch" in capsys.readouterr().err
 
 
@@ -101,15 +101,15 @@ def test_the_gate_tells_a_mistake_from_rounding():
 
 
 def test_what_a_runtime_says_is_shown_only_when_it_fails(capfd):
-    with quiet.quiet():
+    with captured_output.quiet():
         print("progress")
         os.write(2, b"from C++\n")
     assert capfd.readouterr() == ("", "")
-    with pytest.raises(RuntimeError), quiet.quiet():
+    with pytest.raises(RuntimeError), captured_output.quiet():
         os.write(2, b"the reason\n")
         raise RuntimeError
     assert "the reason" in capfd.readouterr().err
-    with pytest.raises(NeocogError), quiet.quiet():
+    with pytest.raises(NeocogError), captured_output.quiet():
         os.write(2, b"noise\n")
         raise NeocogError("a sentence says it all")
     assert capfd.readouterr().err == ""
@@ -130,7 +130,7 @@ def test_the_file_answers_as_the_bundle_does(to, int8, trained, digits, tmp_path
     assert (answered.argmax(1) == test.labels).mean() > 0.9, "raw images in, classes out"
     weights = path.with_suffix(".bin") if to == "openvino" else path
     assert (weights.stat().st_size < 0.5 * record["bundle graph"]["size_bytes"]) is int8
-    assert f"{record['file']['size_bytes']:,}" in told.page(record)
+    assert f"{record['file']['size_bytes']:,}" in summary.page(record)
 
 
 @pytest.mark.parametrize("to", [with_extra["openvino"]])
@@ -152,7 +152,7 @@ def test_a_file_of_another_kind_is_refused(to, trained, digits, tmp_path):
 @pytest.mark.parametrize("to", with_extra.values())
 def test_a_bundle_in_integers_goes_the_way_that_its_runtime_knows(to, trained, digits, tmp_path):
     candidate = compression.apply({"method": "quantize_static"}, begin(trained), digits)
-    bundle = ship.ship(tmp_path / "x", candidate, digits, name="x", steps=[], provenance={}, verdict={})
+    bundle = export.ship(tmp_path / "x", candidate, digits, name="x", steps=[], provenance={}, verdict={})
     refused, why = {"executorch": (False, "add --int8"), "openvino": (True, "leave --int8 out")}[to]
     out = tmp_path / f"net{export.load(to).SUFFIX}"
     with pytest.raises(UserError, match=why):
@@ -165,7 +165,7 @@ def test_a_bundle_in_integers_goes_the_way_that_its_runtime_knows(to, trained, d
 def test_the_benchmark_of_integers_runs_every_way_on_the_same_images(trained, digits, capsys):
     models = trained.folder.parent
     candidate = compression.apply({"method": "quantize_static"}, begin(trained), digits)
-    shipped = ship.ship(models / "compressed/x", candidate, digits, name="x", steps=[], provenance={}, verdict={})
+    shipped = export.ship(models / "compressed/x", candidate, digits, name="x", steps=[], provenance={}, verdict={})
     (models / "trained").mkdir()
     (models / "trained/resnet").symlink_to(trained.folder)
     comparison.table(shipped, digits, rounds=1, limit=200)

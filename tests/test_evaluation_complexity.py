@@ -99,7 +99,7 @@ def test_the_graph_of_every_architecture_has_the_macs_that_torch_counts(name, tm
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    from neocog.bundle import onnx as bundle_onnx
+    from neocog.bundle import export as bundle_onnx
 
     network = architectures.build(name, channels=1, size=28, classes=10).eval()
     deployed = bundle_onnx.Deployed(network, mean=(0.5,), std=(0.5,)).eval()

@@ -8,11 +8,13 @@ import torch
 from PIL import Image
 from torch import nn
 
-from neocog import architectures, cli, explain
+from neocog import architectures
 from neocog.bundle import write
+from neocog.cli import main
 from neocog.data.augment import normalize
 from neocog.evaluation import predictions
-from neocog.explain.together import together
+from neocog.inspect import explain
+from neocog.inspect.explain.together import together
 from neocog.training.fit import fit
 from neocog.training.recipe import Recipe
 
@@ -103,7 +105,7 @@ def test_memory_does_not_grow_with_the_size_of_images_and_answers_stay(method, m
     model(images)
     together_ = explain.method(method).maps(model, images, targets)
     batches.clear()
-    monkeypatch.setattr("neocog.explain.together.PIXELS", 4 * 12 * 12)
+    monkeypatch.setattr("neocog.inspect.explain.together.PIXELS", 4 * 12 * 12)
     few = explain.method(method).maps(model, images, targets)
     assert max(batches) <= (4 if method == "integrated_gradients" else len(images))
     torch.testing.assert_close(few, together_, rtol=1e-3, atol=1e-5)
@@ -169,7 +171,7 @@ def test_with_other_weights_the_map_is_another_one(asked, method):
 def test_the_verb_draws_all_that_have_something_to_say(trained, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     Image.fromarray(np.full((30, 20, 3), 200, np.uint8)).save("shoe.png")
-    cli.main(["explain", str(trained.folder), "--image", "shoe.png", "--of", "3"])
+    main.main(["explain", str(trained.folder), "--image", "shoe.png", "--of", "3"])
     said = capsys.readouterr().out
     assert (
         "vit-explained.png: what speaks for 3 in shoe.png, by grad_cam, integrated_gradients, occlusion, rollout, saliency"
@@ -193,15 +195,15 @@ def test_wrong_input_gets_a_sentence(trained, tmp_path, monkeypatch, capsys, wro
         Image.fromarray(np.full((8, 8), 200, np.uint8)).save("shoe.png")
         arguments = [*arguments, "--image", "shoe.png"]
     with pytest.raises(SystemExit) as left:
-        cli.main(["explain", str(trained.folder), *arguments])
+        main.main(["explain", str(trained.folder), *arguments])
     assert left.value.code == 2 and said in capsys.readouterr().err
     assert not list(tmp_path.glob("*-explained.png"))
 
 
 def test_the_gallery_reaches_the_page(trained, digits, tmp_path):
-    from neocog.explain import gallery
-    from neocog.report.explained import chapter
-    from neocog.report.explained.read import read
+    from neocog.inspect.explain import gallery
+    from neocog.report.explanations import chapter
+    from neocog.report.explanations.read import read
 
     test = digits.split("test")
     judged = predictions.of(predictions.logits(trained, test.images, batch_size=64), ids=test.ids, labels=test.labels)

@@ -13,18 +13,19 @@ from scipy.stats import spearmanr
 from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
-from neocog import architectures, compression, explain
+from neocog import architectures, compression
+from neocog.architectures.blocks.global_pooling import GlobalAverage
+from neocog.architectures.blocks.network import Network
 from neocog.architectures.vit import PatchNetwork
-from neocog.blocks.global_pooling import GlobalAverage
-from neocog.blocks.network import Network
 from neocog.bundle import write
-from neocog.compression.chain import ship
+from neocog.compression.chain import export
 from neocog.compression.chain.candidate import begin
 from neocog.evaluation import predictions
 from neocog.evaluation.calibration import probabilities
-from neocog.explain import poster
-from neocog.explain.spread import spread
-from neocog.report.explained import chapter
+from neocog.inspect import explain
+from neocog.inspect.explain import poster
+from neocog.inspect.explain.spread import spread
+from neocog.report.explanations import chapter
 from neocog.training.fit import fit
 from neocog.training.recipe import Recipe
 
@@ -195,7 +196,7 @@ def integers(lenet, digits, tmp_path_factory):
     """The LeNet in integers, as it is shipped."""
     folder = tmp_path_factory.mktemp("integers") / "lenet-int8"
     rounded = compression.load("quantize_static").apply(begin(lenet[0]), digits)
-    return ship.ship(folder, rounded, digits, name="lenet-int8", steps=[], provenance={}, verdict={})
+    return export.ship(folder, rounded, digits, name="lenet-int8", steps=[], provenance={}, verdict={})
 
 
 def test_integers_can_only_be_asked(integers, digits):

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from neocog import architectures, compression
 from neocog.bundle import write
 from neocog.compression import thresholds
-from neocog.compression.chain import ship
+from neocog.compression.chain import export
 from neocog.compression.chain.candidate import begin
 from neocog.core.errors import UserError
 from neocog.data import prepared
@@ -23,13 +23,13 @@ from neocog.data.loader import Batches, drawn_alike
 from neocog.data.prepared import SPLITS, Samples
 from neocog.evaluation import gaps
 from neocog.evaluation.slices import FEW
+from neocog.params import load
 from neocog.tasks.classification import objective
 from neocog.tasks.classification.group_dro import GroupDRO
-from neocog.training import unsupervised
 from neocog.training.fit import fit
 from neocog.training.module import Learner
+from neocog.training.programs import pretraining
 from neocog.training.recipe import Recipe
-from pipelines import params
 
 RECIPE = Recipe(epochs=4, batch_size=64, optimizer="adamw", lr=0.003, label_smoothing=0.0, threads=1, accelerator="cpu")
 GROUPS = st.lists(st.integers(0, 5), min_size=1, max_size=60).map(lambda drawn: np.array(drawn, np.int64))
@@ -133,7 +133,7 @@ def test_pretraining_draws_images_as_the_epochs_do(balance, planted):
             self.seen = torch.cat(list(batches()))
 
     watcher, recipe = Watcher(1, 1), replace(RECIPE, balance=balance, groups="mark")
-    unsupervised.pretrain(Learner.of(watcher, planted, recipe), planted, device=torch.device("cpu"), name="watcher")
+    pretraining.pretrain(Learner.of(watcher, planted, recipe), planted, device=torch.device("cpu"), name="watcher")
     split = planted.split("train")
     alike = {"none": None, "class": split.labels, "group": planted.cells("train", "mark")[0]}[balance]
     drawn = torch.cat([images for images, *_ in Batches(split, 64, shuffle=True, seed=0, alike=alike)])
@@ -307,7 +307,7 @@ def test_params_are_checked_before_anything_runs(line, told, project):
     text = (project / "params.yaml").read_text()
     (project / "params.yaml").write_text(text.replace("  perceptron:\n", f"  perceptron:\n    {line}\n"))
     with pytest.raises(UserError, match=told):
-        params.for_stage("train@resnet")
+        load.for_stage("train@resnet")
 
 
 @pytest.mark.parametrize("how", [{"balance": "group"}, {"objective": "group_dro"}])
@@ -373,13 +373,13 @@ def test_the_graph_carries_the_thresholds_and_helps_the_worst_validation_images(
     sizes = np.bincount(groups)
 
     def scores(candidate):
-        right = ship.logits(candidate.shipped(planted), val.images).argmax(1) == val.labels
+        right = export.logits(candidate.shipped(planted), val.images).argmax(1) == val.labels
         worst = [right[groups == group].mean() for group in np.flatnonzero(sizes >= thresholds.FEW)]
         return min(worst, default=0.0), right.mean()
 
     (plain, overall), (fair, fair_overall) = scores(before), scores(after)
     assert fair >= plain and fair_overall >= overall - 0.05
-    assert ship.simulated(after.graph, val.images[:])["top1_agreement"] == 1.0
+    assert export.simulated(after.graph, val.images[:])["top1_agreement"] == 1.0
     again = compression.apply(step, compression.apply({"method": "temperature"}, after, planted), planted)
     assert scores(again)[0] >= fair, "and a further step stands behind it"
     with pytest.raises(UserError, match="there are: mark"):

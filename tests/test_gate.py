@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from neocog.core.errors import UserError
-from neocog.data import gate
+from neocog.data import quality_checks
 
 
 def refused(*images: tuple[str, int, str]) -> dict[str, str]:
@@ -14,7 +14,9 @@ def refused(*images: tuple[str, int, str]) -> dict[str, str]:
     paths = [path for _, _, path in images]
     return {
         paths[i]: reason
-        for i, reason in gate.duplicates(labels, [path.split("/")[0] for path in paths], sha256, paths).items()
+        for i, reason in quality_checks.duplicates(
+            labels, [path.split("/")[0] for path in paths], sha256, paths
+        ).items()
     }
 
 
@@ -34,25 +36,27 @@ def test_an_image_with_two_labels_is_refused_everywhere() -> None:
 
 def test_control_different_images_and_copies_within_a_split_stay() -> None:
     assert refused(("a", 0, "train/x"), ("a", 0, "train/y"), ("b", 1, "test/z")) == {}
-    assert gate.repeated(["train", "train", "train", "test"], ["a", "a", "a", "b"]) == {"train": 2}
+    assert quality_checks.repeated(["train", "train", "train", "test"], ["a", "a", "a", "b"]) == {"train": 2}
 
 
 def test_stop_names_twenty_and_counts_the_rest() -> None:
     with pytest.raises(UserError) as stopped:
-        gate.stop([(f"cat/{i:02}.png", "truncated: x") for i in range(23)])
+        quality_checks.stop([(f"cat/{i:02}.png", "truncated: x") for i in range(23)])
     message = str(stopped.value)
     assert "23 files are refused" in message
     assert "cat/19.png: truncated: x" in message
     assert "cat/20.png" not in message
     assert "and 3 more" in message
     assert "data.on_bad: quarantine" in message
-    gate.stop([])
+    quality_checks.stop([])
 
 
 def check(labels: list[int], splits: str, *, classes: int = 2, bad: tuple[tuple[str, str], ...] = ()) -> list[str]:
     """`splits` has one letter an image: r (train), v (val), t (test)."""
     names = {"r": "train", "v": "val", "t": "test"}
-    return gate.check_classes(np.array(labels, int), [names[s] for s in splits], [f"c{i}" for i in range(classes)], bad)
+    return quality_checks.check_classes(
+        np.array(labels, int), [names[s] for s in splits], [f"c{i}" for i in range(classes)], bad
+    )
 
 
 def test_classes_that_can_be_learnt_and_judged_pass_without_a_note() -> None:

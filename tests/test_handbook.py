@@ -12,9 +12,10 @@ import yaml
 from annotated_types import Gt, Lt
 from imports import ROOT
 
-from neocog import architectures, compression, handbook
+from neocog import architectures, compression
+from neocog.cli import handbook
 from neocog.compression.chain.goals import Goals
-from neocog.core.limits import AtLeast1, Fraction
+from neocog.core.constrained_types import AtLeast1, Fraction
 
 
 def committed() -> str:
@@ -22,7 +23,7 @@ def committed() -> str:
 
 
 def test_the_file_is_what_is_generated():
-    assert committed() == handbook.page(), "write it anew: python -m neocog.handbook"
+    assert committed() == handbook.page(), "write it anew: python -m neocog.cli.handbook"
 
 
 def test_every_architecture_and_method_has_its_cell_and_every_no_its_reason():
@@ -82,7 +83,7 @@ def test_kinds_in_words(kind, words):
 
 def test_it_is_written_without_torch(tmp_path):
     code = (
-        "import runpy, sys; sys.argv = ['', 'page.md']; runpy.run_module('neocog.handbook', run_name='__main__');"
+        "import runpy, sys; sys.argv = ['', 'page.md']; runpy.run_module('neocog.cli.handbook', run_name='__main__');"
         "print('torch' in sys.modules)"
     )
     told = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True).stdout

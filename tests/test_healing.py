@@ -70,7 +70,7 @@ def repro(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def heal(folder: Path) -> str:
     """What `make repro` does before `dvc repro`."""
     own = os.environ | {"PYTHONPATH": str(ROOT / "src")}
-    command = [sys.executable, "-m", "neocog.healing"]
+    command = [sys.executable, "-m", "neocog.orchestration.healing"]
     ended = subprocess.run(command, cwd=folder, env=own, capture_output=True, text=True, check=True)
     return ended.stdout + ended.stderr
 

@@ -12,12 +12,13 @@ import tiny
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
-from neocog import cli
 from neocog.bundle.read import Bundle, read
+from neocog.cli import main
 from neocog.core.errors import UserError
-from neocog.evaluation import inside, subject
+from neocog.drawing import colormaps, images
 from neocog.evaluation.preparation import preparation
-from neocog.report import looks, parts, pictures
+from neocog.inspect import activation_rows, activations
+from neocog.inspect import image as subject
 from neocog.serving import pixels
 
 N = helper.make_node
@@ -96,7 +97,7 @@ def digit(digits) -> np.ndarray:
 def test_a_perceptron_shows_one_template_a_class_that_are_its_weights(tmp_path, digits, digit):
     weights = drawn(64, 10)
     bundle = read(tiny.write(tmp_path / "trained" / "p", digits, weights, np.zeros(10, np.float32)))
-    found = inside.look(bundle, digit)
+    found = activations.look(bundle, digit)
     np.testing.assert_array_equal(found.filters.weights[3, 0], weights[:, 3].reshape(8, 8))
     assert (found.filters.classes, found.filters.local, found.depths) == (digits.classes, False, ())
     np.testing.assert_allclose(np.log(found.probabilities[1:] / found.probabilities[0]), np.diff(
@@ -107,7 +108,7 @@ def test_hidden_units_are_no_classes_even_if_there_are_as_many(tmp_path, digits,
     bundle = read(
         tiny.write(tmp_path / "trained" / "m", digits, drawn(10, 10), np.zeros(10, np.float32), lift=drawn(64, 10))
     )
-    found = inside.look(bundle, digit)
+    found = activations.look(bundle, digit)
     np.testing.assert_array_equal(found.filters.weights[:, 0], drawn(64, 10).T.reshape(10, 8, 8))
     assert found.filters.classes == ()
 
@@ -121,13 +122,13 @@ def test_a_template_of_a_colour_image_is_an_image_whatever_comes_first_pixels_or
         N("Gemm", ["flat", "w"], ["logits"], transB=1),
     ]
     bundle = network(tmp_path / "n", nodes, {"w": flat.reshape(3, -1)}, channels=3, size=4)
-    found = inside.look(bundle, np.zeros((4, 4, 3), np.uint8))
+    found = activations.look(bundle, np.zeros((4, 4, 3), np.uint8))
     np.testing.assert_array_equal(found.filters.weights, template)
 
 
 def test_maps_are_those_behind_the_activation_and_depth_is_the_longest_way(tmp_path, digit):
     bundle = residual(tmp_path / "net")
-    found = inside.look(bundle, digit)
+    found = activations.look(bundle, digit)
     assert found.filters.local and found.filters.weights.shape == (5, 1, 3, 3)
     assert [(d.layer, d.layers, d.maps.shape) for d in found.depths] == [
         (1, 3, (5, 8, 8)),
@@ -139,7 +140,7 @@ def test_maps_are_those_behind_the_activation_and_depth_is_the_longest_way(tmp_p
         np.testing.assert_allclose(np.sort(depth.maps.sum(axis=(1, 2))), np.sort(known.sum(axis=(1, 2))), rtol=1e-4)
         spread = depth.maps.std(axis=(1, 2))
         assert list(spread) == sorted(spread, reverse=True)
-    assert [d.layer for d in inside.look(bundle, digit, depths=2).depths] == [1, 3]
+    assert [d.layer for d in activations.look(bundle, digit, depths=2).depths] == [1, 3]
 
 
 def test_the_tokens_of_a_transformer_are_maps_too(tmp_path, digit):
@@ -158,7 +159,7 @@ def test_the_tokens_of_a_transformer_are_maps_too(tmp_path, digit):
         "patches": drawn(6, 1, 2, 2) / 255, "rows": np.array([0, 6, -1]), "one": np.array([1]), "head": drawn(3, 6)
     }  # fmt: skip
     bundle = network(tmp_path / "vit", nodes, weights)
-    first, last = inside.look(bundle, digit).depths
+    first, last = activations.look(bundle, digit).depths
     assert (first.layers, first.maps.shape, last.layer, last.maps.shape) == (2, (6, 4, 4), 2, (6, 4, 4))
     stream = tensor(bundle, "stream", digit).T.reshape(6, 4, 4)
     np.testing.assert_allclose(last.maps, stream[np.argsort(-stream.std(axis=(1, 2)), kind="stable")], rtol=1e-4)
@@ -170,42 +171,42 @@ def test_a_network_with_nothing_to_draw_says_so_in_a_sentence(tmp_path, digit):
         N("Gemm", ["mean", "w"], ["logits"], transB=1),
     ]
     bundle = network(tmp_path / "blind", nodes, {"places": np.array([2, 3]), "w": drawn(3, 1)})
-    found = inside.look(bundle, digit)
-    assert (found.filters, found.depths, parts.rows(found)) == (None, (), [])
-    assert parts.summary(found) == parts.missing(found) == parts.NOTHING
+    found = activations.look(bundle, digit)
+    assert (found.filters, found.depths, activation_rows.rows(found)) == (None, (), [])
+    assert activation_rows.summary(found) == activation_rows.missing(found) == activation_rows.NOTHING
 
 
 def test_weights_for_are_orange_against_blue_and_nothing_is_paper():
     weights = np.zeros((1, 1, 3, 3), np.float32)
     weights[0, 0, 0], weights[0, 0, 2] = 2, -2
-    [picture] = looks.filters(weights)
-    assert [tuple(picture[row, 0]) for row in range(3)] == [looks.FOR, looks.NOTHING, looks.AGAINST]
-    dead, spot = looks.maps(np.stack([np.ones((2, 2)), np.eye(2)]))
-    assert (dead == looks.SILENT).all()
-    assert tuple(spot[0, 0]) == looks.LOUD and tuple(spot[0, 1]) == looks.SILENT
+    [picture] = colormaps.filters(weights)
+    assert [tuple(picture[row, 0]) for row in range(3)] == [colormaps.FOR, colormaps.NOTHING, colormaps.AGAINST]
+    dead, spot = colormaps.maps(np.stack([np.ones((2, 2)), np.eye(2)]))
+    assert (dead == colormaps.SILENT).all()
+    assert tuple(spot[0, 0]) == colormaps.LOUD and tuple(spot[0, 1]) == colormaps.SILENT
 
 
 @pytest.mark.parametrize("size", [1, 2, 5, 28, 32, 300])
 def test_every_pixel_becomes_a_square_in_its_cell(size):
-    side = looks.side(size)
-    tiles = looks.maps(drawn(14, size, size))
-    sheet = looks.sheet(tiles, side=side)
-    assert sheet.shape == (2 * side + looks.GAP, 12 * (side + looks.GAP) - looks.GAP, 4)
+    side = colormaps.side(size)
+    tiles = colormaps.maps(drawn(14, size, size))
+    sheet = colormaps.sheet(tiles, side=side)
+    assert sheet.shape == (2 * side + colormaps.GAP, 12 * (side + colormaps.GAP) - colormaps.GAP, 4)
     if size <= side:
         factor = side // size
         np.testing.assert_array_equal(sheet[:side:factor, :side:factor, :3], tiles[0])
-    assert not sheet[side : side + looks.GAP].any()
+    assert not sheet[side : side + colormaps.GAP].any()
 
 
 def test_a_sheet_loses_no_colour_in_its_palette():
     from base64 import b64decode
     from io import BytesIO
 
-    sheet = looks.sheet(looks.maps(drawn(5, 7, 7)), side=63)
-    written = looks.png(sheet)
+    sheet = colormaps.sheet(colormaps.maps(drawn(5, 7, 7)), side=63)
+    written = colormaps.png(sheet)
     back = np.asarray(Image.open(BytesIO(b64decode(written.partition(",")[2]))).convert("RGBA"))
     np.testing.assert_array_equal(back, sheet)
-    assert len(written) < len(pictures.png(sheet))
+    assert len(written) < len(images.png(sheet))
 
 
 @pytest.fixture(scope="module")
@@ -215,7 +216,7 @@ def project(tmp_path_factory) -> Path:
 
 def test_inspect_draws_a_poster_of_the_first_test_image_it_gets_right(project, monkeypatch, capsys):
     monkeypatch.chdir(project)
-    cli.main(["inspect", "models/trained/mlp"])
+    main.main(["inspect", "models/trained/mlp"])
     said = capsys.readouterr().out
     assert said.count("\n") == 1
     assert "mlp-inside.png: trained/mlp says " in said and "of digits test image 0, labelled " in said
@@ -223,9 +224,9 @@ def test_inspect_draws_a_poster_of_the_first_test_image_it_gets_right(project, m
     first = Path("mlp-inside.png").read_bytes()
     with Image.open("mlp-inside.png") as poster:
         assert poster.format == "PNG" and poster.width > 900
-    cli.main(["inspect", "models/trained/mlp", "--sample", "0", "--out", "again.png"])
+    main.main(["inspect", "models/trained/mlp", "--sample", "0", "--out", "again.png"])
     assert Path("again.png").read_bytes() == first
-    cli.main(["inspect", "models/trained/mlp", "--sample", "1", "--out", "other.png"])
+    main.main(["inspect", "models/trained/mlp", "--sample", "1", "--out", "other.png"])
     assert Path("other.png").read_bytes() != first
 
 
@@ -234,7 +235,7 @@ def test_inspect_reads_any_picture_as_the_gate_does(project, monkeypatch, capsys
     image = np.asarray(digits.split("test").images[0])[..., 0]
     wide = np.pad(image.repeat(10, 0).repeat(10, 1), ((0, 0), (30, 30)))
     Image.fromarray(wide).convert("RGB").save("photo.png")
-    cli.main(["inspect", "models/trained/perceptron", "--image", "photo.png", "--out", "photo-inside.png"])
+    main.main(["inspect", "models/trained/perceptron", "--image", "photo.png", "--out", "photo-inside.png"])
     assert "of photo.png; what it looks for" in capsys.readouterr().out
 
 
@@ -272,7 +273,7 @@ def test_what_is_wrong_is_said_in_a_sentence_and_nothing_is_written(project, mon
     Path("half.png").write_bytes(Path("whole.png").read_bytes()[:60])
     before = sorted(Path().iterdir())
     with pytest.raises(SystemExit) as ended:
-        cli.main(["inspect", *arguments])
+        main.main(["inspect", *arguments])
     assert ended.value.code == 2
     assert f"neocog: {sentence}" in capsys.readouterr().err
     assert sorted(Path().iterdir()) == before

@@ -13,9 +13,9 @@ from pydantic.fields import FieldInfo
 from remedies import refusal
 
 from neocog import architectures, compression
-from neocog.block import TIMES
 from neocog.core import params_yaml
-from pipelines.sections import KINDS, Compression
+from neocog.params.block import TIMES
+from neocog.params.sections import KINDS, Compression
 
 HUGE, SEED = 10**30, 1732924636000
 NEVER = {"huge": HUGE, "1e308": 1e308, "-1": -1, "nan": math.nan, "inf": math.inf}  # no key takes one of them
@@ -132,6 +132,6 @@ def hints(kind: Any) -> dict[str, Any]:
 
 
 def goal(name: str) -> Any:
-    from pipelines import sections
+    from neocog.params import sections
 
     return getattr(sections, name)

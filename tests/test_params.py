@@ -9,8 +9,8 @@ import yaml
 
 from neocog import architectures
 from neocog.core.errors import UserError
+from neocog.params import load
 from neocog.training.recipe import KEYS
-from pipelines import params
 
 WRONG = [  # (what stands there, what is put there, what the message must say)
     ("epochs: 6", "epohcs: 6", ["train.epohcs (=6)", "did you mean 'epochs'?"]),
@@ -133,7 +133,7 @@ def test_a_mistake_is_named_with_its_value_and_the_remedy(project, before, after
     assert before in text
     (project / "params.yaml").write_text(text.replace(before, after))
     with pytest.raises(UserError) as error:
-        params.for_stage("train@resnet")
+        load.for_stage("train@resnet")
     assert all(part in str(error.value) for part in said), str(error.value)
 
 
@@ -148,11 +148,11 @@ def test_a_recipe_may_go_on_from_integers_with_what_only_changes_answers(project
     with pytest.raises(
         UserError, match=r"compress\.cut\.steps\[0\].*of compressed/calmer; set compress\.cut\.model: trained/resnet"
     ):
-        params.for_stage("train@resnet")
+        load.for_stage("train@resnet")
     (project / "params.yaml").write_text(
         text.replace("compress:", further.replace("prune_structured", "thresholds"), 1)
     )
-    params.for_stage("train@resnet")
+    load.for_stage("train@resnet")
 
 
 def test_groups_inside_root_are_accepted_wherever_root_is(project):
@@ -160,7 +160,7 @@ def test_groups_inside_root_are_accepted_wherever_root_is(project):
     for root, groups in (("data/raw", "data/raw/groups.csv"), ("/srv/images", "/srv/images/about/groups.csv")):
         changed = text.replace("root: data/raw", f"root: {root}").replace("groups: null", f"groups: {groups}")
         (project / "params.yaml").write_text(changed)
-        assert params.for_stage("prepare").data.groups == groups
+        assert load.for_stage("prepare").data.groups == groups
 
 
 def test_a_column_of_groups_is_one_of_the_file_that_is_named(project):
@@ -173,7 +173,7 @@ def test_a_column_of_groups_is_one_of_the_file_that_is_named(project):
     def said(text: str) -> str:
         (project / "params.yaml").write_text(text)
         try:
-            params.for_stage("prepare")
+            load.for_stage("prepare")
         except UserError as error:
             return str(error)
         return ""
@@ -228,7 +228,7 @@ def test_a_stage_with_a_mistake_ends_with_2_within_3_seconds_before_torch_and_wr
 def test_every_block_of_params_yaml_builds_its_recipe_and_sizes(project):
     walked = 0
     for name in yaml.safe_load((project / "params.yaml").read_text())["architectures"]:
-        settings = params.for_stage(f"train@{name}")
+        settings = load.for_stage(f"train@{name}")
         assert settings.architectures == [name]
         assert set(settings.sizes(name)) <= set(architectures.card(name).sizes)
         assert settings.recipe(name).epochs >= 1
@@ -240,21 +240,21 @@ def test_every_setting_of_a_recipe_stands_in_params_yaml(project):
     written = yaml.safe_load((project / "params.yaml").read_text())
     assert set(written["train"]) == set(KEYS)
     for section in ("data", "evaluate", "benchmark", "report", "tracking"):
-        model = {"data": params.Data, "evaluate": params.Evaluate, "benchmark": params.Benchmark}.get(
-            section, params.Report if section == "report" else params.Tracking
+        model = {"data": load.Data, "evaluate": load.Evaluate, "benchmark": load.Benchmark}.get(
+            section, load.Report if section == "report" else load.Tracking
         )
         assert set(written[section]) == set(model.model_fields)
 
 
 def test_a_block_overrides_train_and_nothing_else(project):
-    settings = params.for_stage("train@mlp")
+    settings = load.for_stage("train@mlp")
     assert settings.train.optimizer == "sgd"
     assert settings.recipe("mlp").optimizer == "adamw"
     assert settings.recipe("mlp").batch_size == settings.train.batch_size
 
 
 def test_a_stage_is_handed_only_what_dvc_yaml_declares_for_it(project):
-    settings = params.for_stage("train@mlp")
+    settings = load.for_stage("train@mlp")
     with pytest.raises(LookupError, match="does not declare it"):
         settings.evaluate  # noqa: B018
     assert set(settings.resolved()) == {"train", "architectures", "tracking", "ray"}
@@ -262,4 +262,4 @@ def test_a_stage_is_handed_only_what_dvc_yaml_declares_for_it(project):
 
 def test_params_yaml_is_needed(tmp_path):
     with pytest.raises(UserError, match=r"params\.yaml not found"):
-        params.for_stage("prepare", folder=tmp_path)
+        load.for_stage("prepare", folder=tmp_path)

@@ -8,8 +8,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.nodes import MappingNode
 
 from neocog import architectures
+from neocog.params.sections import KINDS, Compression, Wanted
 from neocog.training.recipe import KEYS
-from pipelines.sections import KINDS, Compression, Wanted
 
 TEXT = (ROOT / "params.yaml").read_text()
 INSIDE = {"register.goals": Wanted}  # whose keys the comment of the block names

@@ -237,7 +237,7 @@ def test_a_killed_pipeline_leaves_no_training_behind_and_continues(clone):
         started.wait()
     assert wait_for(lambda: not trainers(), seconds=20), "the stage ends with its dvc"
     assert working(), "what was trained is kept"
-    run(clone, "python", "-m", "neocog.healing")  # as `make repro` does
+    run(clone, "python", "-m", "neocog.orchestration.healing")  # as `make repro` does
     said = run(clone, "dvc", "repro", "train@perceptron")
     (clone / "params.yaml").write_text(params)
     assert "continues after epoch" in said

@@ -11,7 +11,7 @@ from imports import ROOT
 # Runs `cli.main` for each line of stdin in a fork whose stdout (and with "both" stderr) nobody reads: the imports are paid once.
 FORKS = """
 import os, sys, tempfile
-from neocog import cli
+from neocog.cli import main as cli
 
 for line in sys.stdin.read().splitlines():
     read, write = os.pipe()
@@ -62,7 +62,7 @@ def unread(command: list[str], folder: Path, *, stderr: int | None = None, close
 
 def test_every_verb_ends_quietly_when_nobody_reads_it():
     listed = subprocess.run(
-        [sys.executable, "-m", "neocog.cli", "--help"], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "neocog.cli.main", "--help"], capture_output=True, text=True, check=True
     ).stdout
     verbs = [line.split()[0] for line in listed.splitlines() if line.startswith("    ") and line[4] not in " "]
     assert {"models", "shapes", "predict", "serve", "reproduce"} <= set(verbs) and len(verbs) >= 11
@@ -107,7 +107,7 @@ def test_prepare_finishes_though_nobody_reads_it(project):
 
 def test_a_table_in_a_pipe_is_never_cut(monkeypatch, tmp_path):
     monkeypatch.setenv("COLUMNS", "40")
-    command = [sys.executable, "-m", "neocog.cli", "shapes", "resnet"]
+    command = [sys.executable, "-m", "neocog.cli.main", "shapes", "resnet"]
     lines = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path).stdout.splitlines()
     head, rows = lines[1].split(), [line for line in lines if "Conv" in line]
     assert head[-2:] == ["MACs", "memory"] and len(rows) > 5

@@ -17,14 +17,14 @@ import tiny
 from pictures import picture, save
 from PIL import Image
 
-from neocog import cli
 from neocog.bundle.read import Bundle, read
+from neocog.cli import main
 from neocog.core.errors import UserError
 from neocog.data.prepare import prepare
 from neocog.data.sources.decode import decode
 from neocog.evaluation import predictions
 from neocog.evaluation.preparation import preparation
-from neocog.serving import classifier, files, pixels, predict
+from neocog.serving import files, pixels, predict, predictor
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def photos(tmp_path: Path) -> Path:
 
 
 def neocog(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "neocog.cli", "predict", *map(str, arguments)]
+    command = [sys.executable, "-m", "neocog.cli.main", "predict", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
 
 
@@ -99,7 +99,7 @@ def test_many_files_come_back_in_order_from_many_processes(model: Bundle, tmp_pa
     for i in range(predict.FEW + 30):
         save(picture(i, width=8 + i % 5), tmp_path / "many" / f"{i:03}.png")
     (tmp_path / "many" / "050.png").write_bytes(b"no picture")
-    found, how, asked = files.find([tmp_path / "many"]), preparation(model), classifier.load(model)
+    found, how, asked = files.find([tmp_path / "many"]), preparation(model), predictor.load(model)
     answers = list(predict.predict(asked, found, how=how, workers=2))
     assert [answer.file for answer in answers] == [file.name for file in found]
     for answer, file in zip(answers, found, strict=True):
@@ -145,7 +145,7 @@ def test_the_bundle_says_how_its_images_were_made_and_how_sure_to_be(model: Bund
     assert preparation(other) == {"size": 8, "channels": 1, "resize": "pad", "max_pixels": 1000, **before}
     assert preparation(model)["resize"] == "crop"
     image = np.random.default_rng(0).integers(0, 256, (1, 8, 8, 1), dtype=np.uint8)
-    sure, unsure = (classifier.load(each).probabilities(image)[0].astype(float) for each in (model, other))
+    sure, unsure = (predictor.load(each).probabilities(image)[0].astype(float) for each in (model, other))
     np.testing.assert_allclose(unsure, np.sqrt(sure) / np.sqrt(sure).sum(), rtol=1e-4)
 
 
@@ -165,9 +165,9 @@ def test_a_damaged_bundle_is_said_in_a_sentence(
     shutil.copytree(model.folder, tmp_path / "spoilt")
     (tmp_path / "spoilt" / file).write_bytes(content)
     with pytest.raises(UserError, match=re.escape(told)) as error:
-        classifier.load(read(tmp_path / "spoilt"))
+        predictor.load(read(tmp_path / "spoilt"))
     assert "\n" not in str(error.value)
-    assert classifier.load(model), "the whole one is fine"
+    assert predictor.load(model), "the whole one is fine"
 
 
 @pytest.mark.parametrize("temperature", [0, -1, None, "1", float("nan"), float("inf")])
@@ -184,14 +184,14 @@ def test_a_damaged_graph_is_not_drawn(
     shutil.copytree(model.folder, tmp_path / "spoilt")
     (tmp_path / "spoilt" / "model.onnx").write_bytes(b"garbage")
     with pytest.raises(SystemExit) as ended:
-        cli.main(["inspect", str(tmp_path / "spoilt"), "--image", str(photos / "1.png")])
+        main.main(["inspect", str(tmp_path / "spoilt"), "--image", str(photos / "1.png")])
     assert ended.value.code == 2 and "model.onnx is damaged" in capsys.readouterr().err
 
 
 def test_a_name_too_long_for_any_file_is_one_more_that_is_not_there(model: Bundle, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is not a bundle"):
         read(tmp_path / ("x" * 300))
-    [answer] = predict.predict(classifier.load(model), files.find([tmp_path / ("x" * 300)]), how=preparation(model))
+    [answer] = predict.predict(predictor.load(model), files.find([tmp_path / ("x" * 300)]), how=preparation(model))
     assert answer.reason == "unreadable: File name too long"
 
 
@@ -199,7 +199,15 @@ def test_a_terminal_that_lacks_letters_gets_them_spelt(model: Bundle, photos: Pa
     shutil.copy(photos / "1.png", photos / "ä 日.png")
     said = {}
     for form in ("--csv", "--json"):
-        command = [sys.executable, "-m", "neocog.cli", "predict", str(model.folder), str(photos / "ä 日.png"), form]
+        command = [
+            sys.executable,
+            "-m",
+            "neocog.cli.main",
+            "predict",
+            str(model.folder),
+            str(photos / "ä 日.png"),
+            form,
+        ]
         environment = os.environ | {"PYTHONIOENCODING": "ascii"}
         said[form] = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
     assert r"\xe4 \u65e5.png" in said["--csv"]
@@ -207,7 +215,7 @@ def test_a_terminal_that_lacks_letters_gets_them_spelt(model: Bundle, photos: Pa
 
 
 def test_whoever_has_read_enough_ends_it_quietly(model: Bundle, photos: Path) -> None:
-    command = f"{sys.executable} -m neocog.cli predict {model.folder} {' '.join([str(photos)] * 60)} | head -1"
+    command = f"{sys.executable} -m neocog.cli.main predict {model.folder} {' '.join([str(photos)] * 60)} | head -1"
     ended = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
     assert ended.stdout.count("\n") == 1
     assert not ended.stderr
@@ -216,7 +224,7 @@ def test_whoever_has_read_enough_ends_it_quietly(model: Bundle, photos: Path) ->
 def test_lines_go_to_the_file_and_the_bar_to_the_terminal(model: Bundle, photos: Path, tmp_path: Path) -> None:
     main, terminal = pty.openpty()
     out = tmp_path / "out.txt"
-    command = [sys.executable, "-m", "neocog.cli", "predict", str(model.folder), str(photos)]
+    command = [sys.executable, "-m", "neocog.cli.main", "predict", str(model.folder), str(photos)]
     with out.open("w") as file:
         subprocess.run(command, stdout=file, stderr=terminal, check=True, env=os.environ | {"TERM": "xterm"})
     os.close(terminal)

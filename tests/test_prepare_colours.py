@@ -14,8 +14,8 @@ from neocog.core.errors import UserError
 from neocog.data.prepare import prepare
 from neocog.data.prepared import Prepared
 from neocog.data.sources.decode import Decoded, Preparation, decode
+from neocog.params.sections import Data
 from neocog.serving import pixels
-from pipelines.sections import Data
 
 
 def read(

@@ -14,8 +14,8 @@ from neocog.core.errors import UserError
 from neocog.data.prepare import prepare, summary
 from neocog.data.prepared import Prepared
 from neocog.data.sources.listing import list_images
+from neocog.params.sections import Data
 from neocog.serving.files import find
-from pipelines.sections import Data
 
 
 def run(root: Path, target: Path) -> Prepared:

@@ -15,10 +15,10 @@ import pytest
 import yaml
 from pictures import class_folders
 
+from neocog.core.atomic_folder import staged
 from neocog.core.errors import Busy, UserError
 from neocog.data.prepare import prepare
 from neocog.data.prepared import read
-from neocog.data.staging import staged
 
 HERE = Path(__file__).parent.parent
 

@@ -14,9 +14,9 @@ from remedies import refusal
 
 from neocog import architectures, compression
 from neocog.core import params_yaml
-from neocog.core.limits import Names
-from pipelines import references
-from pipelines.sections import KINDS, Compression
+from neocog.core.constrained_types import Names
+from neocog.params import references
+from neocog.params.sections import KINDS, Compression
 
 SHIPPED = params_yaml.read(ROOT / "params.yaml")
 TEXT = {  # keys that hold text and name no part of params.yaml

@@ -29,12 +29,13 @@ from PIL import Image
 from servers import base64_of
 from waiting import wait_for
 
-from neocog import cli, tracking
-from neocog.bundle import source
+from neocog import tracking
+from neocog.bundle import locate
 from neocog.bundle.read import Bundle, digest, read
+from neocog.cli import main
 from neocog.core.errors import UserError
 from neocog.registry import choose, pack, register
-from neocog.serving import classifier, pyfunc
+from neocog.serving import predictor, pyfunc
 from pipelines import register as stage
 
 ROWS = {  # model: top-1, ms, bytes
@@ -173,7 +174,7 @@ def test_what_cannot_answer_an_image_becomes_no_champion(
 ) -> None:
     spoil(project / "models/trained/mlp", how)
     with pytest.raises(SystemExit) as ended:
-        cli.main(["register", "models/trained/mlp"])
+        main.main(["register", "models/trained/mlp"])
     said = capsys.readouterr().err
     assert ended.value.code == 2 and told in said and said.count("\n") == 1
     assert not store.search_registered_models()
@@ -227,9 +228,9 @@ def test_a_version_leads_to_the_run_that_made_its_bundle(project: Path, store: M
 
 def test_what_is_registered_is_the_bundle_and_mlflow_reads_the_rest(project: Path, store: MlflowClient) -> None:
     promote("trained/mlp")
-    found = source.find("models:/neocog@champion")
+    found = locate.find("models:/neocog@champion")
     assert digest(found.folder) == digest(project / "models/trained/mlp")
-    assert digest(source.find("models:/neocog/1").folder) == digest(found.folder)
+    assert digest(locate.find("models:/neocog/1").folder) == digest(found.folder)
     model = Model.load(found.folder.parent)
     assert model.signature.inputs.input_names() == ["image"]
     assert model.signature.outputs.input_names() == ["class", "probability", "probabilities"]
@@ -243,10 +244,10 @@ def test_what_is_registered_is_the_bundle_and_mlflow_reads_the_rest(project: Pat
         "models:/neocog/99999999999999999999": "of at most 9 digits",
     }.items():
         with pytest.raises(UserError, match=re.escape(told)):
-            source.find(where)
+            locate.find(where)
     (found.folder / "bundle.json").write_text(json.dumps(found.card | {"temperature": 9.0}))
     with pytest.raises(UserError, match="changed after it was registered"):
-        source.find("models:/neocog@champion")
+        locate.find("models:/neocog@champion")
 
 
 def test_the_code_that_travels_is_all_that_the_model_needs() -> None:
@@ -278,7 +279,7 @@ for given in (pd.DataFrame({"image": texts}), pd.DataFrame({"image": arrays}), {
     )
     assert ended.returncode == 0, ended.stderr
     *asked, _ = [json.loads(line) for line in ended.stdout.splitlines()]
-    own = classifier.load(bundle("trained/mlp"))
+    own = predictor.load(bundle("trained/mlp"))
     expected = own.told(own.probabilities(images))
     for answers in asked:
         for answer, told in zip(answers, expected, strict=True):
@@ -336,7 +337,7 @@ def test_killed_at_any_moment_it_leaves_nothing_half_and_the_next_one_finishes(
     where = store.get_experiment_by_name("test").experiment_id
     logged = store.search_logged_models([where])
     assert len(logged) == 2 and all(each.status == "READY" for each in logged)
-    assert digest(source.find("models:/neocog@champion").folder) == digest(project / "models/trained/mlp")
+    assert digest(locate.find("models:/neocog@champion").folder) == digest(project / "models/trained/mlp")
 
 
 TOGETHER = """
@@ -379,10 +380,10 @@ def test_the_verb_follows_params_yaml_and_says_what_it_did(
 ) -> None:
     how = {"name": "neocog", "prefer": "size", "goals": {"min_top1": 0.9}}
     Path("params.yaml").write_text(yaml.safe_dump({"register": how}))
-    cli.main(["register"])
+    main.main(["register"])
     assert "compressed/small is now models:/neocog@champion, version 1" in capsys.readouterr().out
     assert aliases(store) == {"champion": "compressed/small"}
-    cli.main(["register", "models/trained/mlp", "--name", "other"])
+    main.main(["register", "models/trained/mlp", "--name", "other"])
     assert "trained/mlp is now models:/other@champion" in capsys.readouterr().out
     assert aliases(store) == {"champion": "compressed/small"}
 
@@ -397,14 +398,14 @@ def test_a_bundle_that_is_named_passes_the_goals_by_only_when_told_to(
         ("other", "it was never judged here"),
     ):
         with pytest.raises(SystemExit) as ended:
-            cli.main(["register", named])
+            main.main(["register", named])
         said = capsys.readouterr().err
         assert ended.value.code == 2 and lacking in said and "--anyway" in said
         assert not versions(store)
-        cli.main(["register", named, "--anyway", "--name", "other"])
+        main.main(["register", named, "--anyway", "--name", "other"])
         assert lacking in capsys.readouterr().out
     with pytest.raises(SystemExit):
-        cli.main(["register", "--anyway"])
+        main.main(["register", "--anyway"])
 
 
 @pytest.mark.parametrize(
@@ -430,7 +431,7 @@ def test_what_is_wrong_in_params_yaml_is_said_in_a_sentence(
 ) -> None:
     Path("params.yaml").write_bytes(params)
     with pytest.raises(SystemExit) as ended:
-        cli.main(["register"])
+        main.main(["register"])
     said = capsys.readouterr().err
     assert ended.value.code == 2 and told in said and said.count("\n") == 1
 
@@ -449,11 +450,11 @@ def test_wherever_a_bundle_is_named_a_registered_one_may_be(project: Path, capsy
     promote("trained/mlp")
     for verb, more in VERBS.items():
         with pytest.raises(SystemExit) as ended:
-            cli.main([verb, "models:/neocog@nobody", *more])
+            main.main([verb, "models:/neocog@nobody", *more])
         said = capsys.readouterr().err
         assert ended.value.code == 2 and "models:/neocog@nobody is not registered; known: /1, @champion" in said, verb
     Image.fromarray(np.zeros((8, 8), np.uint8)).save("x.png")
-    cli.main(["inspect", "models:/neocog@champion", "--image", "x.png"])
+    main.main(["inspect", "models:/neocog@champion", "--image", "x.png"])
     assert "mlp-inside.png: trained/mlp says" in capsys.readouterr().out
 
 
@@ -461,11 +462,11 @@ def test_asking_where_nothing_is_registered_makes_no_store(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: MlflowClient
 ) -> None:
     with pytest.raises(UserError, match=r"models:/neocog@champion is not registered; no model is; `neocog register`"):
-        source.find("models:/neocog@champion")
+        locate.find("models:/neocog@champion")
     (tmp_path / "nothing").mkdir()
     monkeypatch.chdir(tmp_path / "nothing")
     with pytest.raises(UserError, match=r"no model is registered here: .*mlflow.db.*`neocog register`"):
-        source.find("models:/neocog@champion")
+        locate.find("models:/neocog@champion")
     assert not list(Path().iterdir())
 
 
@@ -518,7 +519,7 @@ def test_a_registry_that_is_not_there_is_said_at_once(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://joe:s3cret@127.0.0.1:9")
     began = time.monotonic()
     with pytest.raises(SystemExit) as ended:
-        cli.main(["register", "models/trained/mlp"])
+        main.main(["register", "models/trained/mlp"])
     assert time.monotonic() - began < 10
     assert ended.value.code == 1
     said = capsys.readouterr().err
@@ -593,7 +594,7 @@ def served(project: Path) -> Iterator[int]:
 @pytest.mark.slow
 def test_mlflow_models_serve_answers_what_the_bundle_answers(project: Path, served: int) -> None:
     images = np.ascontiguousarray(tiny.digits(project / "again").split("test").images[:3])
-    own = classifier.load(bundle("trained/mlp"))
+    own = predictor.load(bundle("trained/mlp"))
     expected = own.told(own.probabilities(images))
     texts, arrays = [base64_of(each) for each in images], images.tolist()
     asked = [

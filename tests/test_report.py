@@ -20,7 +20,8 @@ from imports import ROOT
 from neocog.bundle import read
 from neocog.core.errors import UserError
 from neocog.data.prepared import Prepared
-from neocog.report import drawings, leaderboard, models, page, parts, story
+from neocog.inspect import activation_rows
+from neocog.report import drawings, leaderboard, models, narrative, page
 from neocog.report.chapters import Chapter
 from neocog.report.models import Model
 
@@ -54,7 +55,7 @@ def found(site) -> list[Model]:
 
 @pytest.fixture(scope="module")
 def html(site, found) -> str:
-    called = story.names([model.row for model in found])
+    called = narrative.names([model.row for model in found])
     drawn = drawings.draw(found, called=called)
     return page.html(found, site[1], drawn, called=called, mistakes=6)
 
@@ -158,7 +159,7 @@ def test_the_page_shows_everything_about_every_model(found, reader):
     words = "".join(reader.words)
     for model in found:
         assert words.count(f"{100 * model.row.top1:.1f}\u202f%") >= 3
-    assert reader.tags.count("svg") == len(found) + len(story.first_of_each(found)) + 4
+    assert reader.tags.count("svg") == len(found) + len(narrative.first_of_each(found)) + 4
     pictures = sum(address.startswith("data:") for address in reader.addresses)
     inside = 1 + len(ODD) + 3  # the image, the perceptron's templates, a sheet of units for each other model
     assert pictures == len(ODD) + inside + sum(min(6, int(model.wrong.sum())) for model in found)
@@ -173,7 +174,7 @@ def test_the_inside_of_every_model_is_shown_by_year_within_its_budget(site, foun
     shown = [unescape(name) for name in re.findall(r'class="inside" id="inside-\d" data-model="([^"]*)"', inside)]
     assert shown == [m.row.model for m in sorted(found, key=lambda m: (m.row.year, m.row.model))]
     assert len(inside.encode()) < 600_000 / 17 * len(found)
-    assert parts.NO_PLACES in inside and "7 templates, one a class" in inside and "24 of 300 units" in inside
+    assert activation_rows.NO_PLACES in inside and "7 templates, one a class" in inside and "24 of 300 units" in inside
     picked = re.search(r'title="([^"]*)"', inside)[1]
     row = list(site[1].split("test").ids).index(picked)
     right = [int(sum(~model.wrong[i] for model in found)) for i in range(len(found[0].wrong))]
@@ -193,7 +194,7 @@ def test_the_ladder_tells_each_idea_its_paper_and_its_gain(found, html):
 
 def test_a_model_without_epochs_has_a_row_and_no_curve(site, found, html):
     solved = replace(found[0], row=replace(found[0].row, epochs=None, train_seconds=None), history={"val/top1": [nan]})
-    called = story.names([model.row for model in found])
+    called = narrative.names([model.row for model in found])
     drawn = drawings.draw([solved, *found[1:]], called=called)
     whole = page.html([solved, *found[1:]], site[1], drawn, called=called, mistakes=6)
     assert whole.count('<td data-value="">–</td>') == 1 + html.count('<td data-value="">–</td>')
@@ -203,12 +204,12 @@ def test_a_model_without_epochs_has_a_row_and_no_curve(site, found, html):
 
 
 def test_the_same_input_gives_the_same_page(site, found, html):
-    called = story.names([model.row for model in found])
+    called = narrative.names([model.row for model in found])
     assert page.html(found, site[1], drawings.draw(found, called=called), called=called, mistakes=6) == html
 
 
 def test_ready_chapters_stand_in_their_order_with_name_style_and_provenance(site, found):
-    called = story.names([model.row for model in found])
+    called = narrative.names([model.row for model in found])
     chapters = [
         Chapter("second", "Not <first>", '<section id="second">2</section>', made="<i>how</i>", style=".second{}"),
         Chapter("nothing", "Nothing", "", made="<i>why</i>", style=".nothing{}"),

@@ -8,7 +8,7 @@ import pytest
 import tiny
 
 from neocog.evaluation import predictions, tables
-from neocog.report import drawings, made, models, page, scores, story
+from neocog.report import drawings, models, narrative, page, provenance, scores
 from neocog.report.chapters import Chapter
 from neocog.report.compare import chapter as compare
 from neocog.report.trust import chapter as trust
@@ -48,8 +48,8 @@ def site(tmp_path_factory):
         tables.groups(folder / "groups.csv", judged, {"camera": cameras})
         tables.group_confusion(folder / "group_confusion.csv", judged, data.classes, {"camera": cameras})
     found = models.gather(bundles, data, reports=root / "reports")
-    called = story.names([model.row for model in found])
-    how = made.chapters(found, data, reports=root / "reports")
+    called = narrative.names([model.row for model in found])
+    how = provenance.chapters(found, data, reports=root / "reports")
     duels = compare.draw(found, data, scores.scores(classes=10), called=called)
     chapters = [
         Chapter("compare", "Pairwise comparison", compare.chapter(duels, made=how["compare"])),

@@ -12,7 +12,7 @@ import pytest
 import tiny
 
 from neocog.evaluation import paired
-from neocog.report import models, scores, story
+from neocog.report import models, narrative, scores
 from neocog.report.compare import chapter, figures, gallery, pairs
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -101,7 +101,7 @@ def site(tmp_path_factory):
     ]
     tiny.judge(root, data, bundles)
     found = models.gather(bundles, data, reports=root / "reports")
-    called = story.names([model.row for model in found])
+    called = narrative.names([model.row for model in found])
     return found, data, chapter.draw(found, data, scores.scores(classes=len(ODD)), called=called)
 
 

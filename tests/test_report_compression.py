@@ -13,12 +13,12 @@ import tiny
 from neocog.bundle import read
 from neocog.core.errors import UserError
 from neocog.evaluation.paired import compare
-from neocog.report import drawings, figures, leaderboard, models, page, story
+from neocog.report import drawings, figures, leaderboard, models, narrative, page
 from neocog.report.chapters import Chapter
-from neocog.report.compressed import chapter, recipe, verdict
-from neocog.report.compressed import figures as charts
-from neocog.report.compressed import story as said
-from neocog.report.compressed.verdict import Goal
+from neocog.report.compression import chapter, recipe, verdict
+from neocog.report.compression import figures as charts
+from neocog.report.compression import narrative as said
+from neocog.report.compression.verdict import Goal
 
 SVG = "{http://www.w3.org/2000/svg}"
 WON = {"goal": "max_bytes", "limit": 30_000, "value": 21_000, "met": True, "by": 9_000}
@@ -71,7 +71,7 @@ def recipes(site):
 
 @pytest.fixture(scope="module")
 def drawn(site, recipes):
-    return chapter.draw(site[2], recipes, called=story.names([model.row for model in site[2]]))
+    return chapter.draw(site[2], recipes, called=narrative.names([model.row for model in site[2]]))
 
 
 def plain(markup: str) -> str:
@@ -128,7 +128,7 @@ def test_every_recipe_step_and_goal_is_told(recipes, drawn):
 
 
 def test_the_verdict_is_a_sentence_of_the_numbers(site, recipes):
-    called = story.names([model.row for model in site[2]])
+    called = narrative.names([model.row for model in site[2]])
     each = by_name(recipes, "mlp-half")
     row = each.model.row
     smaller = replace(
@@ -145,7 +145,7 @@ def test_the_verdict_is_a_sentence_of_the_numbers(site, recipes):
 
 
 def test_chance_is_named_only_where_it_could_explain_the_difference(site, recipes):
-    called = story.names([model.row for model in site[2]])
+    called = narrative.names([model.row for model in site[2]])
     each = by_name(recipes, "mlp-half")
     labels = each.parent.predictions.labels
     right = np.flatnonzero(~each.parent.wrong)
@@ -211,7 +211,7 @@ def test_a_recipe_that_ended_early_says_where_and_counts_as_missed(site, recipes
     undecided = replace(each, verdict=replace(each.verdict, met=False, goals=(few,), images=285))
     assert said.outcome(undecided) == "285 validation images do not decide whether its goals are met."
     assert undecided.verdict.outcome == "not decided" and short.verdict.outcome == "missed"
-    called = story.names([model.row for model in site[2]])
+    called = narrative.names([model.row for model in site[2]])
     markup = chapter.chapter(chapter.draw(site[2], [undecided], called=called))
     assert markup.count('<li class="undecided">') == 1
     markup = chapter.chapter(chapter.draw(site[2], [short], called=called))
@@ -256,13 +256,13 @@ def test_the_front_moves_only_where_compression_moved_it():
 def test_nothing_is_drawn_where_nothing_was_compressed(site, drawn):
     _, data, found = site
     kept = [model for model in found if model.row.kind == "trained"]
-    called = story.names([model.row for model in kept])
+    called = narrative.names([model.row for model in kept])
     assert recipe.gather(kept) == [] and chapter.draw(kept, [], called=called) is None
     assert chapter.chapter(None) == ""
     pages = {}
     for compressed in (None, drawn):
         whole = found if compressed else kept
-        names = story.names([model.row for model in whole])
+        names = narrative.names([model.row for model in whole])
         told = [Chapter("compression", "Compression", chapter.chapter(compressed))]
         pages[bool(compressed)] = page.html(
             whole, data, drawings.draw(whole, called=names), called=names, mistakes=1, chapters=told

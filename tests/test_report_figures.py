@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neocog.report import confusion, curves, figures, numbers, pictures, svg
+from neocog.drawing import images, numbers, svg
+from neocog.drawing.label_placement import Box, place
+from neocog.drawing.svg import Scale
+from neocog.report import confusion, curves, figures
 from neocog.report.curves import Curve
 from neocog.report.figures import Point
-from neocog.report.labels import Box, place
-from neocog.report.svg import Scale
 
 ROOM = Box(0, 0, 1000, 400)
 spots = st.lists(st.tuples(st.floats(0, 1000), st.floats(0, 400)), min_size=1, max_size=17)
@@ -157,13 +158,13 @@ def test_pictures_keep_their_pixels_and_fit_the_budget():
     from PIL import Image
 
     image = np.random.default_rng(0).integers(0, 256, (200, 100, 3), dtype=np.uint8)
-    back = np.asarray(Image.open(BytesIO(b64decode(pictures.png(image).partition(",")[2]))))
+    back = np.asarray(Image.open(BytesIO(b64decode(images.png(image).partition(",")[2]))))
     np.testing.assert_array_equal(back, image)
-    assert pictures.shrunk(image, side=50).shape == (50, 25, 3)
-    assert pictures.shrunk(image[..., :1], side=50).shape == (50, 25, 1)
-    assert pictures.shrunk(image, side=200) is not None and pictures.shrunk(image, side=200).shape == image.shape
-    side = pictures.largest_side([image] * 10, budget=60_000)
-    assert sum(len(pictures.png(pictures.shrunk(image, side=side))) for _ in range(10)) <= 60_000
+    assert images.shrunk(image, side=50).shape == (50, 25, 3)
+    assert images.shrunk(image[..., :1], side=50).shape == (50, 25, 1)
+    assert images.shrunk(image, side=200) is not None and images.shrunk(image, side=200).shape == image.shape
+    side = images.largest_side([image] * 10, budget=60_000)
+    assert sum(len(images.png(images.shrunk(image, side=side))) for _ in range(10)) <= 60_000
 
 
 @pytest.mark.parametrize(

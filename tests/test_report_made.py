@@ -10,7 +10,7 @@ import yaml
 from imports import ROOT
 
 from neocog.core import lockfile
-from neocog.report import made, models
+from neocog.report import models, provenance
 
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 
@@ -20,16 +20,25 @@ def heads(sections) -> set[str]:
     return {section.partition(".")[0] for section in sections}
 
 
-@pytest.mark.parametrize("stage", made.PARAMS)
+@pytest.mark.parametrize("stage", provenance.PARAMS)
 def test_the_params_of_a_stage_are_those_that_dvc_watches(stage):
     declared = STAGES[stage].get("do", STAGES[stage])["params"]
-    assert heads(made.PARAMS[stage]) == heads(declared)
+    assert heads(provenance.PARAMS[stage]) == heads(declared)
 
 
 def test_no_stage_that_makes_figures_is_missing():
     without = {"register"} | {stage for stage in STAGES if stage.startswith("evaluate_")}
-    assert set(made.PARAMS) >= {"prepare", "train", "tune", "compress", "evaluate", "benchmark", "robustness", "report"}
-    assert set(made.PARAMS) <= set(STAGES) - without
+    assert set(provenance.PARAMS) >= {
+        "prepare",
+        "train",
+        "tune",
+        "compress",
+        "evaluate",
+        "benchmark",
+        "robustness",
+        "report",
+    }
+    assert set(provenance.PARAMS) <= set(STAGES) - without
 
 
 def test_a_folder_has_the_md5_that_dvc_gives_it(tmp_path):
@@ -58,7 +67,7 @@ def site(tmp_path):
 
 def test_every_chapter_names_its_files_commands_params_and_data(site):
     root, data, found = site
-    told = made.chapters(found, data, reports=root / "reports")
+    told = provenance.chapters(found, data, reports=root / "reports")
     figures = {"years", "board", "price", "learning", "inside", "data"}
     assert set(told) == figures | {"compression", "compare", "robustness", "explained", "audit"}
     assert told["robustness"] == "", "the stage never ran"
@@ -75,7 +84,7 @@ def test_a_stage_that_writes_a_folder_is_known_by_the_folder(site):
     folder = root / "reports/explained"
     folder.mkdir()
     (folder / "maps.npz").write_text("maps")
-    markup = made.chapters(found, data, reports=root / "reports")["explained"]
+    markup = provenance.chapters(found, data, reports=root / "reports")["explained"]
     assert f"reports/explained  md5 {lockfile.md5(folder)}" in markup and lockfile.md5(folder).endswith(".dir")
     assert "maps.npz" not in markup and lockfile.md5(folder / "maps.npz") not in markup
 
@@ -84,8 +93,8 @@ def test_what_is_told_of_a_model_is_about_it(site):
     _, data, found = site
     compressed = next(model for model in found if model.row.kind == "compressed")
     sources = [
-        made.bundled(compressed.bundle),
-        *made.judged(compressed.bundle, compressed.folder, "metrics.json", "no.csv"),
+        provenance.bundled(compressed.bundle),
+        *provenance.judged(compressed.bundle, compressed.folder, "metrics.json", "no.csv"),
     ]
     assert [source.command for source in sources] == [
         "dvc repro compress@tiny",
@@ -93,9 +102,9 @@ def test_what_is_told_of_a_model_is_about_it(site):
     ]
     assert sources[0].params == ("compress.tiny",)
     assert sources[1].path == "reports/compressed/tiny/metrics.json"
-    markup = made.how(sources, data=data.digest)
+    markup = provenance.how(sources, data=data.digest)
     assert sources[1].md5 in markup
-    assert made.how([], data=data.digest) == ""
+    assert provenance.how([], data=data.digest) == ""
 
 
 def test_the_command_finds_the_commit_that_has_the_file(tmp_path):
@@ -113,7 +122,7 @@ def test_the_command_finds_the_commit_that_has_the_file(tmp_path):
         git("add", "-A")
         git("-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "-m", text)
         commits.append(git("rev-parse", "HEAD"))
-    markup = made.how([made.source("benchmark", "reports/benchmark.csv", file=table)], data="")
+    markup = provenance.how([provenance.source("benchmark", "reports/benchmark.csv", file=table)], data="")
     command = next(unescape(code) for code in re.findall(r"<code>(.*?)</code>", markup) if code.startswith("git log"))
     told = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True, check=True).stdout.strip()
     assert told == commits[1]

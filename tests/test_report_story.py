@@ -4,7 +4,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 from neocog import architectures
-from neocog.report import ideas, story
+from neocog.report import ideas, narrative
 from neocog.report.leaderboard import Row
 
 
@@ -16,13 +16,13 @@ def row(name: str, top1: float, *, kind: str = "trained", year: int = 2000, ms: 
 
 
 def told(*rows: Row) -> str:
-    words = " ".join(story.standfirst(rows, images=10_000, classes=10, called=story.names(rows)))
+    words = " ".join(narrative.standfirst(rows, images=10_000, classes=10, called=narrative.names(rows)))
     return words.replace("\u202f", " ")
 
 
 def test_the_headline_names_the_best_model():
     rows = [row("resnet", 0.931), row("mlp", 0.88)]
-    words = story.headline(rows, data="Fashion-MNIST", called=story.names(rows))
+    words = narrative.headline(rows, data="Fashion-MNIST", called=narrative.names(rows))
     assert words.replace("\u202f", " ") == "On Fashion-MNIST, resnet is right 93.1 % of the time"
 
 
@@ -46,13 +46,13 @@ def test_the_sentences_of_other_outcomes():
 
 def test_models_of_one_name_are_told_apart_by_kind():
     rows = [row("resnet", 0.9), row("resnet", 0.91, kind="tuned"), row("lenet", 0.8)]
-    assert list(story.names(rows).values()) == ["resnet (trained)", "resnet (tuned)", "lenet"]
+    assert list(narrative.names(rows).values()) == ["resnet (trained)", "resnet (tuned)", "lenet"]
 
 
 def test_a_gain_is_over_the_best_of_all_earlier_years():
     rows = [row("resnet", 0.93, year=2015), row("vgg", 0.92, year=2014), row("twin", 0.919, year=2014),
             row("mlp", 0.88, year=1986), row("late", 0.90, year=2020), row("same", 0.93, year=2021)]  # fmt: skip
-    assert story.gains(rows, called=story.names(rows), differ=lambda a, b: True) == {
+    assert narrative.gains(rows, called=narrative.names(rows), differ=lambda a, b: True) == {
         "trained/mlp": "",
         "trained/vgg": "+4.0 points over all before it",
         "trained/twin": "+3.9 points over all before it",
@@ -64,7 +64,9 @@ def test_a_gain_is_over_the_best_of_all_earlier_years():
 
 def test_a_gain_within_chance_is_none():
     rows = [row("mlp", 0.889, year=1986), row("lenet", 0.893, year=1998), row("late", 0.889, year=2020)]
-    told = {of: story.gains(rows, called=story.names(rows), differ=lambda a, b, of=of: of) for of in (True, False)}
+    told = {
+        of: narrative.gains(rows, called=narrative.names(rows), differ=lambda a, b, of=of: of) for of in (True, False)
+    }
     assert told[True]["trained/lenet"] == "+0.4 points over all before it"
     assert told[False]["trained/lenet"] == "level with mlp, the best before it"
     assert told[False]["trained/late"] == "level with lenet, the best before it"
@@ -90,18 +92,19 @@ def test_a_network_of_the_past_is_not_measured_against_one_distilled_from_the_fu
     distilled = row("lenet-distilled", 0.91, kind="compressed", year=1998)
     rows = [row("resnet", 0.93, year=2015), distilled, row("dbn", 0.87, year=2006)]
     made = [replace(each, architecture="lenet") if each.kind == "compressed" else each for each in rows]
-    history = [model.row for model in story.first_of_each([SimpleNamespace(row=each) for each in made])]
+    history = [model.row for model in narrative.first_of_each([SimpleNamespace(row=each) for each in made])]
     assert [each.name for each in history] == ["resnet", "dbn"]
-    gains = story.gains(history, called=story.names(made), differ=lambda a, b: True)
+    gains = narrative.gains(history, called=narrative.names(made), differ=lambda a, b: True)
     assert gains["trained/dbn"] == "", "the first of its history"
     assert (
-        "below lenet-distilled" in story.gains(made, called=story.names(made), differ=lambda a, b: True)["trained/dbn"]
+        "below lenet-distilled"
+        in narrative.gains(made, called=narrative.names(made), differ=lambda a, b: True)["trained/dbn"]
     ), "control"
 
 
 def test_a_published_network_has_its_own_name_and_no_text_about_the_small_form():
     rows = [replace(row("resnet", 0.9), network="resnet18"), replace(row("timm", 0.8), network="convnextv2_atto")]
-    assert list(story.names(rows).values()) == ["resnet18", "convnextv2_atto"]
+    assert list(narrative.names(rows).values()) == ["resnet18", "convnextv2_atto"]
     forms = {name: list(architectures.card(name).forms)[1:] for name in architectures.names()}
     published = {name: form[0] for name, form in forms.items() if form} | {"timm": "resnet50"}
     assert len(published) >= 9

@@ -20,8 +20,9 @@ import yaml
 
 from neocog import report
 from neocog.core.errors import UserError
-from neocog.report import numbers
-from neocog.report.sweeps import figures, importance, parallel, read, section, story
+from neocog.drawing import numbers
+from neocog.report.sweeps import chapter as section
+from neocog.report.sweeps import figures, importance, narrative, parallel, read
 
 SPACE = {
     "lr": {"log_uniform": [0.01, 1.0]},
@@ -153,10 +154,10 @@ def test_what_matters_most_is_found_quietly_and_always_the_same(found, capfd, re
 def test_nothing_is_said_of_what_matters_from_trials_that_cannot_tell(found, tmp_path):
     few = replace(found, trials=found.trials[: 1 + [t.number for t in importance.comparable(found)][2]])
     assert len(importance.comparable(few)) == 3 and importance.importances(few) == {}
-    assert story.unexplained(few).startswith("3 trials can be compared") and section.draw(few).importance == ""
+    assert narrative.unexplained(few).startswith("3 trials can be compared") and section.draw(few).importance == ""
     assert "too few to say which settings matter" in section.section([section.draw(few)])
     alike = replace(found, trials=tuple(replace(trial, top1=0.9) for trial in found.trials))
-    assert importance.importances(alike) == {} and "came out alike" in story.unexplained(alike)
+    assert importance.importances(alike) == {} and "came out alike" in narrative.unexplained(alike)
 
 
 def test_only_trials_inside_the_space_are_compared(tmp_path):
@@ -210,10 +211,10 @@ def test_the_best_so_far_only_rises_and_ends_at_the_best(found):
 
 
 def test_a_hopeless_trial_does_not_flatten_the_others_and_is_owned_up_to(found):
-    assert story.edge(found) == ""
+    assert narrative.edge(found) == ""
     lost = replace(found, trials=(*found.trials, replace(found.trials[0], number=16, top1=0.1)))
     assert figures.accuracies(lost, bottom=0, top=1).low > 0.6
-    assert story.edge(lost).startswith("1 trial below ") and "is drawn on the lower edge" in story.edge(lost)
+    assert narrative.edge(lost).startswith("1 trial below ") and "is drawn on the lower edge" in narrative.edge(lost)
     assert "is drawn on the lower edge" in section.section([section.draw(lost)])
 
 
@@ -257,7 +258,7 @@ def test_better_trials_are_bluer_and_the_winner_lies_on_top(found):
 
 def said(whole: read.Sweep, **changes: Any) -> str:
     verdict = replace(whole.verdict, **changes)
-    return story.verdict(replace(whole, verdict=verdict)).replace(numbers.THIN, " ")
+    return narrative.verdict(replace(whole, verdict=verdict)).replace(numbers.THIN, " ")
 
 
 def test_the_verdict_follows_from_the_numbers(found):
@@ -283,7 +284,7 @@ def test_the_verdict_follows_from_the_numbers(found):
 def test_where_today_is_best_nothing_was_measured_and_it_stays(tmp_path):
     nothing = dict.fromkeys(("val/top1", "difference", "low", "high", "p_value", "spread"))
     folder = wrote(tmp_path / "resnet", lines(3), trial=0, values={}, better=False, seeds=[], **nothing)
-    told = story.verdict(read.read(folder))
+    told = narrative.verdict(read.read(folder))
     assert told.startswith("resnet: of 3 trials") and told.endswith(
         "number 0, today's settings, was best, so they stay."
     )
@@ -386,6 +387,6 @@ def test_what_the_stage_writes_is_what_the_report_reads(tmp_path):
     ):
         record.write_best(tmp_path, choice, best, searched, metric="val/top1", how=how)
         whole = read.read(tmp_path)
-        assert told in story.verdict(whole) and dict(whole.space) == searched
+        assert told in narrative.verdict(whole) and dict(whole.space) == searched
         assert [trial.epochs for trial in whole.trials] == [2, 1, 0]
         assert [trial.top1 for trial in whole.trials] == [0.9, 0.91, None]

@@ -17,9 +17,9 @@ from neocog.evaluation.calibration import expected_calibration_error
 from neocog.evaluation.gaps import gaps
 from neocog.evaluation.slices import ahead
 from neocog.evaluation.trust import trust
-from neocog.report import models, story
+from neocog.report import models, narrative
 from neocog.report.trust import chapter, figures
-from neocog.report.trust import story as told
+from neocog.report.trust import narrative as told
 from neocog.report.trust.read import read
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -58,7 +58,7 @@ def site(tmp_path_factory):
 def gathered(site, reports=None):
     root, data, bundles = site
     found = models.gather(bundles, data, reports=reports or root / "reports")
-    called = story.names([model.row for model in found])
+    called = narrative.names([model.row for model in found])
     return {model.row.name: read(model) for model in found}, chapter.draw(found, called=called)
 
 

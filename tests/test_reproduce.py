@@ -13,10 +13,10 @@ import tiny
 from clones import commit, environment, params_on_digits, run, set_up, write_params
 from waiting import wait_for
 
-from neocog import cli
 from neocog.bundle import read
+from neocog.cli import main
 from neocog.core.errors import UserError
-from neocog.reproduce import compare, git, origin, plan, told, worktree
+from neocog.reproduce import compare, git, origin, plan, summary, worktree
 
 MODEL = "models/trained/mlp"
 BLOCK = {"widths": [256, 128], "optimizer": "adamw", "lr": 0.003, "label_smoothing": 0.0, "channels_last": False}
@@ -24,7 +24,7 @@ BLOCK = {"widths": [256, 128], "optimizer": "adamw", "lr": 0.003, "label_smoothi
 
 def reproduce(folder: Path, *arguments: str) -> tuple[int, str]:
     """The exit code of `neocog reproduce`, and all it says."""
-    command = [sys.executable, "-m", "neocog.cli", "reproduce", *arguments]
+    command = [sys.executable, "-m", "neocog.cli.main", "reproduce", *arguments]
     ended = subprocess.run(command, cwd=folder, env=environment(folder), capture_output=True, text=True, check=False)
     return ended.returncode, ended.stdout + ended.stderr
 
@@ -104,7 +104,7 @@ def test_a_kill_leaves_no_worktree_and_no_training_behind(project, number, reach
     def at_work(folder: Path) -> list[psutil.Process]:
         return [each for each in psutil.process_iter(["cwd"]) if (each.info["cwd"] or "").startswith(str(folder))]
 
-    command = [sys.executable, "-m", "neocog.cli", "reproduce", MODEL]
+    command = [sys.executable, "-m", "neocog.cli.main", "reproduce", MODEL]
     started = subprocess.Popen(command, cwd=project, env=environment(project), stderr=subprocess.DEVNULL)
     assert wait_for(lambda: any((folder / reached).is_dir() for folder in worktrees()), seconds=120)
     [folder] = worktrees()
@@ -180,12 +180,12 @@ def test_a_part_of_a_cached_folder_is_found_too(small):
 def test_two_models_differ_in_figures_and_one_is_equal_to_itself(small, digits):
     a, b = (read.read(small / "models/trained" / name) for name in "ab")
     same = compare.compare(a, a, lambda: pytest.fail("equal graphs need no images"))
-    assert same.identical and told.page(same).startswith("identical")
+    assert same.identical and summary.page(same).startswith("identical")
     other = compare.compare(a, b, lambda: digits)
     assert not other.identical and 0 < other.weights.changed <= other.weights.values
     assert other.answers.images == digits.num_images("test") and 0 < other.answers.agreement < 1
     assert all(was != now for was, now in other.answers.metrics.values())
-    assert told.page(other).startswith("differs")
+    assert summary.page(other).startswith("differs")
 
 
 def test_a_library_of_another_version_is_named(small):
@@ -208,7 +208,7 @@ def test_a_library_of_another_version_is_named(small):
 )
 def test_what_cannot_be_run_is_named(small, arguments, named, capsys):
     with pytest.raises(SystemExit) as ended:
-        cli.main(["reproduce", *arguments])
+        main.main(["reproduce", *arguments])
     assert ended.value.code == 2
     assert named in capsys.readouterr().err
 
@@ -221,7 +221,7 @@ def test_a_commit_whose_params_cannot_be_read_is_named_with_the_remedy(small, br
     (small / "params.yaml").write_bytes(broken)
     run(small, "git", "-c", "user.email=test@example.org", "-c", "user.name=test", "commit", "-qam", "broken")
     with pytest.raises(SystemExit) as ended:
-        cli.main(["reproduce", "models/trained/a", "--plan"])
+        main.main(["reproduce", "models/trained/a", "--plan"])
     assert ended.value.code == 2
     commit = run(small, "git", "rev-parse", "HEAD")[:10]
     said = capsys.readouterr().err
@@ -234,7 +234,7 @@ def test_a_bundle_that_does_not_say_what_made_it_has_no_plan(small, provenance, 
     path = small / "models/trained/a/bundle.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"provenance": provenance}))
     with pytest.raises(SystemExit) as ended:
-        cli.main(["reproduce", "models/trained/a", "--plan"])
+        main.main(["reproduce", "models/trained/a", "--plan"])
     assert ended.value.code == 2
     assert "bundle.json: no data_digest, code_digest, " in (said := capsys.readouterr().err)
     assert "`dvc repro train@a --force` makes one that says it" in said and said.count("\n") == 1

@@ -11,7 +11,7 @@ import tiny
 from neocog.core.errors import UserError
 from neocog.evaluation import mce, robustness
 from neocog.evaluation.corruptions.suite import CORRUPTIONS
-from neocog.report.robustness import chapter, figures, story
+from neocog.report.robustness import chapter, figures, narrative
 from neocog.report.robustness.read import read
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -87,9 +87,9 @@ def test_what_costs_most_and_least_follows_from_the_rows(site, drawn):
         return sum(errors[name] - errors["clean"] for errors in of.values())
 
     costs = {name: loss(name) for name in CORRUPTIONS}
-    told = story.verdict(drawn.found)
-    assert f"costs most is {story.words(max(costs, key=costs.__getitem__))}:" in told
-    assert f"costs least is {story.words(min(costs, key=costs.__getitem__))}:" in told
+    told = narrative.verdict(drawn.found)
+    assert f"costs most is {narrative.words(max(costs, key=costs.__getitem__))}:" in told
+    assert f"costs least is {narrative.words(min(costs, key=costs.__getitem__))}:" in told
 
 
 def test_one_image_is_shown_as_it_is_and_under_every_corruption(drawn):
@@ -111,7 +111,7 @@ def test_models_that_the_page_does_not_know_are_left_out(site):
     found = read(site[0], called={"trained/mlp": "mlp"})
     assert [model.name for model in found.models] == ["mlp"]
     assert read(site[0], called={"trained/other": "other"}) is None
-    assert "withstands" not in story.verdict(found), "one model is no comparison"
+    assert "withstands" not in narrative.verdict(found), "one model is no comparison"
 
 
 def test_damaged_files_are_named_with_the_remedy(site, tmp_path):

@@ -15,7 +15,7 @@ from projects import killed, runs, set_up, stage
 from neocog.bundle import read
 from neocog.core.errors import UserError
 from neocog.evaluation import accuracy, predictions, seeds
-from pipelines import params
+from neocog.params import load
 
 
 @pytest.fixture(scope="module")
@@ -73,23 +73,23 @@ def test_what_is_no_number_of_trainings_is_refused_by_name(project, wrong):
     settings["architectures"]["lenet"]["seeds"] = wrong
     (project / "params.yaml").write_text(yaml.safe_dump(settings))
     with pytest.raises(UserError, match=rf"architectures.lenet.seeds \(={wrong!r}\)"):
-        params.for_stage("train@lenet")
+        load.for_stage("train@lenet")
 
 
 def test_the_seeds_follow_that_of_the_recipe_and_are_no_part_of_it(project):
     settings = yaml.safe_load((project / "params.yaml").read_text())
-    before = params.for_stage("train@lenet")
+    before = load.for_stage("train@lenet")
     assert before.seeds("lenet") == [0], "the control: once, where nothing is said"
     settings["architectures"]["lenet"] |= {"seeds": 3, "seed": 5}
     (project / "params.yaml").write_text(yaml.safe_dump(settings))
-    after = params.for_stage("train@lenet")
+    after = load.for_stage("train@lenet")
     assert after.seeds("lenet") == [5, 6, 7]
     assert after.recipe("lenet").asdict() == before.recipe("lenet").asdict() | {"seed": 5}
     assert after.sizes("lenet") == before.sizes("lenet")
     settings["architectures"]["lenet"] = {"seed_": 3}
     (project / "params.yaml").write_text(yaml.safe_dump(settings))
     with pytest.raises(UserError, match=r"lenet.seed_ \(=3\): unknown key; did you mean 'seeds?'"):
-        params.for_stage("train@lenet")
+        load.for_stage("train@lenet")
 
 
 def small(folder: Path, *, seeds: int, **recipe: object) -> Path:

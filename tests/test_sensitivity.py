@@ -19,9 +19,9 @@ from neocog.bundle.rebuild import rebuild
 from neocog.compression.chain import channels
 from neocog.core.errors import UserError
 from neocog.data import prepared
-from neocog.sensitivity import fragile, measure, picture
-from neocog.sensitivity.changes import BITS, RATIOS, changes, rounded
-from neocog.sensitivity.measure import Sensitivity, Tried
+from neocog.inspect.sensitivity import fragile, measure, picture
+from neocog.inspect.sensitivity.changes import BITS, RATIOS, changes, rounded
+from neocog.inspect.sensitivity.measure import Sensitivity, Tried
 from neocog.training.fit import fit
 from neocog.training.recipe import Recipe
 
@@ -212,7 +212,7 @@ def test_a_picture_that_cannot_be_written_is_refused_before_anything_is_measured
 def test_the_verb_draws_and_names_the_fragile(bundle, digits, tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "prepared").symlink_to(digits.folder)
-    command = [sys.executable, "-m", "neocog.cli", "sensitivity", str(bundle.folder), "--images", "60"]
+    command = [sys.executable, "-m", "neocog.cli.main", "sensitivity", str(bundle.folder), "--images", "60"]
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     assert {path.name for path in tmp_path.iterdir()} == {"data", "resnet-sensitivity.svg", "resnet-sensitivity.csv"}

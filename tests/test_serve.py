@@ -25,7 +25,7 @@ from starlette.requests import Request
 
 from neocog.bundle.read import digest
 from neocog.core.errors import UserError
-from neocog.serving import app, classifier, together
+from neocog.serving import app, batching, predictor
 from neocog.serving.budget import Overloaded
 
 
@@ -99,7 +99,7 @@ def test_all_pictures_of_a_request_may_have_only_so_many_pixels(server: Server) 
 
 
 def test_bodies_that_are_too_many_at_once_are_told_to_come_again(server: Server) -> None:
-    service = app.Service(classifier.load(server.bundle), app.Limits(max_bytes=1000))
+    service = app.Service(predictor.load(server.bundle), app.Limits(max_bytes=1000))
     sent = asyncio.Event()
 
     def request(*parts: bytes) -> Request:
@@ -137,7 +137,7 @@ def test_requests_that_come_while_the_model_is_busy_are_asked_together() -> None
         return images.reshape(len(images), -1).astype(np.float32)
 
     async def scene() -> None:
-        model = together.Together(answer, most=8, waiting=20)
+        model = batching.Together(answer, most=8, waiting=20)
         sent = [np.full((size, 1, 1, 1), i, np.uint8) for i, size in enumerate((1, 3, 4, 2, 2))]
         asked = [asyncio.create_task(model.ask(sent[0]))]
         await asyncio.sleep(0.1)
@@ -162,7 +162,7 @@ def test_a_failing_model_fails_those_that_it_was_asked_for_and_goes_on() -> None
         return np.zeros((len(images), 2), np.float32)
 
     async def scene() -> None:
-        model = together.Together(answer, waiting=20)
+        model = batching.Together(answer, waiting=20)
         with pytest.raises(ValueError, match="too bright"):
             await model.ask(np.full((1, 1, 1, 1), 99, np.uint8))
         assert (await model.ask(np.zeros((3, 1, 1, 1), np.uint8))).shape == (3, 2)
@@ -184,7 +184,7 @@ def test_it_ends_at_once_when_told_to_and_says_nothing(server: Server, number: i
 
 @pytest.mark.parametrize("options", [[], ["--host", "0.0.0.0"]], ids=["by default", "asked to"])
 def test_it_listens_beyond_this_machine_only_when_asked_and_says_so(server: Server, options: list[str]) -> None:
-    command = [sys.executable, "-m", "neocog.cli", "serve", str(server.bundle.folder), "--port", "0", *options]
+    command = [sys.executable, "-m", "neocog.cli.main", "serve", str(server.bundle.folder), "--port", "0", *options]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert "answers on" in process.stdout.readline()
@@ -202,7 +202,7 @@ def test_a_port_that_is_taken_and_a_folder_that_is_none_end_with_2(server: Serve
         ([str(tmp_path)], "is not a bundle"),
         ([str(server.bundle.folder), "--threads", "100000"], "--threads 100000: this machine has"),
     ):
-        command = [sys.executable, "-m", "neocog.cli", "serve", *arguments]
+        command = [sys.executable, "-m", "neocog.cli.main", "serve", *arguments]
         ended = subprocess.run(command, capture_output=True, text=True, check=False)
         assert ended.returncode == 2
         assert told in ended.stderr and "Traceback" not in ended.stderr

@@ -15,12 +15,12 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from neocog import architectures
-from neocog.bundle import onnx as bundle_onnx
+from neocog.bundle import export as bundle_onnx
 from neocog.core.errors import UserError
 from neocog.evaluation import complexity
-from neocog.shapes import fit
-from neocog.shapes.layers import layers, layers_of
-from neocog.shapes.sizes import layers_that_fit, size_without_waste
+from neocog.inspect.shapes import fit
+from neocog.inspect.shapes.layers import layers, layers_of
+from neocog.inspect.shapes.sizes import layers_that_fit, size_without_waste
 
 NAMES = architectures.names()
 FORMS = [(name, form) for name in NAMES for form in architectures.card(name).forms if form != architectures.SMALL]
@@ -321,7 +321,7 @@ def test_what_no_size_cures_is_said_as_it_is():
 
 def shapes(*arguments, **options):
     return subprocess.run(
-        [sys.executable, "-m", "neocog.cli", "shapes", *arguments],
+        [sys.executable, "-m", "neocog.cli.main", "shapes", *arguments],
         capture_output=True,
         text=True,
         check=False,

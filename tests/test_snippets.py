@@ -18,7 +18,7 @@ from imports import ROOT
 from snippets import IN_PLACE, Snippet, commands, paste, snippets
 
 from neocog.core.errors import UserError
-from pipelines import params
+from neocog.params import load
 
 ALL = snippets()
 PARAMS = [each for each in ALL if each.kind == "params"]
@@ -39,7 +39,7 @@ def check(folder: Path, values: dict[str, Any]) -> None:
     """What every stage does first."""
     write_params(folder, values)
     (folder / "dvc.yaml").write_text(f"stages: {{report: {{params: {[*values]}}}}}")
-    params.for_stage("report", folder=folder)
+    load.for_stage("report", folder=folder)
 
 
 def test_none_is_missed():

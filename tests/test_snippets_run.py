@@ -25,7 +25,7 @@ from PIL import Image
 from snippets import Snippet, commands, paste, snippets
 from waiting import wait_for
 
-from neocog import cli
+from neocog.cli import main
 from neocog.data.sources.digits import digits
 
 NAMES = ("zero", "one", "two")  # the classes of the user's images
@@ -131,7 +131,7 @@ def test_it_runs(command, project, monkeypatch):
     verb = asked.split()[1] if asked.startswith("neocog ") else ""
     if verb in IN_THIS_PROCESS:
         monkeypatch.chdir(project)
-        cli.main(shlex.split(asked)[1:])
+        main.main(shlex.split(asked)[1:])
     else:
         run(project, "bash", "-c", asked)
 
@@ -139,7 +139,7 @@ def test_it_runs(command, project, monkeypatch):
 def test_a_command_that_fails_is_found(project, monkeypatch):
     monkeypatch.chdir(project)
     with pytest.raises(SystemExit):
-        cli.main(["inspect", "models/trained/resnett"])
+        main.main(["inspect", "models/trained/resnett"])
     with pytest.raises(AssertionError, match="nowhere"):
         run(project, "bash", "-c", "dvc pull nowhere")
 

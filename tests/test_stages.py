@@ -10,12 +10,17 @@ from imports import ROOT, closure
 
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 DYNAMIC = {  # code that a script reaches by a name at run time, which no import statement shows
-    "train": {"src/neocog/architectures/${key}.py", "src/neocog/blocks", "src/neocog/tasks"},
-    "tune": {"src/neocog/architectures/${item}.py", "src/neocog/blocks", "src/neocog/tasks"},
-    "compress": {"src/neocog/architectures", "src/neocog/compression", "src/neocog/blocks", "src/neocog/tasks"},
-    "explain": {"src/neocog/architectures", "src/neocog/blocks", "src/neocog/explain"},
+    "train": {"src/neocog/architectures/${key}.py", "src/neocog/architectures/blocks", "src/neocog/tasks"},
+    "tune": {"src/neocog/architectures/${item}.py", "src/neocog/architectures/blocks", "src/neocog/tasks"},
+    "compress": {
+        "src/neocog/architectures",
+        "src/neocog/compression",
+        "src/neocog/architectures/blocks",
+        "src/neocog/tasks",
+    },
+    "explain": {"src/neocog/architectures", "src/neocog/architectures/blocks", "src/neocog/inspect/explain"},
 }
-ONLY_REFUSES = ROOT / "pipelines/checks.py"  # it changes no output: it lets a stage run or not
+ONLY_REFUSES = ROOT / "src/neocog/params/checks.py"  # it changes no output: it lets a stage run or not
 ONLY_DRAWS = {"tune": ROOT / "src/neocog/report"}  # pictures for tracking, which are in no out
 BY_PROCESS = {"src/neocog/tracking"}  # its sender is a process of its own
 
@@ -74,12 +79,7 @@ def test_a_new_import_would_be_noticed(tmp_path):
 def test_every_script_is_a_stage_of_the_same_name_and_exposes_it_as_a_function():
     scripts = {path.stem for path in (ROOT / "pipelines").glob("*.py")} - {
         "__init__",
-        "params",
-        "checks",
-        "references",
-        "sections",
         "item",
-        "links",
         "stale",
     }
     assert scripts == {script(stage).stem for stage in STAGES} <= set(STAGES)

@@ -44,7 +44,7 @@ def links(folder: Path) -> subprocess.CompletedProcess[str]:
     """What `make repro` asks before DVC."""
     environment = clones.environment(folder) | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
     return subprocess.run(
-        [sys.executable, "-m", "pipelines.links"],
+        [sys.executable, "-m", "neocog.orchestration.dangling_links"],
         cwd=folder,
         env=environment,
         capture_output=True,

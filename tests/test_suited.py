@@ -10,7 +10,7 @@ import torch
 
 from neocog import architectures
 from neocog.core.errors import UserError
-from neocog.training import suited
+from neocog.training import dry_run
 from neocog.training.fit import fit
 from neocog.training.recipe import Recipe
 
@@ -36,15 +36,15 @@ def test_a_network_that_digits_are_too_small_for_is_refused_before_training(name
     with pytest.raises(UserError, match=said):
         fit(build(name, size=8, **sizes), digits, Recipe(), name=name, work=tmp_path / "work")
     assert not (tmp_path / "work").exists()
-    suited.build_for(build(name, size=64, **sizes), name=name, channels=1, size=64)  # it is the size
+    dry_run.build_for(build(name, size=64, **sizes), name=name, channels=1, size=64)  # it is the size
 
 
 def test_a_batch_of_one_is_too_few_where_a_map_is_one_pixel():
-    suited.build_for(build("resnet", size=8), name="resnet", channels=1, size=8, batch_size=2)
+    dry_run.build_for(build("resnet", size=8), name="resnet", channels=1, size=8, batch_size=2)
     with pytest.raises(
         UserError, match=r"in batches of 1: Expected more than 1 value per channel.*; set batch_size: 2"
     ):
-        suited.build_for(build("resnet", size=8), name="resnet", channels=1, size=8, batch_size=1)
+        dry_run.build_for(build("resnet", size=8), name="resnet", channels=1, size=8, batch_size=1)
 
 
 @pytest.mark.skipif(torch.cuda.is_available() or torch.backends.mps.is_available(), reason="there is a GPU")
@@ -60,7 +60,7 @@ def test_a_device_that_is_not_there_is_refused_and_the_remedy_taken(asked, remed
     recipe, ((key, value),) = Recipe(batch_size=64, **asked), remedy.items()
     with pytest.raises(UserError, match=f"on this machine; set {key}: {value}$"):
         fit(build("mlp", size=8), digits, recipe, name="mlp", work=tmp_path / "work")
-    suited.check_machine(replace(recipe, **remedy))
+    dry_run.check_machine(replace(recipe, **remedy))
 
 
 @pytest.mark.parametrize("batch_size", [2, 3])
@@ -70,10 +70,12 @@ def test_a_batch_whose_smallest_share_is_one_image_is_refused_before_the_process
     with pytest.raises(UserError, match=said):
         fit(build("resnet", size=8), digits, recipe, name="resnet", work=tmp_path / "work")
     model = build("resnet", size=8)()
-    suited.check_share(model, name="resnet", channels=1, size=8, batch_size=4, processes=2)  # as told
-    suited.check_share(build("lenet", size=8)(), name="lenet", channels=1, size=8, batch_size=2, processes=2)  # no norm
+    dry_run.check_share(model, name="resnet", channels=1, size=8, batch_size=4, processes=2)  # as told
+    dry_run.check_share(
+        build("lenet", size=8)(), name="lenet", channels=1, size=8, batch_size=2, processes=2
+    )  # no norm
     with pytest.raises(UserError, match=r"one of which gets no image; set batch_size: 8"):
-        suited.check_share(model, name="resnet", channels=1, size=8, batch_size=3, processes=4)
+        dry_run.check_share(model, name="resnet", channels=1, size=8, batch_size=3, processes=4)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -82,7 +84,7 @@ def test_asking_changes_neither_the_network_nor_chance(name):
     plain = build(name, size=28)()
     chance, mode = torch.random.get_rng_state(), plain.training
     torch.manual_seed(0)
-    asked = suited.build_for(build(name, size=28), name=name, channels=1, size=28)
+    asked = dry_run.build_for(build(name, size=28), name=name, channels=1, size=28)
     assert torch.equal(chance, torch.random.get_rng_state()) and asked.training == mode
     states = zip(plain.state_dict().items(), asked.state_dict().items(), strict=True)
     assert all(key == other and torch.equal(a, b) for (key, a), (other, b) in states)
@@ -94,13 +96,13 @@ def test_memory_that_runs_out_is_not_mistaken_for_a_size():
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
 
     with pytest.raises(RuntimeError, match="allocate") as raised:
-        suited.build_for(hungry, name="vgg", channels=1, size=28)
+        dry_run.build_for(hungry, name="vgg", channels=1, size=28)
     assert not isinstance(raised.value, UserError)
 
 
 def test_the_verb_that_measures_speed_refuses_it_too(tmp_path):
     ended = subprocess.run(
-        [sys.executable, "-m", "neocog.cli", "fastest", "densenet", "--size", "4"],
+        [sys.executable, "-m", "neocog.cli.main", "fastest", "densenet", "--size", "4"],
         capture_output=True,
         text=True,
         check=False,

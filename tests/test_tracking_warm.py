@@ -15,8 +15,8 @@ import psutil
 import pytest
 from test_tracking_faults import client, runs, steps
 
+from neocog.core import fork_server as warm
 from neocog.tracking.journal import COPY, FOLDER, journals
-from neocog.warm import copy as warm
 
 pytestmark = pytest.mark.slow
 

@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from neocog import architectures, fastest
+from neocog import architectures
 from neocog.core.errors import Diverged, OutOfMemory, UserError
 from neocog.data import augment
 from neocog.data.loader import Batches
+from neocog.inspect import fastest
 from neocog.tasks.classification import metrics
 from neocog.training import checkpoint, gradients, memory, optimizer
 from neocog.training.fit import fit

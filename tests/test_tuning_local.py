@@ -16,7 +16,7 @@ from listening import beyond_loopback
 from waiting import wait_for
 
 from neocog.core.errors import NeocogError, UserError
-from neocog.tuning import cluster, local
+from neocog.tuning import cluster, local_ray
 
 ODD = "50% 'done' & x#y?$HOME; grün"
 SWEEP = """
@@ -46,10 +46,10 @@ def test_a_short_folder_is_found_for_a_long_one(monkeypatch: pytest.MonkeyPatch,
     long = tmp_path / "people/a1234567/slurm_jobdir/1355700/tmp.node0016"
     long.mkdir(parents=True)
     monkeypatch.setattr(tempfile, "tempdir", str(long))
-    assert len(os.fsencode(local.short_folder())) <= local.ROOM < len(os.fsencode(long))
+    assert len(os.fsencode(local_ray.short_folder())) <= local_ray.ROOM < len(os.fsencode(long))
     monkeypatch.setattr(os, "access", lambda *_: False)
     with pytest.raises(UserError, match=r"TMPDIR \(='.*tmp.node0016'\) is too long .* at most 24"):
-        local.short_folder()
+        local_ray.short_folder()
 
 
 def test_a_quote_in_the_path_of_python_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,7 +89,7 @@ def test_a_sweep_in_an_odd_folder_is_reached_by_nobody_else(tmp_path: Path) -> N
 
 @pytest.mark.slow
 def test_no_worker_is_an_error_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local, "WAIT", 5.0)
+    monkeypatch.setattr(local_ray, "WAIT", 5.0)
     with (
         pytest.raises(NeocogError, match="no worker of Ray came up within 5 s"),
         cluster.connected("local", runtime_env={"py_executable": "/bin/false"}),

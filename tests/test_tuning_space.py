@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from imports import ROOT
 
 from neocog.core.errors import UserError
+from neocog.params import load
 from neocog.tuning.space import Dimension, grid, sample, space
-from pipelines import params
 
 BOUNDS = st.tuples(st.floats(1e-6, 1e3), st.floats(1.01, 1e3)).map(lambda pair: (pair[0], pair[0] * pair[1]))
 DIMENSIONS = st.one_of(
@@ -98,11 +98,11 @@ def test_a_wrong_sweep_is_refused_with_its_key_and_the_remedy(project, change, s
     raw["tune"] = raw["tune"] | {"architectures": ["lenet"]} | change
     (project / "params.yaml").write_text(yaml.safe_dump(raw))
     with pytest.raises(UserError, match=said):
-        params.for_stage("tune@lenet")
+        load.for_stage("tune@lenet")
 
 
 def test_a_sweep_sees_its_own_space_and_no_other(project):
-    settings = params.for_stage("tune@lenet")
+    settings = load.for_stage("tune@lenet")
     assert set(settings.raw["tune"]["space"]) == {"lenet"}
     assert "architectures" not in settings.raw["tune"], "another sweep must not re-run this one"
     assert set(settings.space("lenet")) == set(settings.raw["tune"]["space"]["lenet"])

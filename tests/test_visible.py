@@ -8,8 +8,9 @@ from dataclasses import replace
 import pytest
 import tiny
 
-from neocog.core.visible import visible
-from neocog.report import confusion, drawings, leaderboard, models, page, scores, story, svg
+from neocog.core.escape import visible
+from neocog.drawing import svg
+from neocog.report import confusion, drawings, leaderboard, models, narrative, page, scores
 from neocog.report.chapters import Chapter
 from neocog.report.compare import chapter as compare
 
@@ -38,7 +39,7 @@ def test_page_figures_and_tables_hold_no_such_character(tmp_path):
     ]
     tiny.judge(tmp_path, data, bundles)
     found = models.gather(bundles, data, reports=tmp_path / "reports")
-    called = story.names([model.row for model in found])
+    called = narrative.names([model.row for model in found])
     drawn = drawings.draw(found, called=called)
     duels = compare.draw(found, data, scores.scores(classes=len(classes)), called=called)
     chapters = [Chapter("compare", "Comparison", compare.chapter(duels))]

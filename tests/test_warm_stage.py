@@ -16,7 +16,7 @@ STAGE = """
 import os, sys, time
 from pathlib import Path
 from neocog.core.errors import UserError
-from neocog.warm.stage import run
+from neocog.orchestration.forked_stage import run
 
 def work(what, *rest):
     imported = "late" if "fractions" in sys.modules else "early"

@@ -4,7 +4,7 @@ A file exposes `YEAR`, `IDEA` (one line: what it brought) and `build(*, channels
 makes the small-image form; the keywords of `build` are the keys that its block in params.yaml may hold. `FORMS` maps
 each form to its parameters and multiply-accumulates: `small` at 28 px, gray and ten classes, and the published ones
 at their size and 1000 classes, which `published(form, *, channels, size, classes)` makes; `BLOCKS` names the building
-blocks (`neocog.blocks`) that params may exchange; `FIRST_WEIGHTS` the keywords that only say which weights training
+blocks (`neocog.architectures.blocks`) that params may exchange; `FIRST_WEIGHTS` the keywords that only say which weights training
 begins with: a bundle has its own. All of this is read from the source text, so that listing architectures and
 checking params costs milliseconds and no torch.
 """
@@ -18,8 +18,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
-from neocog.blocks.choices import CHOICES
-from neocog.core import cards
+from neocog.architectures.blocks.choices import CHOICES
+from neocog.core import plugin_metadata
 from neocog.core.errors import UserError, nearest
 
 GIVEN = ("channels", "size", "classes")  # what the data decide, not the user
@@ -63,8 +63,8 @@ def card(name: str) -> Card:
         known = [p.stem for p in FOLDER.glob("*.py") if p.stem != "__init__"]
         raise UserError(f"architectures.{name}: there is no such architecture; {nearest(name, known)}")
     tree = ast.parse(path.read_text())
-    constants = CONSTANTS | cards.constants(tree, ("YEAR", "IDEA", *CONSTANTS))
-    sizes = cards.keywords(tree, "build", given=GIVEN)
+    constants = CONSTANTS | plugin_metadata.constants(tree, ("YEAR", "IDEA", *CONSTANTS))
+    sizes = plugin_metadata.keywords(tree, "build", given=GIVEN)
     if len(forms := constants["FORMS"]) > 1:
         sizes["form"] = (Literal[tuple(forms)], SMALL)
     sizes |= {block: (CHOICES[block] | None, None) for block in constants["BLOCKS"]}
@@ -111,7 +111,7 @@ def build(name: str, *, channels: int, size: int, classes: int, sizes: Mapping[s
         model = module.published(form, channels=channels, size=size, classes=classes)
     for block in about.blocks:
         choice = (sizes or {}).get(block)
-        if choice and not import_module(f"neocog.blocks.{block}").apply(model, choice):
+        if choice and not import_module(f"neocog.architectures.blocks.{block}").apply(model, choice):
             raise UserError(
                 f"architectures.{name}.{block} (={choice}): its form {form} has nothing to exchange there; remove the key"
             )

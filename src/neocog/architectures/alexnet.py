@@ -13,9 +13,9 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from neocog.blocks.network import Network, from_torchvision
+from neocog.architectures.blocks.network import Network, from_torchvision
+from neocog.core.constrained_types import AtLeast1, Below1
 from neocog.core.errors import UserError
-from neocog.core.limits import AtLeast1, Below1
 
 YEAR = 2012
 IDEA = "ReLU, dropout and much more data: deep networks win"

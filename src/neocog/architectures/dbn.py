@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from neocog.core.limits import AtLeast1, Count
+from neocog.core.constrained_types import AtLeast1, Count
 
 YEAR = 2006
 IDEA = "Depth made trainable: each layer first learns without labels"

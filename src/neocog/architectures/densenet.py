@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from torch import nn
 from torchvision.models.densenet import DenseNet
 
-from neocog.blocks.global_pooling import GlobalAverage
-from neocog.blocks.network import Network, from_torchvision
-from neocog.core.limits import AtLeast1, Below1, Depth
+from neocog.architectures.blocks.global_pooling import GlobalAverage
+from neocog.architectures.blocks.network import Network, from_torchvision
+from neocog.core.constrained_types import AtLeast1, Below1, Depth
 
 YEAR = 2016
 IDEA = "Every layer sees all layers before it"

@@ -12,9 +12,9 @@ from functools import partial
 from torch import nn
 from torchvision.models.efficientnet import EfficientNet, MBConvConfig
 
-from neocog.blocks.global_pooling import GlobalAverage
-from neocog.blocks.network import Network, from_torchvision, take_channels
-from neocog.core.limits import AtLeast1, Below1, Scale
+from neocog.architectures.blocks.global_pooling import GlobalAverage
+from neocog.architectures.blocks.network import Network, from_torchvision, take_channels
+from neocog.core.constrained_types import AtLeast1, Below1, Scale
 
 YEAR = 2019
 IDEA = "Depth, width and image size scaled together"

@@ -15,9 +15,9 @@ from typing import Any, cast
 from torch import Tensor, nn
 from torchvision.models.googlenet import GoogLeNet, Inception
 
-from neocog.blocks.global_pooling import GlobalAverage
-from neocog.blocks.network import Network, take_channels
-from neocog.core.limits import AtLeast1, Below1, Depth, Fraction
+from neocog.architectures.blocks.global_pooling import GlobalAverage
+from neocog.architectures.blocks.network import Network, take_channels
+from neocog.core.constrained_types import AtLeast1, Below1, Depth, Fraction
 
 YEAR = 2014
 IDEA = "Filters of several sizes side by side, 1x1 bottlenecks"

@@ -16,10 +16,10 @@ from timm.models.maxxvit import MaxxVitConvCfg, MaxxVitStage, MaxxVitTransformer
 from torch import nn
 from torchvision.ops import Conv2dNormActivation
 
-from neocog.blocks.global_pooling import GlobalAverage
-from neocog.blocks.network import Network
+from neocog.architectures.blocks.global_pooling import GlobalAverage
+from neocog.architectures.blocks.network import Network
+from neocog.core.constrained_types import AtLeast1, Below1, Depth
 from neocog.core.errors import UserError
-from neocog.core.limits import AtLeast1, Below1, Depth
 
 YEAR = 2021
 IDEA = "Convolutions first, attention after"

@@ -12,8 +12,8 @@ coefficients, and the radial-basis output layer (a linear one instead).
 
 from torch import nn
 
-from neocog.blocks.network import Network
-from neocog.core.limits import AtLeast1
+from neocog.architectures.blocks.network import Network
+from neocog.core.constrained_types import AtLeast1
 
 YEAR = 1998
 IDEA = "Shared local filters and pooling: the convolutional network"

@@ -18,7 +18,7 @@ where a random one does; and with few units many trials get in each other's way 
 import torch
 from torch import Tensor, nn
 
-from neocog.core.limits import AtLeast1, Count, NonNegative
+from neocog.core.constrained_types import AtLeast1, Count, NonNegative
 
 YEAR = 1962
 IDEA = "Hidden units that learn without a slope, by flipping on trial"

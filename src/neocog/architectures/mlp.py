@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from neocog.core.limits import AtLeast1, Below1
+from neocog.core.constrained_types import AtLeast1, Below1
 
 YEAR = 1986
 IDEA = "Hidden layers that find their own features, by backpropagation"

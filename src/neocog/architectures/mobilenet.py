@@ -14,9 +14,9 @@ from torch import nn
 from torchvision.models.mobilenetv2 import InvertedResidual
 from torchvision.ops import Conv2dNormActivation
 
-from neocog.blocks.global_pooling import GlobalAverage
-from neocog.blocks.network import Network, from_torchvision
-from neocog.core.limits import AtLeast1, Below1, Depth
+from neocog.architectures.blocks.global_pooling import GlobalAverage
+from neocog.architectures.blocks.network import Network, from_torchvision
+from neocog.core.constrained_types import AtLeast1, Below1, Depth
 
 YEAR = 2018
 IDEA = "Depthwise convolutions and inverted residuals for phones"

@@ -11,7 +11,7 @@ towards it; when the right one answers, nothing happens. Nothing is propagated b
 import torch
 from torch import Tensor, nn
 
-from neocog.core.limits import Positive
+from neocog.core.constrained_types import Positive
 
 YEAR = 1958
 IDEA = "A single layer of weights that learns from its mistakes"

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, conv1x1
 from torchvision.ops import StochasticDepth
 
-from neocog.blocks.global_pooling import GlobalAverage
-from neocog.blocks.network import Network, from_torchvision
+from neocog.architectures.blocks.global_pooling import GlobalAverage
+from neocog.architectures.blocks.network import Network, from_torchvision
+from neocog.core.constrained_types import AtLeast1, Below1, Depth
 from neocog.core.errors import UserError
-from neocog.core.limits import AtLeast1, Below1, Depth
 
 YEAR = 2015
 IDEA = "Shortcuts, so that more depth stops hurting"

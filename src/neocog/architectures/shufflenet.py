@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from torch import nn
 from torchvision.models.shufflenetv2 import ShuffleNetV2
 
-from neocog.blocks.global_pooling import GlobalAverage
-from neocog.blocks.network import Network, from_torchvision
+from neocog.architectures.blocks.global_pooling import GlobalAverage
+from neocog.architectures.blocks.network import Network, from_torchvision
+from neocog.core.constrained_types import AtLeast1, Depth
 from neocog.core.errors import UserError
-from neocog.core.limits import AtLeast1, Depth
 
 YEAR = 2018
 IDEA = "Split and shuffle: few multiplications, little memory traffic"

@@ -17,8 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from neocog.core.constrained_types import AtLeast1, Positive
 from neocog.core.errors import UserError
-from neocog.core.limits import AtLeast1, Positive
 
 YEAR = 1995
 IDEA = "The widest margin, in the space that a kernel opens"

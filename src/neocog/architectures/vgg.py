@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from neocog.blocks.network import Network, from_torchvision
-from neocog.core.limits import AtLeast1, Below1, Depth
+from neocog.architectures.blocks.network import Network, from_torchvision
+from neocog.core.constrained_types import AtLeast1, Below1, Depth
 
 YEAR = 2014
 IDEA = "Depth, from nothing but 3x3 filters"

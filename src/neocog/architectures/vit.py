@@ -14,8 +14,8 @@ from typing import Any
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
+from neocog.core.constrained_types import AtLeast1, Below1, Depth
 from neocog.core.errors import UserError
-from neocog.core.limits import AtLeast1, Below1, Depth
 
 YEAR = 2020
 IDEA = "No convolution: patches that attend to each other"

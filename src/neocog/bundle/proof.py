@@ -9,7 +9,7 @@ from typing import Any
 import onnx
 from torch import nn
 
-from neocog.bundle import onnx as graphs
+from neocog.bundle import export as graphs
 from neocog.bundle import parity
 from neocog.bundle.read import GRAPH
 from neocog.data.prepared import Prepared

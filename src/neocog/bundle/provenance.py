@@ -16,7 +16,7 @@ DETERMINING = (
     "training",
     "tasks",
     "bundle",
-    "blocks",
+    "architectures/blocks",
     "architectures/__init__.py",
     "data/augment.py",
     "data/loader.py",

@@ -16,8 +16,8 @@ from neocog.bundle.proof import Proof, prove
 from neocog.bundle.read import CARD, FORMAT, GRAPH, WEIGHTS, Bundle, read
 from neocog.bundle.widths import Widths
 from neocog.core import integrity
+from neocog.core.atomic_folder import staged
 from neocog.data.prepared import Prepared
-from neocog.data.staging import staged
 
 
 def write(folder: Path, model: nn.Module, data: Prepared, **card: Any) -> Bundle:

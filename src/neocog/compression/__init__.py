@@ -19,12 +19,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
-from neocog.core import cards
+from neocog.core import plugin_metadata
 from neocog.core.errors import UserError, nearest
 
 if TYPE_CHECKING:
     from neocog.compression.chain.candidate import Candidate
-    from neocog.compression.chain.recover import Train
+    from neocog.compression.chain.finetune import Train
     from neocog.data.prepared import Prepared
 
 GIVEN = ("train",)  # what the stage brings, not the user
@@ -65,8 +65,8 @@ def card(name: str) -> Card:
         known = [p.stem for p in FOLDER.glob("*.py") if p.stem != "__init__"]
         raise UserError(f"method (={name!r}): there is no such compression method; {nearest(name, known)}")
     tree = ast.parse(path.read_text())
-    constants = CONSTANTS | cards.constants(tree, (*REQUIRED, *CONSTANTS))
-    settings = cards.keywords(tree, "apply", given=GIVEN)
+    constants = CONSTANTS | plugin_metadata.constants(tree, (*REQUIRED, *CONSTANTS))
+    settings = plugin_metadata.keywords(tree, "apply", given=GIVEN)
     return Card(
         name,
         idea=constants["IDEA"],

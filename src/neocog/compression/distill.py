@@ -24,11 +24,11 @@ from torch import Tensor, nn
 from neocog import architectures
 from neocog.bundle.read import Bundle, read
 from neocog.bundle.rebuild import rebuild
-from neocog.compression.chain import hints as maps
+from neocog.compression.chain import feature_distillation as maps
 from neocog.compression.chain.candidate import Candidate
-from neocog.compression.chain.recover import Train
+from neocog.compression.chain.finetune import Train
+from neocog.core.constrained_types import Fraction, ModelFolder, NonNegative, Positive
 from neocog.core.errors import UserError
-from neocog.core.limits import Fraction, ModelFolder, NonNegative, Positive
 from neocog.data.prepared import Prepared
 
 IDEA = "Trains the network, or a smaller one, towards the answers of a larger one"

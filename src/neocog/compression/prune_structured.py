@@ -20,9 +20,9 @@ from torch import Tensor, nn
 
 from neocog.compression.chain import channels
 from neocog.compression.chain.candidate import Candidate
-from neocog.compression.chain.recover import Train
+from neocog.compression.chain.finetune import Train
+from neocog.core.constrained_types import AtLeast1, Images, Seed
 from neocog.core.errors import UserError
-from neocog.core.limits import AtLeast1, Images, Seed
 from neocog.data.augment import normalize
 from neocog.data.prepared import Prepared
 

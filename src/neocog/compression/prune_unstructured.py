@@ -18,9 +18,9 @@ from torch import Tensor, nn
 
 from neocog import architectures
 from neocog.compression.chain.candidate import Candidate
-from neocog.compression.chain.recover import Train
+from neocog.compression.chain.finetune import Train
+from neocog.core.constrained_types import AtLeast1
 from neocog.core.errors import UserError
-from neocog.core.limits import AtLeast1
 from neocog.data.prepared import Prepared
 
 IDEA = "Sets the smallest weights to zero"

@@ -13,13 +13,13 @@ smaller graph, only one that packs better.
 from dataclasses import replace
 from typing import Literal
 
-from neocog.compression.chain import integer
+from neocog.compression.chain import onnx_quantization
 from neocog.compression.chain.candidate import Candidate
+from neocog.compression.chain.fake_quantization import Rounded
+from neocog.compression.chain.finetune import Train
 from neocog.compression.chain.normalized import normalized
-from neocog.compression.chain.recover import Train
-from neocog.compression.chain.rounded import Rounded
+from neocog.core.constrained_types import Images
 from neocog.core.errors import UserError
-from neocog.core.limits import Images
 from neocog.data.prepared import Prepared
 
 IDEA = "Trains with the rounding of 8-bit integers, then calculates with them"
@@ -62,7 +62,7 @@ def apply(
     network = candidate.copied()
     network.load_state_dict(trained.settled(batches[0]))
     candidate = candidate.changed(network)
-    graph = integer.static(
+    graph = onnx_quantization.static(
         candidate.exported(data),
         seen,
         calibration="minmax",

@@ -8,7 +8,7 @@ products are integers. It pays for large matrices (transformers, fully connected
 
 from dataclasses import replace
 
-from neocog.compression.chain import integer
+from neocog.compression.chain import onnx_quantization
 from neocog.compression.chain.candidate import Candidate
 from neocog.data.prepared import Prepared
 
@@ -21,4 +21,4 @@ TRAINS = "never"
 
 def apply(candidate: Candidate, data: Prepared) -> Candidate:
     """Quantize the weights of convolutions and matrix products of the graph."""
-    return replace(candidate, graph=integer.dynamic(candidate.exported(data)))
+    return replace(candidate, graph=onnx_quantization.dynamic(candidate.exported(data)))

@@ -15,9 +15,9 @@ from typing import Annotated, Literal
 
 from annotated_types import Gt, Le
 
-from neocog.compression.chain import integer
+from neocog.compression.chain import onnx_quantization
 from neocog.compression.chain.candidate import Candidate
-from neocog.core.limits import Images
+from neocog.core.constrained_types import Images
 from neocog.data.prepared import Prepared
 
 IDEA = "Calculates with 8-bit integers, in ranges measured on real images"
@@ -47,7 +47,7 @@ def apply(
     on every processor; 8 is a little finer, for machines with VNNI.
     """
     seen = data.split("train").images[:images]
-    graph = integer.static(
+    graph = onnx_quantization.static(
         candidate.exported(data), seen, calibration=calibration, percentile=percentile, weight_bits=weight_bits
     )
     return replace(candidate, graph=graph)

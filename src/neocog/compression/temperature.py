@@ -10,8 +10,8 @@ import numpy as np
 import onnx
 
 from neocog.bundle import temperature
-from neocog.compression.chain import ship
-from neocog.compression.chain.behind import behind
+from neocog.compression.chain import export
+from neocog.compression.chain.append_node import behind
 from neocog.compression.chain.candidate import Candidate
 from neocog.data.prepared import Prepared
 
@@ -26,5 +26,5 @@ def apply(candidate: Candidate, data: Prepared) -> Candidate:
     """Divide the logits of the graph by the temperature that the validation images ask for."""
     val, graph = data.split("val"), onnx.ModelProto()
     graph.CopyFrom(candidate.shipped(data))
-    found = temperature.fit(ship.logits(graph, val.images), val.labels)
+    found = temperature.fit(export.logits(graph, val.images), val.labels)
     return behind(candidate, graph, "Div", np.array(found), name="temperature")

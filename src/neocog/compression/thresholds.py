@@ -14,10 +14,10 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from neocog.compression.chain import ship
-from neocog.compression.chain.behind import behind
+from neocog.compression.chain import export
+from neocog.compression.chain.append_node import behind
 from neocog.compression.chain.candidate import Candidate
-from neocog.core.limits import Fraction
+from neocog.core.constrained_types import Fraction
 from neocog.data.prepared import Prepared
 
 IDEA = "Helps the class that fares worst: adds a number to each logit"
@@ -41,7 +41,7 @@ def apply(
     val, graph = data.split("val"), onnx.ModelProto()
     graph.CopyFrom(candidate.shipped(data))
     groups = val.labels if column is None else data.cells("val", column)[0]
-    found = fit(ship.logits(graph, val.images), val.labels, groups, max_top1_drop=max_top1_drop)
+    found = fit(export.logits(graph, val.images), val.labels, groups, max_top1_drop=max_top1_drop)
     return behind(candidate, graph, "Add", found, name="thresholds")
 
 

@@ -13,7 +13,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from neocog.compression.chain.candidate import Candidate
-from neocog.core.limits import AtLeast1
+from neocog.core.constrained_types import AtLeast1
 from neocog.data.prepared import Prepared
 
 IDEA = "Stores weights in 8 bits and calculates in floats"

@@ -24,8 +24,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Literal
 
-from neocog.core import noted, pipes
-from neocog.core.visible import escape_unwritable, say
+from neocog.core import broken_pipe, resume_state
+from neocog.core.escape import escape_unwritable, say
 
 
 class NeocogError(Exception):
@@ -114,7 +114,7 @@ def run(
     When nobody reads standard output any more, a verb `ends`, with 0, and a stage `goes on`: its work is in its files.
     """
     for name in ("stdout", "stderr") if unread == "goes on" else ("stderr",):
-        pipes.go_on_unheard(name)
+        broken_pipe.go_on_unheard(name)
     gc.set_threshold(
         50_000, 20, 20
     )  # libraries make a million objects that stay: looking through them costs a second a stage
@@ -127,12 +127,12 @@ def run(
         _check_arguments(main, arguments)
         with _of_disks():
             if not follower:
-                noted.begin()
+                resume_state.begin()
             main(*arguments)
             if not follower:
-                noted.end()
+                resume_state.end()
     except BrokenPipeError:
-        if not pipes.is_unread(sys.stdout):
+        if not broken_pipe.is_unread(sys.stdout):
             raise  # of another pipe, or a socket
     except NeocogError as error:
         if follower:  # a rank that ends first takes the first rank with it, before that has said why
@@ -144,7 +144,7 @@ def run(
         print("neocog: interrupted; the same command continues where it stopped", file=sys.stderr)
         sys.exit(130)
     finally:
-        pipes.flush(sys.stdout)
+        broken_pipe.flush(sys.stdout)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from neocog.core.errors import NeocogError, UserError, nearest
-from neocog.data import gate
+from neocog.data import quality_checks
 from neocog.data.prepared import SPLITS, Prepared, Samples, write
 from neocog.data.sources.colour import rgb
 from neocog.data.sources.digits import digits
@@ -46,7 +46,11 @@ def prepare(
     on and `resize: pad` adds, `bits` how many of 16-bit gray are used, `groups` a CSV. Raises UserError, with nothing
     written, when the input cannot be used.
     """
-    for key, value, known in (("source", source, NAMES), ("resize", resize, RESIZES), ("on_bad", on_bad, gate.ON_BAD)):
+    for key, value, known in (
+        ("source", source, NAMES),
+        ("resize", resize, RESIZES),
+        ("on_bad", on_bad, quality_checks.ON_BAD),
+    ):
         if value not in known:
             raise UserError(f"data.{key} (={value!r}) is unknown; {nearest(value, known)}")
     if size is not None and size < 4:
@@ -100,17 +104,17 @@ def _pass_gate(
     test_fraction: float,
     preparation: dict[str, str | int],
 ) -> Prepared:
-    twins = gate.duplicates(found.labels, found.given, found.sha256, found.paths)
+    twins = quality_checks.duplicates(found.labels, found.given, found.sha256, found.paths)
     refused = sorted([*found.refused, *((found.paths[i], reason) for i, reason in twins.items())])
     if on_bad == "stop":
-        gate.stop(refused)
+        quality_checks.stop(refused)
     kept = [i for i in range(len(found.paths)) if i not in twins]
     sha256 = [found.sha256[i] for i in kept]
     paths = [found.paths[i] for i in kept]
     labels, given = found.labels[kept], [found.given[i] for i in kept]
     carving: Carving = {"carved": found.carved, "val_fraction": val_fraction, "test_fraction": test_fraction}
     splits = assign(given, sha256, labels=labels.tolist(), **carving)
-    notes = gate.check_classes(
+    notes = quality_checks.check_classes(
         labels,
         splits,
         found.classes,
@@ -118,7 +122,7 @@ def _pass_gate(
         enough=lambda split: enough(split, given, sha256, labels=labels.tolist(), **carving),
     )
     notes = [*found.notes, *notes]
-    again = gate.repeated(splits, sha256)
+    again = quality_checks.repeated(splits, sha256)
     notes += [f"{again[split]} images of {split} repeat another of it exactly" for split in SPLITS if split in again]
     columns = {}
     if table is not None:

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from neocog.core import csv_table, integrity
+from neocog.core.atomic_folder import staged
 from neocog.core.errors import UserError, nearest
-from neocog.data.pixel_sums import PixelSums
-from neocog.data.staging import staged
+from neocog.data.pixel_statistics import PixelSums
 
 if TYPE_CHECKING:
     import pyarrow

@@ -16,7 +16,7 @@ from executorch.extension.pybindings.portable_lib import _unsafe_reset_threadpoo
 from executorch.runtime import Runtime
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
-from neocog.bundle.onnx import Deployed
+from neocog.bundle.export import Deployed
 from neocog.bundle.read import Bundle
 from neocog.bundle.rebuild import rebuild
 from neocog.core.errors import UserError

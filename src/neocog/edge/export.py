@@ -17,7 +17,7 @@ from neocog.bundle.read import GRAPH, Bundle, digest
 from neocog.core.errors import UserError
 from neocog.data.prepared import Prepared
 from neocog.edge import EXTRAS, require
-from neocog.edge.quiet import quiet
+from neocog.edge.captured_output import quiet
 from neocog.evaluation import latency, predictions
 from neocog.evaluation.intervals import wilson
 from neocog.evaluation.latency import Images, Predict

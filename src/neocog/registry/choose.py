@@ -8,8 +8,8 @@ from neocog.bundle import read
 from neocog.bundle.read import Bundle
 from neocog.core import csv_table
 from neocog.core.errors import NeocogError, UserError, nearest
-from neocog.report.compressed import verdict
-from neocog.serving import classifier
+from neocog.report.compression import verdict
+from neocog.serving import predictor
 
 LEADERBOARD = Path("reports/leaderboard.csv")
 PREFER = {  # the lowest key wins; a tie goes to the more accurate, then the faster, then by name
@@ -83,7 +83,7 @@ def unfit(bundle: Bundle) -> str:
             goals = ", ".join(goal.goal for goal in found.goals if not goal.met) or "a goal"
             return f"its recipe {'missed' if found.outcome == 'missed' else 'did not decide'} {goals}"
     try:
-        classifier.load(bundle, threads=1)
+        predictor.load(bundle, threads=1)
     except NeocogError as error:
         return str(error)
     return ""

@@ -26,8 +26,8 @@ import yaml
 from PIL import Image
 
 from neocog.bundle import read
+from neocog.bundle.locate import BUNDLE
 from neocog.bundle.read import CARD, GRAPH, WEIGHTS, Bundle
-from neocog.bundle.source import BUNDLE
 from neocog.core.errors import NeocogError
 from neocog.serving import pyfunc
 from neocog.serving.protocol import COLUMN

@@ -7,10 +7,10 @@ from math import ceil
 import numpy as np
 from numpy.typing import NDArray
 
+from neocog.drawing import numbers, text_width
+from neocog.drawing.images import png
+from neocog.drawing.svg import figure, tag, text, title
 from neocog.evaluation.accuracy import Floats, Ints
-from neocog.report import lettering, numbers
-from neocog.report.pictures import png
-from neocog.report.svg import figure, tag, text, title
 
 SIDE = 560  # px of the whole matrix where cells may shrink
 LARGEST, NUMBERED = 64.0, 34.0  # px of a cell: at most; with its number written in
@@ -50,8 +50,8 @@ def mixups(matrix: Ints, classes: Sequence[str], *, most: int) -> list[Mixup]:
 def heatmap(matrix: Ints, classes: Sequence[str], *, name: str) -> str:
     """Rows are true classes, columns predicted ones, in % of the row: blue is right, orange is wrong."""
     cell = min(LARGEST, SIDE / len(classes))
-    longest = max(lettering.width(lettering.cut(label, ROOM, look="tick"), look="tick") for label in classes)
-    left = 26 + max(longest, *(lettering.width(words, look="axis") for words in AXES))
+    longest = max(text_width.width(text_width.cut(label, ROOM, look="tick"), look="tick") for label in classes)
+    left = 26 + max(longest, *(text_width.width(words, look="axis") for words in AXES))
     top = 30 + SLOPE * longest
     side = cell * len(classes)
     drawn = len(classes) <= DRAWN

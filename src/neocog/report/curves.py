@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite, nan
 
-from neocog.report import numbers
-from neocog.report.svg import Scale, figure, line, path, tag, text
+from neocog.drawing import numbers
+from neocog.drawing.svg import Scale, figure, line, path, tag, text
 
 WIDTH, ROW, TALL, MOST = 1040, 204, 178, 5  # px of the whole, of a row, of a panel in it; panels in a row
 AXIS, END = 40, 58  # px for the numbers left of a row; for the last value right of a curve

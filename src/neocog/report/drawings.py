@@ -6,13 +6,12 @@ from functools import partial
 from math import isfinite
 from pathlib import Path
 
-from neocog.report import confusion, curves, figures, numbers, story, svg
+from neocog.drawing import numbers, svg
+from neocog.report import confusion, curves, figures, narrative
 from neocog.report.curves import Curve
 from neocog.report.figures import Point
 from neocog.report.leaderboard import Row
 from neocog.report.models import Model
-
-STYLE = Path(__file__).with_name("figures.css")
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ class Drawings:
         """The figures as files of their own in a plain light style: ladder.svg, ..., confusion.trained.resnet.svg."""
         charts = {"ladder": self.ladder, "latency": self.latency, "size": self.size, "learning": self.learning}
         matrices = {f"confusion.{model.replace('/', '.')}": drawing for model, drawing in self.confusion.items()}
-        style = svg.resolved(STYLE.read_text(encoding="utf-8"))
+        style = svg.resolved(svg.STYLE.read_text(encoding="utf-8"))
         folder.mkdir(parents=True, exist_ok=True)
         for name, drawing in (charts | matrices).items():
             if drawing:
@@ -41,7 +40,7 @@ def draw(models: Sequence[Model], *, called: Mapping[str, str]) -> Drawings:
     """All figures of `models`; `called` is how each is named in them."""
     rows = [model.row for model in models]
     years = [_point(row, called, row.year) for row in rows]
-    rungs = [point for point, model in zip(years, models, strict=True) if model in story.first_of_each(models)]
+    rungs = [point for point, model in zip(years, models, strict=True) if model in narrative.first_of_each(models)]
     low, high = figures.span(years)
     learned = [
         Curve(called[m.row.model], val=m.history.get("val/top1", []), train=m.history.get("train/top1", []))

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from neocog.report import lettering, numbers, svg
-from neocog.report.labels import Box, Label, place
-from neocog.report.svg import Scale, figure, line, marker, path, tag, text, title
+from neocog.drawing import numbers, svg, text_width
+from neocog.drawing.label_placement import Box, Label, place
+from neocog.drawing.svg import Scale, figure, line, marker, path, tag, text, title
 
 WIDTH, HALF = 1040, 510
 LOW, HIGH = 412, 540  # px of a chart's height, for few models and for many
@@ -192,7 +192,7 @@ def _key(points: Sequence[Point], width: float) -> str:
     kinds = [kind for kind in KINDS if any(point.kind == kind for point in points)]
     drawn, right = [], width - 4.0
     for kind in reversed(kinds if len(kinds) > 1 else []):
-        right -= lettering.width(kind, look="tick") + 26
+        right -= text_width.width(kind, look="tick") + 26
         drawn += [marker(kind, right + 6, 8, radius=4.5), text(right + 15, 12, kind, class_="tick")]
     return tag("g", *drawn) if drawn else ""
 

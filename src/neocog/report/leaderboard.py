@@ -8,9 +8,9 @@ from pathlib import Path
 from neocog import architectures
 from neocog.bundle.read import Bundle
 from neocog.core import csv_table
-from neocog.core.visible import visible
-from neocog.report import numbers
-from neocog.report.compressed import verdict
+from neocog.core.escape import visible
+from neocog.drawing import numbers
+from neocog.report.compression import verdict
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from neocog.core.visible import visible
+from neocog.core.escape import visible
 from neocog.data.prepared import SPLITS, Prepared, Split
+from neocog.drawing import images, numbers, svg
 from neocog.evaluation import paired
-from neocog.report import confusion, insides, made, numbers, pictures, scores, story
+from neocog.report import activations, confusion, narrative, provenance, scores
 from neocog.report.chapters import Chapter
 from neocog.report.drawings import Drawings
 from neocog.report.figures import KINDS
@@ -40,7 +41,7 @@ def html(
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
-    rows, rungs = [model.row for model in models], story.first_of_each(models)
+    rows, rungs = [model.row for model in models], narrative.first_of_each(models)
     history = [model.row for model in rungs]
     columns = scores.scores(classes=len(prepared.classes))
     told = [chapter for chapter in chapters if chapter.markup]
@@ -54,24 +55,32 @@ def html(
     )
     shown = {model.row.model: model.mistakes(mistakes) for model in models}
     wrong = {model.row.model: model.wrong for model in models}
-    side = pictures.largest_side([test.images[row] for rows in shown.values() for row in rows], budget=BUDGET)
+    side = images.largest_side([test.images[row] for rows in shown.values() for row in rows], budget=BUDGET)
     page = environment.get_template("page.html").render(
-        style=Markup("".join([_text("figures.css"), _text("page.css"), *(chapter.style for chapter in told)])),
+        style=Markup(
+            "".join(
+                [
+                    svg.STYLE.read_text(encoding="utf-8"),
+                    svg.STYLE.with_name("page.css").read_text(encoding="utf-8"),
+                    *(chapter.style for chapter in told),
+                ]
+            )
+        ),
         script=Markup("".join(_text(f"{name}.js") for name in SCRIPTS)),
         chapters=told,
         kinds=[kind for kind in KINDS if any(row.kind == kind for row in rows)],
-        made=made.chapters(models, prepared, reports=models[0].folder.parents[1]),
+        made=provenance.chapters(models, prepared, reports=models[0].folder.parents[1]),
         draw=Markup,
         drawings=drawings,
         prepared=prepared,
         splits=SPLITS,
         refused=len(prepared.quarantined()),
-        headline=story.headline(rows, data=prepared.name, called=called),
-        standfirst=story.standfirst(
+        headline=narrative.headline(rows, data=prepared.name, called=called),
+        standfirst=narrative.standfirst(
             rows, images=len(test.labels), classes=len(prepared.classes), called=called, history=history
         ),
         faces=_faces(prepared, test),
-        gains=story.gains(history, called=called, differ=lambda a, b: paired.differ(wrong[a], wrong[b])),
+        gains=narrative.gains(history, called=called, differ=lambda a, b: paired.differ(wrong[a], wrong[b])),
         coded=_coded,
         rungs=sorted(rungs, key=lambda model: (model.row.year, model.row.model)),
         called=called,
@@ -83,7 +92,7 @@ def html(
             _look(model, test, prepared.classes, shown[model.row.model], side=side, data=prepared.digest)
             for model in models
         ],
-        insides=insides.told(models, test, prepared.classes),
+        insides=activations.told(models, test, prepared.classes),
         provenance=[_provenance(model, called) for model in models],
     )
     return visible(page)
@@ -121,7 +130,7 @@ def _faces(prepared: Prepared, test: Split) -> list[tuple[str, str]]:
     )
     first = {label: np.flatnonzero(test.labels == label)[:1] for label in classes}
     return [
-        (prepared.classes[label], pictures.png(pictures.shrunk(test.images[row[0]], side=112)))
+        (prepared.classes[label], images.png(images.shrunk(test.images[row[0]], side=112)))
         for label, row in first.items()
         if len(row)
     ]
@@ -136,10 +145,10 @@ def _look(
     table = zip(classes, by_class.precision(), by_class.recall(), f1, by_class.actual, strict=True)
     return {
         "model": model.row.model,
-        "made": made.how(
+        "made": provenance.how(
             [
-                made.bundled(model.bundle),
-                *made.judged(model.bundle, model.folder, "predictions.parquet", "per_class.csv", "confusion.csv"),
+                provenance.bundled(model.bundle),
+                *provenance.judged(model.bundle, model.folder, "predictions.parquet", "per_class.csv", "confusion.csv"),
             ],
             data=data,
         ),
@@ -151,7 +160,7 @@ def _look(
         ],
         "mistakes": [
             {
-                "picture": pictures.png(pictures.shrunk(test.images[row], side=side)),
+                "picture": images.png(images.shrunk(test.images[row], side=side)),
                 "id": str(judged.ids[row]),
                 "actual": classes[judged.labels[row]],
                 "predicted": classes[judged.predicted[row]],

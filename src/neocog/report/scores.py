@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from neocog.report import numbers
+from neocog.drawing import numbers
 from neocog.report.leaderboard import Row
 
 

@@ -20,10 +20,10 @@ from neocog.bundle import read
 from neocog.core.errors import UserError
 from neocog.evaluation.preparation import preparation
 from neocog.serving import pixels, protocol
+from neocog.serving.batching import Pixels, Together
 from neocog.serving.budget import Budget, Overloaded, Share
-from neocog.serving.classifier import Classifier
 from neocog.serving.connection import CODES, FULL, JSON, Deadlines
-from neocog.serving.together import Pixels, Together
+from neocog.serving.predictor import Classifier
 
 HELD = 16  # times `max_bytes`: memory for all requests under way, from the body to the answer
 DRAINED = 8  # times `max_bytes`: so much of a body that is too large is still read, so that its sender hears why

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from neocog.data.sources.decode import Decoded, decode
 from neocog.data.sources.decode_all import decode_all
-from neocog.serving.classifier import BATCH, Classifier
 from neocog.serving.files import File
 from neocog.serving.pixels import Preparation
+from neocog.serving.predictor import BATCH, Classifier
 
 FEW = 64  # files that are read before processes to read them have started
 

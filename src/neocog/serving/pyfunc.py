@@ -12,7 +12,7 @@ import numpy as np
 from neocog.bundle import read
 from neocog.core.errors import UserError
 from neocog.evaluation.preparation import preparation
-from neocog.serving import classifier, pixels
+from neocog.serving import pixels, predictor
 from neocog.serving.protocol import COLUMN
 
 # The files of this package that travel: this one and whatever it imports.
@@ -24,12 +24,12 @@ FILES = (
     "core/errors.py",
     "core/integrity.py",
     "core/lockfile.py",
-    "core/noted.py",
-    "core/pipes.py",
-    "core/visible.py",
+    "core/resume_state.py",
+    "core/broken_pipe.py",
+    "core/escape.py",
     "data/__init__.py",
     "data/sources/__init__.py",
-    "data/sources/bombs.py",
+    "data/sources/decompression_bombs.py",
     "data/sources/colour.py",
     "data/sources/decode.py",
     "data/sources/formats.py",
@@ -39,7 +39,7 @@ FILES = (
     "evaluation/calibration.py",
     "evaluation/preparation.py",
     "serving/__init__.py",
-    "serving/classifier.py",
+    "serving/predictor.py",
     "serving/pixels.py",
     "serving/protocol.py",
     "serving/pyfunc.py",
@@ -51,7 +51,7 @@ class Model:
 
     def __init__(self, folder: Path) -> None:
         bundle = read.read(folder)
-        self._classifier = classifier.load(bundle)
+        self._classifier = predictor.load(bundle)
         self._how = preparation(bundle)
 
     def predict(self, model_input: Any, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:

@@ -15,8 +15,8 @@ import uvicorn
 
 from neocog.core.errors import UserError
 from neocog.serving import app
-from neocog.serving.classifier import Classifier
 from neocog.serving.connection import Connection, Deadlines
+from neocog.serving.predictor import Classifier
 
 GRACE = 10  # s for requests under way, once it is told to stop
 BACKLOG = 128  # connections that wait to be accepted

@@ -6,7 +6,7 @@ import os
 import time
 from pathlib import Path
 
-from neocog.core import noted
+from neocog.core import resume_state
 from neocog.tracking.journal import WRITER, Journal, write_atomically
 
 _SAME = ("stage", "experiment", "place")
@@ -38,7 +38,7 @@ def open_journal(folder: Path, begin: dict, file: Path | None) -> tuple[Journal,
 def forget(file: Path, run: str) -> None:
     """The run has finished: the next start begins a new one, or under DVC the first one after dvc.lock names what was made."""
     if _read(file).get("run") == run:
-        noted.remove(file)
+        resume_state.remove(file)
 
 
 def _about(begin: dict) -> str:

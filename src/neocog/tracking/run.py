@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from neocog.core.errors import NeocogError, sigterm_raises
+from neocog.core.fork_server import Lent, borrow
 from neocog.tracking import address
 from neocog.tracking import resume as resumption
 from neocog.tracking.journal import COPY, FOLDER, WRITER, Journal, journals, waiting
-from neocog.warm.copy import Lent, borrow
 
 RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
 PATIENCE = 5.0  # s, at the end of a run, for a server that does not answer

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from neocog.core.fork_server import leave, peer
 from neocog.tracking import address
 from neocog.tracking.journal import COPY, FOLDER, SENDER, WRITER, Journal, journals, waiting
-from neocog.warm.copy import leave, peer
 
 if TYPE_CHECKING:
     from neocog.tracking.store import Store

@@ -24,10 +24,11 @@ from neocog import tracking
 from neocog.core.errors import Busy, OutOfMemory, UserError
 from neocog.data.loader import Batches
 from neocog.data.prepared import Prepared
-from neocog.training import checkpoint, fairness, gradients, memory, ranks, suited, unsupervised, whole
+from neocog.training import checkpoint, dry_run, fairness, gradients, memory, ranks
+from neocog.training.auxiliary_loss import Guide
 from neocog.training.epochs import Epochs, Log, OnEpoch
-from neocog.training.guide import Guide
 from neocog.training.module import Learner
+from neocog.training.programs import closed_form, pretraining
 from neocog.training.recipe import Recipe
 
 
@@ -73,7 +74,7 @@ def fit(
     beside the labels. Raises OutOfMemory (exit 3), Diverged (exit 4).
     """
     recipe.check_images(data.num_images("train"))
-    suited.check_machine(recipe)
+    dry_run.check_machine(recipe)
     given: dict[str, Any] = {"run": run, "on_epoch": on_epoch, "trainer": trainer, "guide": guide}
     _quiet()
     torch.set_num_threads(
@@ -122,7 +123,7 @@ def _fit(
             f"mixup (={recipe.mixup}) and cutmix (={recipe.cutmix}) blend images, what {name} is taught belongs to one alone; set both to 0"
         )
     torch.manual_seed(recipe.seed)
-    model = suited.build_for(build, name=name, channels=data.channels, size=data.size, batch_size=recipe.batch_size)
+    model = dry_run.build_for(build, name=name, channels=data.channels, size=data.size, batch_size=recipe.batch_size)
     fairness.check(model, recipe, name=name)
     if not checkpoint.latest(work):
         gradients.check(model, data, recipe, name=name, device=memory.device(recipe))
@@ -136,12 +137,12 @@ def _fit(
     lightning = _trainer(recipe, callbacks, work, **(trainer or {}))
     if (processes := lightning.world_size) > 1:
         shape = {"channels": data.channels, "size": data.size}
-        suited.check_share(learner.model, **shape, name=name, batch_size=recipe.batch_size, processes=processes)
+        dry_run.check_share(learner.model, **shape, name=name, batch_size=recipe.batch_size, processes=processes)
     last = checkpoint.latest(work)
     state = checkpoint.load(last) if last else None
     finished = state and state["callbacks"][epochs.state_key]["finished"]
     if not last and hasattr(learner.model, "pretrain"):
-        epochs.seconds = unsupervised.pretrain(learner, data, device=lightning.strategy.root_device, name=name)
+        epochs.seconds = pretraining.pretrain(learner, data, device=lightning.strategy.root_device, name=name)
     if not finished:
         batches = partial(Batches, seed=recipe.seed, rank=lightning.global_rank, ranks=lightning.world_size)
         epochs.batches = batches(
@@ -184,7 +185,7 @@ def _fit(
 
 def _solve(learner: Learner, data: Prepared, *, name: str, run: Log | None, on_epoch: OnEpoch | None) -> Fitted:
     """A model that is fitted to all images at once: one row of history, nothing to resume."""
-    row, seconds = whole.solve(learner, data, name=name)
+    row, seconds = closed_form.solve(learner, data, name=name)
     if run and tracking.is_first_rank():
         run.metrics(row, step=1)
     if on_epoch:

@@ -15,7 +15,7 @@ from neocog.core.errors import Diverged
 from neocog.data.augment import Augmentation, normalize, training_batch
 from neocog.data.prepared import Prepared
 from neocog.training import optimizer
-from neocog.training.guide import Guide
+from neocog.training.auxiliary_loss import Guide
 from neocog.training.recipe import Recipe
 
 if TYPE_CHECKING:

@@ -3,8 +3,7 @@
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
-from neocog.core.errors import UserError
-from neocog.core.limits import (
+from neocog.core.constrained_types import (
     AtLeast1,
     Below1,
     Count,
@@ -17,6 +16,7 @@ from neocog.core.limits import (
     Processes,
     Seed,
 )
+from neocog.core.errors import UserError
 
 Optimizer = Literal["sgd", "adam", "adamw", "rmsprop"]
 Schedule = Literal["constant", "step", "exponential", "cosine", "cyclical", "warm_restarts", "one_cycle"]

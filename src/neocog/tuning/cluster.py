@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from neocog.core.errors import NeocogError, UserError
-from neocog.tuning import local
+from neocog.tuning import local_ray
 
 
 @contextmanager
@@ -28,12 +28,12 @@ def connected(address: str, *, runtime_env: Mapping[str, Any] | None = None) -> 
 
     given: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
     here = address == "local"
-    code = local.interpreter() if here else {"py_modules": [str(Path(__file__).parents[1])]}
+    code = local_ray.interpreter() if here else {"py_modules": [str(Path(__file__).parents[1])]}
     if runtime_env or code:
         given["runtime_env"] = {**code, **(runtime_env or {})}
     with ExitStack() as stack:
         if here:
-            given |= stack.enter_context(local.started())
+            given |= stack.enter_context(local_ray.started())
         stack.callback(ray.shutdown)
         try:
             _knock(address)
@@ -46,7 +46,7 @@ def connected(address: str, *, runtime_env: Mapping[str, Any] | None = None) -> 
                 f"params.yaml: ray.address (={address!r}): no cluster answers ({reason}); start one with `ray start --head`, or write local"
             ) from error
         if here:
-            local.wait_for_a_worker()
+            local_ray.wait_for_a_worker()
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         if address.startswith("ray://"):
             _drive_from_outside(folder)

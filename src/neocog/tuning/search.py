@@ -13,13 +13,13 @@ from functools import partial
 from typing import Any
 
 from neocog.core.errors import NeocogError
+from neocog.tuning.callbacks import Listener, Watch
 from neocog.tuning.cluster import places_for
 from neocog.tuning.schedule import PAUSING, STOPPING, scheduler
 from neocog.tuning.space import Method, Scheduler, Space, grid
 from neocog.tuning.suggest import Suggest, study
 from neocog.tuning.trial import Job, run
 from neocog.tuning.trials import Place, Trial
-from neocog.tuning.watch import Listener, Watch
 
 RETRIES = 5  # workers or machines that a trial may lose
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from neocog.core import noted
+from neocog.core import resume_state
 from neocog.tuning import trial as trials_work
-from neocog.tuning.children import Children
+from neocog.tuning.child_runs import Children
 from neocog.tuning.cluster import cpus_for
-from neocog.tuning.live import LiveTable
+from neocog.tuning.live_table import LiveTable
 from neocog.tuning.search import search
 from neocog.tuning.space import Method, Scheduler, Space
 from neocog.tuning.trial import Job
@@ -114,6 +114,6 @@ def forget(job: Job) -> None:
     """Remove the working files of a sweep whose result is safe."""
     place = Place(job.place)
     if place.local:
-        noted.remove(Path(place.root))
+        resume_state.remove(Path(place.root))
     else:
         place.forget()

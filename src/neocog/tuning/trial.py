@@ -109,7 +109,7 @@ def run(config: Mapping[str, Any], job: Job) -> None:
             _take_over(report.work)
         try:
             if job.processes > 1:
-                from neocog.tuning.together import train_together
+                from neocog.tuning.distributed_trial import train_together
 
                 train_together(values, job, name=name, heard=report.heard)
             else:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models.shufflenetv2 import InvertedResidual as ShuffleUnit
 
-from neocog.blocks.norm import ChannelBias
+from neocog.architectures.blocks.norm import ChannelBias
 from neocog.data.prepared import Prepared
 
 ALWAYS = 0.1  # of a layer's channels, which a global ranking leaves however little they matter

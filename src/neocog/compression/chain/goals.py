@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from neocog.core.limits import Bytes, Fraction, Positive
+from neocog.core.constrained_types import Bytes, Fraction, Positive
 from neocog.evaluation.paired import Paired
 
 UNDECIDED = "not decided"

@@ -24,8 +24,8 @@ from typing import BinaryIO, NotRequired, TypedDict, Unpack, cast
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from neocog.data.sources.bombs import MAX_SCANS, has_too_many_scans, num_pixels
 from neocog.data.sources.colour import ProfileError, rgb, to_srgb
+from neocog.data.sources.decompression_bombs import MAX_SCANS, has_too_many_scans, num_pixels
 from neocog.data.sources.formats import READ, SNIFFED, unknown
 from neocog.data.splits import content_hash
 

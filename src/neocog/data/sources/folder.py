@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from neocog.data.gate import check_present
-from neocog.data.progress import watched
+from neocog.core.progress import watched
+from neocog.data.quality_checks import check_present
 from neocog.data.sources.colour import rgb
 from neocog.data.sources.decode_all import decode_all
 from neocog.data.sources.listing import list_images, spelt

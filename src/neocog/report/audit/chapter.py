@@ -7,12 +7,13 @@ from pathlib import Path
 
 from neocog.core.errors import UserError
 from neocog.data.prepared import Prepared
+from neocog.drawing import images as pictures
+from neocog.drawing import numbers
+from neocog.drawing.images import Pixels
+from neocog.drawing.svg import tag
 from neocog.evaluation.audit import Doubt, Twins
-from neocog.report import numbers, pictures
-from neocog.report.audit import story
+from neocog.report.audit import narrative
 from neocog.report.audit.read import Audit, read
-from neocog.report.pictures import Pixels
-from neocog.report.svg import tag
 
 INTRODUCTION = (
     "Well-known test sets have 3 % of their labels wrong (Northcutt et al. 2021), and some share images with what was trained on (Barz & "
@@ -63,16 +64,16 @@ def chapter(drawn: Drawn | None, *, made: str = "") -> str:
     parts = [
         tag("h2", "Label audit"),
         tag("p", escape(INTRODUCTION)),
-        tag("p", escape(story.labels(found)), class_="verdict"),
+        tag("p", escape(narrative.labels(found)), class_="verdict"),
     ]
     if drawn.doubts:
         first = "The likeliest errors first; all are in reports/audit/labels.csv."
         parts += [tag("p", escape(first), class_="note"), tag("ul", *map(_doubt, drawn.doubts), class_="doubts")]
-    if told := story.known(found):
+    if told := narrative.known(found):
         parts.append(tag("p", escape(told), class_="note"))
-    parts += [tag("h3", "Near duplicates across splits"), tag("p", escape(story.twins(found)), class_="verdict")]
+    parts += [tag("h3", "Near duplicates across splits"), tag("p", escape(narrative.twins(found)), class_="verdict")]
     if drawn.twins:
-        near = f"{story.near(found)} The nearest first; all are in reports/audit/duplicates.csv."
+        near = f"{narrative.near(found)} The nearest first; all are in reports/audit/duplicates.csv."
         parts += [tag("p", escape(near), class_="note"), tag("ul", *map(_pair, drawn.twins), class_="twins")]
     return tag("section", *parts, made, id="audit")
 

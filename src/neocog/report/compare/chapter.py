@@ -10,16 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from neocog.core.visible import visible
+from neocog.core.escape import visible
 from neocog.data.prepared import Prepared
-from neocog.report import svg
+from neocog.drawing import svg
+from neocog.drawing.svg import tag
 from neocog.report.compare import figures, gallery
 from neocog.report.compare.gallery import Sheet
 from neocog.report.compare.pairs import Pairs, compare
-from neocog.report.drawings import STYLE
 from neocog.report.models import Model
 from neocog.report.scores import Score
-from neocog.report.svg import tag
 
 INTRODUCTION = (
     "Two models that were asked about the same images can be told apart better than their intervals suggest: only the images that one gets "
@@ -51,7 +50,7 @@ class Drawn:
         """The triangle as a file of its own in a plain light style: significance.svg."""
         folder.mkdir(parents=True, exist_ok=True)
         if self.triangle:
-            style = svg.resolved(STYLE.read_text(encoding="utf-8"))
+            style = svg.resolved(svg.STYLE.read_text(encoding="utf-8"))
             (folder / "significance.svg").write_text(svg.standalone(self.triangle, style=style), encoding="utf-8")
 
 

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from math import ceil
 
-from neocog.report import lettering, numbers
+from neocog.drawing import numbers, text_width
+from neocog.drawing.svg import figure, tag, text
 from neocog.report.compare.pairs import LEVEL, Pairs
 from neocog.report.figures import WIDTH
-from neocog.report.svg import figure, tag, text
 
 CELL = 34.0  # px at most
 NUMBERED = 26.0  # px of a cell that has room for its number
@@ -22,8 +22,8 @@ def triangle(pairs: Pairs, names: Sequence[str]) -> str:
         return ""
     cell = min(CELL, (WIDTH - LEFT - RIGHT) / (count - 1))
     height = cell * 0.76
-    short = [lettering.cut(name, ROOM, look="name") for name in names]
-    longest = lettering.longest(short[1:], look="tick")
+    short = [text_width.cut(name, ROOM, look="name") for name in names]
+    longest = text_width.longest(short[1:], look="tick")
     top = 16 + 0.71 * longest
     every, across = ceil(LINE / height), ceil(LINE / 0.71 / cell)
     cells = [

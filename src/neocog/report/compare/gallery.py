@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.data.prepared import Split
-from neocog.report import pictures
-from neocog.report.pictures import Pixels
+from neocog.drawing import images
+from neocog.drawing.images import Pixels
 
 EACH = 6  # images on which one is right and the other wrong, wanted of every pair
 MOST = 320  # images in all
@@ -49,9 +49,9 @@ def sheet(test: Split, rows: NDArray[np.intp]) -> Sheet | None:
     if not len(rows):
         return None
     for side in (56, 48, 40, 32, 28, 24):
-        small = [pictures.shrunk(np.asarray(test.images[row]), side=side) for row in rows]
+        small = [images.shrunk(np.asarray(test.images[row]), side=side) for row in rows]
         whole = _together(small)
-        picture = pictures.png(whole)
+        picture = images.png(whole)
         if len(picture) <= BUDGET:
             break
     return Sheet(rows, picture, max(small[0].shape[:2]))

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from neocog.data.prepared import Prepared
+from neocog.drawing import images as pictures
+from neocog.drawing import svg
+from neocog.drawing.images import Pixels
+from neocog.drawing.svg import tag
 from neocog.evaluation.corruptions.suite import CORRUPTIONS, corrupt
-from neocog.report import pictures, svg
-from neocog.report.drawings import STYLE
-from neocog.report.pictures import Pixels
-from neocog.report.robustness import figures, story
+from neocog.report.robustness import figures, narrative
 from neocog.report.robustness.read import Robustness, read
-from neocog.report.svg import tag
 
 INTRODUCTION = (
     "A camera shakes, fog comes up, a file is squeezed. The same test images were corrupted in 15 ways, from mildly to badly (ImageNet-C), "
@@ -35,7 +35,7 @@ class Drawn:
 
     def write(self, folder: Path) -> None:
         """The heat map as a file of its own in a plain light style: robustness.svg."""
-        style = svg.resolved(STYLE.read_text(encoding="utf-8"))
+        style = svg.resolved(svg.STYLE.read_text(encoding="utf-8"))
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "robustness.svg").write_text(svg.standalone(self.heatmap, style=style), encoding="utf-8")
 
@@ -49,7 +49,7 @@ def draw(prepared: Prepared, *, reports: Path, called: Mapping[str, str]) -> Dra
     order = np.argsort([_detail(image) for image in test.images], kind="stable")
     chosen = int(order[3 * (len(order) - 1) // 4])  # rich in detail, but not the richest: that is an odd one
     image = np.asarray(test.images[chosen : chosen + 1])
-    spoilt = {story.words(name): corrupt(image, name, severity=SEVERITY)[0] for name in CORRUPTIONS}
+    spoilt = {narrative.words(name): corrupt(image, name, severity=SEVERITY)[0] for name in CORRUPTIONS}
     shown = {"clean": image[0]} | spoilt
     told = tuple((words, pictures.png(pictures.shrunk(each, side=112))) for words, each in shown.items())
     return Drawn(found, figures.heatmap(found), told, prepared.classes[test.labels[chosen]])
@@ -68,11 +68,11 @@ def chapter(drawn: Drawn | None, *, made: str = "") -> str:
         "section",
         tag("h2", "Robustness"),
         tag("p", escape(INTRODUCTION)),
-        tag("p", escape(story.verdict(drawn.found)), class_="verdict"),
+        tag("p", escape(narrative.verdict(drawn.found)), class_="verdict"),
         tag("p", escape(caption), class_="note"),
         tag("ul", *faces, class_="faces", style="--n:8"),
         tag("h3", "Top-1 under corruption"),
-        tag("p", escape(story.how(drawn.found)), class_="note"),
+        tag("p", escape(narrative.how(drawn.found)), class_="note"),
         tag("figure", tag("div", drawn.heatmap, class_="wide"), tag("figcaption", made) if made else ""),
         id="robustness",
     )

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
+from neocog.drawing import numbers, text_width
+from neocog.drawing.svg import figure, line, tag, text, title
 from neocog.evaluation.corruptions.suite import CORRUPTIONS
-from neocog.report import lettering, numbers
 from neocog.report.figures import WIDTH
-from neocog.report.robustness import story
+from neocog.report.robustness import narrative
 from neocog.report.robustness.read import Model, Robustness
-from neocog.report.svg import figure, line, tag, text, title
 
 ROW, CELL, GAP = 30, 44.0, 8.0  # px: of a row, of a cell at most, between families
 ROOM = 172.0  # px for the name of a model
@@ -18,8 +18,8 @@ MID = 0.65  # depth from which words in a cell are dark in dark pages too
 
 def heatmap(found: Robustness) -> str:
     """Rows are models by mCE, columns corruptions by family, each averaged over its severities."""
-    names = [lettering.cut(model.name, ROOM, look="name") for model in found.models]
-    left = 12 + lettering.longest(names, look="name")
+    names = [text_width.cut(model.name, ROOM, look="name") for model in found.models]
+    left = 12 + text_width.longest(names, look="name")
     families = list(dict.fromkeys(CORRUPTIONS[name] for name in found.corruptions))
     gaps = GAP * (len(families) - 1)
     cell = min(CELL, (WIDTH - left - 2 * MARGIN - gaps - 40) / len(found.corruptions))
@@ -27,7 +27,7 @@ def heatmap(found: Robustness) -> str:
         name: left + MARGIN + i * cell + GAP * families.index(CORRUPTIONS[name])
         for i, name in enumerate(found.corruptions)
     }
-    top = 34 + 0.71 * lettering.longest([story.words(name) for name in columns], look="tick")
+    top = 34 + 0.71 * text_width.longest([narrative.words(name) for name in columns], look="tick")
     bottom, right = top + ROW * len(names), max(columns.values()) + cell
     rows = [_row(model, columns, y=top + ROW * i, cell=cell, left=left) for i, model in enumerate(found.models)]
     told = [
@@ -35,7 +35,7 @@ def heatmap(found: Robustness) -> str:
     ]
     return figure(
         text(left + MARGIN / 2 - 8, top - 9, "clean", class_="tick", text_anchor="middle"),
-        *(_turned(x + cell / 2 + 4, top - 9, story.words(name)) for name, x in columns.items()),
+        *(_turned(x + cell / 2 + 4, top - 9, narrative.words(name)) for name, x in columns.items()),
         text(right + MARGIN / 2, top - 9, "mCE", class_="tick", text_anchor="middle"),
         *rows,
         *told,
@@ -44,7 +44,7 @@ def heatmap(found: Robustness) -> str:
         width=right + MARGIN + 40,
         height=bottom + 30,
         name="Top-1 of each model under each corruption",
-        about=story.about(found),
+        about=narrative.about(found),
     )
 
 
@@ -57,7 +57,10 @@ def _cell(model: Model, name: str, x: float, y: float, cell: float) -> str:
     top1 = model.under(name)
     depth = depth_of(model.clean - top1)
     severities = ", ".join(f"{100 * each:.0f}" for each in model.top1[name])
-    hover = f"{model.name} under {story.words(name)}: {numbers.percent(top1)} of {numbers.percent(model.clean)}; by severity {severities}"
+    hover = (
+        f"{model.name} under {narrative.words(name)}: "
+        f"{numbers.percent(top1)} of {numbers.percent(model.clean)}; by severity {severities}"
+    )
     return tag(
         "g",
         title(hover),

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from statistics import median
 
-from neocog.report import lettering, numbers
+from neocog.drawing import numbers, text_width
+from neocog.drawing.label_placement import Box, Label, place
+from neocog.drawing.svg import Scale, figure, line, marker, path, tag, text, title
 from neocog.report.figures import HALF
-from neocog.report.labels import Box, Label, place
-from neocog.report.svg import Scale, figure, line, marker, path, tag, text, title
 from neocog.report.sweeps.read import DEFAULTS, LISTED, Sweep, Trial
 
 HEIGHT, ROW = 372, 30  # px of the history; of a bar
@@ -55,7 +55,7 @@ def history(sweep: Sweep) -> str:
 
 def bars(importances: Mapping[str, float], *, name: str) -> str:
     """How much of the differences each setting explains, as horizontal bars, in the order given."""
-    left = 18 + min(KEY, lettering.longest(list(importances)))
+    left = 18 + min(KEY, text_width.longest(list(importances)))
     x = Scale(0, max(importances.values()) or 1.0, left, HALF - 52)
     drawn = []
     for i, (key, share) in enumerate(importances.items()):
@@ -154,6 +154,6 @@ def _key(trials: Sequence[Trial]) -> str:
     drawn, right = [], HALF - 4.0
     for status in reversed(seen if len(seen) > 1 else []):
         words = "stopped early" if status == "stopped" else status
-        right -= lettering.width(words, look="tick") + 28
+        right -= text_width.width(words, look="tick") + 28
         drawn += [_shape(status, right + 6, 8), text(right + 16, 12, words, class_="tick")]
     return tag("g", *drawn) if drawn else ""

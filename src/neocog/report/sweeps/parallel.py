@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from neocog.report import numbers
+from neocog.drawing import numbers
+from neocog.drawing.svg import Scale, figure, line, path, tag, text, title
 from neocog.report.figures import WIDTH
-from neocog.report.svg import Scale, figure, line, path, tag, text, title
 from neocog.report.sweeps.figures import TODAY, about, accuracies, mark, shares, spot
 from neocog.report.sweeps.read import DEFAULTS, Sweep, Trial, written
 from neocog.tuning.space import Dimension

@@ -11,7 +11,7 @@ import yaml
 
 from neocog.core import csv_table
 from neocog.core.errors import UserError
-from neocog.report import numbers
+from neocog.drawing import numbers
 from neocog.tuning.space import Dimension, Kind
 
 FIXED = ("trial", "status", "epochs", "seconds", "val/top1", "val/loss")  # columns of trials.csv; the others are keys

@@ -4,12 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from neocog.drawing import numbers
+from neocog.drawing.svg import tag
 from neocog.evaluation.slices import Slice, ahead
-from neocog.report import confusion, numbers
-from neocog.report.made import how, judged
+from neocog.report import confusion
 from neocog.report.models import Model
-from neocog.report.svg import tag
-from neocog.report.trust import figures, story
+from neocog.report.provenance import how, judged
+from neocog.report.trust import figures, narrative
 from neocog.report.trust.read import Trust, read
 
 INTRODUCTION = (
@@ -120,14 +121,14 @@ def _panel(drawn: Drawn, i: int, *, rival: str, data: str) -> str:
     gray = "" if rival == name else f" Gray: {rival}, the best at this."
     shown = [_figure(drawn.reliability[i], seen, sure)] if drawn.reliability[i] else []
     shown.append(_figure(drawn.answers[i], ANSWERS + gray, answered))
-    seeds = story.seeds(each)
+    seeds = narrative.seeds(each)
     return tag(
         "section",
         tag("h3", escape(name)),
-        *(tag("p", escape(words)) for words in (story.calibrated(each), story.answering(each)) if words),
+        *(tag("p", escape(words)) for words in (narrative.calibrated(each), narrative.answering(each)) if words),
         tag("div", *shown, class_="pair"),
         tag("h3", "Worst groups"),
-        *(tag("p", escape(words)) for words in (story.fair(each), story.alike(each)) if words),
+        *(tag("p", escape(words)) for words in (narrative.fair(each), narrative.alike(each)) if words),
         tag(
             "div",
             *(
@@ -191,7 +192,7 @@ def _row(
     worst, best = each.extremes or (None, None)
     cells.append(_cell(worst.top1 if worst else None, numbers.percent, note=worst.value if worst else "", look="named"))
     gap = ahead(best, worst) if worst and best else None
-    ends = story.interval(gap) if gap else ""
+    ends = narrative.interval(gap) if gap else ""
     cells.append(_cell(gap[0] if gap else None, lambda value: f"{100 * value:.1f}", note=ends))
     if seeds:
         spread = f"± {100 * each.seeds.spread:.2f}" if each.seeds else ""

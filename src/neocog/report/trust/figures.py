@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from neocog.drawing import numbers, svg, text_width
+from neocog.drawing.label_placement import Box, place
+from neocog.drawing.svg import Scale, figure, line, path, tag, text, title
 from neocog.evaluation.calibration import Bin
 from neocog.evaluation.selective import Curve
 from neocog.evaluation.slices import Slice
 from neocog.evaluation.trust import RISK
-from neocog.report import lettering, numbers, svg
 from neocog.report.figures import HALF
-from neocog.report.labels import Box, place
-from neocog.report.svg import Scale, figure, line, path, tag, text, title
 
 TALL = 330  # px
 POINTS = 60  # of a curve
@@ -111,8 +111,8 @@ def groups(found: Sequence[Slice], *, name: str, overall: float) -> str:
     order = sorted(found, key=lambda each: each.top1)
     half = MOST // 2
     shown = order if len(order) <= MOST else [*order[:half], *order[-half:]]
-    names = [lettering.cut(each.value, ROOM) for each in shown]
-    left = 14 + lettering.longest(names)
+    names = [text_width.cut(each.value, ROOM) for each in shown]
+    left = 14 + text_width.longest(names)
     low = max(0.0, min(each.low for each in shown) - 0.03)
     x = Scale(low, 1, left + 8, HALF - 70)
     bottom = 26 + ROW * len(shown)

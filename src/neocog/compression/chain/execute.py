@@ -1,0 +1,163 @@
+"""A recipe, step by step: apply, judge on the validation images, go on while the accuracy that was asked for is kept."""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from rich.console import Console
+
+from neocog import compression
+from neocog.bundle.read import GRAPH, Bundle
+from neocog.compression.chain import export
+from neocog.compression.chain.candidate import Candidate, begin
+from neocog.compression.chain.finetune import Train
+from neocog.compression.chain.goals import UNDECIDED, Goals, dropped, judge
+from neocog.compression.chain.point import Point
+from neocog.data.prepared import Prepared
+from neocog.evaluation import complexity, latency, paired
+from neocog.evaluation.paired import Paired
+
+ROUNDS, BATCH = 15, 64  # of the race against the parent
+
+
+def walk(
+    parent: Bundle,
+    steps: Sequence[Mapping[str, Any]],
+    goals: Goals,
+    data: Prepared,
+    *,
+    recipe: str,
+    trains: Sequence[Train],
+) -> tuple[Candidate, dict[str, Any]]:
+    """Apply `steps` to `parent` one after the other; `trains` has for each what it trains with, if it has a `train` block.
+
+    Returns the model kept and its verdict, as in verdict.json. The first step after which top-1 has dropped too far, by more than chance,
+    ends the recipe; a step that trains answers for those just before it that do not. The model before it is kept, or, if there is none but
+    the parent, the one that was found.
+    """
+    console = Console(stderr=True)
+    kept = candidate = begin(parent)
+    right = before = _right(kept, data)
+    start = point = _point(kept, data, right)
+    told: list[dict[str, Any]] = []
+    ended = None
+    waiting: list[dict[str, Any]] = []  # steps of which it is not known yet whether they are kept
+    for number, (step, train) in enumerate(zip(steps, trains, strict=True), 1):
+        began, method = perf_counter(), step["method"]
+        with console.status(f"{recipe}: {method} ({number}/{len(steps)})"):
+            candidate = compression.apply(step, candidate, data, train=train if "train" in step else None)
+            now = _right(candidate, data)
+        reached = _point(candidate, data, now)
+        settings = {key: value for key, value in step.items() if key != "method"}
+        seconds = round(perf_counter() - began, 1)
+        waiting.append({"method": method, "settings": settings, "kept": False, **asdict(reached), "seconds": seconds})
+        print(f"{recipe} {number}/{len(steps)}  {method}: {reached}")
+        told.append(waiting[-1])
+        if "train" not in step and number < len(steps) and "train" in steps[number]:
+            continue
+        ended = _too_far(
+            goals, paired.compare(now, before), f"step {number} ({method})", parent=parent.model, n=len(now)
+        )
+        if ended and not any(each["kept"] for each in told):
+            ended += "; what it made is kept, for nothing better was found"
+        elif ended:
+            ended += "; the model before is kept"
+            break
+        for each in waiting:
+            each["kept"] = True
+        kept, point, right, waiting = candidate, reached, now, []
+        if ended:
+            break
+    changed = any(step["kept"] for step in told)
+    speedup = _speedup(parent, kept, data) if changed else 1.0
+    found = paired.compare(right, before)
+    judged = judge(goals, found=found, speedup=speedup, size_bytes=point.size_bytes)
+    return (
+        kept,
+        {
+            "recipe": recipe,
+            "parent": parent.model,
+            "met": not ended and all(goal.met for goal in judged),
+            "missed": bool(ended) or any(goal.missed for goal in judged),
+            "ended": ended,
+            "images": len(right),
+            "goals": [goal.entry() for goal in judged],
+            "before": asdict(start),
+            "steps": told,
+            "paired": asdict(found),
+            "speedup": round(speedup, 3),
+        },
+    )
+
+
+def _too_far(goals: Goals, found: Paired, step: str, *, parent: str, n: int) -> str | None:
+    """Why a recipe ends after a step: top-1 fell beyond the goal, and beyond chance."""
+    if goals.max_top1_drop is None or not (judged := dropped(goals.max_top1_drop, found)).missed:
+        return None
+    ends = " to ".join(f"{100 * end:.2f}" for end in (judged.low or 0.0, judged.high or 0.0))
+    return (
+        f"{step}: top-1 is {100 * judged.value:.2f} points below {parent} ({ends} by {n:,} validation images), "
+        f"more than max_top1_drop (={goals.max_top1_drop})"
+    )
+
+
+def sentence(verdict: Mapping[str, Any]) -> str:
+    """The verdict in one line."""
+    sides = [f"{goal['goal']} {goal['value']:g} ({_outcome(goal, verdict['images'])})" for goal in verdict["goals"]]
+    told = f"{outcome(verdict).replace('missed', 'MISSED')}; {verdict['speedup']:.2f}x as fast as {verdict['parent']}"
+    return "; ".join([told, *sides, *([verdict["ended"]] if verdict["ended"] else [])])
+
+
+def outcome(verdict: Mapping[str, Any]) -> str:
+    """met, missed, or `not decided` by so few validation images."""
+    return "met" if verdict["met"] else "missed" if verdict["missed"] else UNDECIDED
+
+
+def _outcome(goal: Mapping[str, Any], images: int) -> str:
+    if goal["met"] or goal["missed"]:
+        return f"{'met' if goal['met'] else 'missed'}: {goal['limit']:g}"
+    return f"{UNDECIDED} with {images:,} validation images, {goal['low']:g} to {goal['high']:g}: {goal['limit']:g}"
+
+
+def metrics(verdict: Mapping[str, Any]) -> dict[str, float]:
+    """The outcome as numbers for tracking."""
+    last = next((step for step in reversed(verdict["steps"]) if step["kept"]), verdict["before"])
+    told = {f"compress/{key}": float(last[key]) for key in ("top1", "params", "macs", "size_bytes")}
+    drop = verdict["before"]["top1"] - last["top1"]
+    return told | {
+        "compress/top1_drop": drop,
+        "compress/speedup": verdict["speedup"],
+        "compress/met": float(verdict["met"]),
+    }
+
+
+def _right(candidate: Candidate, data: Prepared) -> NDArray[np.bool_]:
+    """Which validation images [N] the graph that would be shipped gets right."""
+    val = data.split("val")
+    return export.logits(candidate.shipped(data), val.images).argmax(1) == val.labels
+
+
+def _point(candidate: Candidate, data: Prepared, right: NDArray[np.bool_]) -> Point:
+    with tempfile.TemporaryDirectory(prefix="neocog-") as folder:
+        path = Path(folder) / GRAPH
+        onnx.save(candidate.shipped(data), path)
+        macs, size = complexity.macs(path), path.stat().st_size
+    params = sum(each.numel() for each in candidate.network.parameters())
+    return Point(top1=round(float(right.mean()), 6), params=params, macs=macs, size_bytes=size)
+
+
+def _speedup(parent: Bundle, kept: Candidate, data: Prepared) -> float:
+    """Images a second of the model kept over its parent's, taking turns."""
+    session = export.session(kept.shipped(data), threads=1)
+    models = {
+        "parent": latency.predictor(parent),
+        "kept": lambda images: session.run(["logits"], {"images": images}),
+    }
+    found = latency.measure(models, data.split("val").images, rounds=ROUNDS, batch_size=BATCH, seed=0)
+    return found["kept"].throughput_ips / found["parent"].throughput_ips

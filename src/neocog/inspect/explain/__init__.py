@@ -1,0 +1,61 @@
+"""Where did the network look? One file, one method; the folder is the registry.
+
+A file has `PAPER`, `SIGNED` (whether a map also says what spoke against the class), `maps(model, images, targets) -> [N, H, W]` and
+`missing(model, images) -> str`, which says in half a sentence why the method has nothing to say about a model, or is empty.
+images: normalized float [N, C, H, W]; targets: the classes asked about, int64 [N].
+"""
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from neocog.core.errors import UserError, nearest
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor, nn
+
+    from neocog.bundle.read import Bundle
+
+NOT_METHODS = ("__init__", "gallery", "graph", "poster", "spread", "together", "verb")
+
+
+def names() -> list[str]:
+    """All methods."""
+    return sorted(path.stem for path in Path(__file__).parent.glob("*.py") if path.stem not in NOT_METHODS)
+
+
+def method(name: str) -> Any:
+    """The module of a method. Raises UserError for an unknown one."""
+    if name not in names():
+        raise UserError(f"--method {name}: there is none of that name; {nearest(name, names())}")
+    return import_module(f"neocog.inspect.explain.{name}")
+
+
+def network(bundle: "Bundle") -> "nn.Module":
+    """The bundle as a network with gradients; one that was rounded has none, and is its graph, which can only be asked."""
+    if "integer" in bundle.card.get("parity", {}):
+        from neocog.inspect.explain.graph import Graph
+
+        return Graph(bundle, mean=_pixels(bundle, "mean"), std=_pixels(bundle, "std"))
+    from neocog.bundle.rebuild import rebuild
+
+    return rebuild(bundle)
+
+
+def inputs(bundle: "Bundle", images: "NDArray[np.uint8]") -> "Tensor":
+    """Packed images uint8 [N, H, W, C] as the bundle's network takes them: float [N, C, H, W]."""
+    import torch
+
+    from neocog.data.augment import normalize
+
+    mean, std = _pixels(bundle, "mean"), _pixels(bundle, "std")
+    return normalize(torch.from_numpy(images.copy()), mean=mean, std=std).contiguous()
+
+
+def _pixels(bundle: "Bundle", what: str) -> "Tensor":
+    """`mean` or `std` [C] of the bundle's training images, in the pixel scale 0..255."""
+    import torch
+
+    return torch.tensor(bundle.card["preprocessing"][what]) * 255

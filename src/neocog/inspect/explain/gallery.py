@@ -1,0 +1,86 @@
+"""What the page shows of explanations: for the best network with maps, and the best with attention, images of three kinds.
+
+reports/explained/explained.json    which images of which model, which methods
+reports/explained/maps.npz          `<model>/<method>`: float16 [N, H, W], in that order
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from neocog.bundle.read import Bundle
+from neocog.data.prepared import Split
+from neocog.evaluation.predictions import Predictions
+from neocog.inspect import explain
+
+RIGHT, UNSURE, SURE = "right", "wrong, and unsure", "wrong, and sure"
+WHERE = ("grad_cam", "rollout")  # tell where: the first asks for a network with maps, the second for attention
+BESIDE = "integrated_gradients"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A model, the methods (the `signed` tell what spoke against an answer too), and the rows of the test split by kind of answer."""
+
+    model: str
+    methods: tuple[str, ...]
+    signed: tuple[str, ...]
+    rows: dict[str, list[int]]
+
+
+def choose(bundles: Sequence[Bundle], images: NDArray[np.uint8]) -> Iterator[tuple[Bundle, nn.Module, tuple[str, ...]]]:
+    """The first bundle, of the best first, that each method of WHERE can explain, each bundle once."""
+    wanted = list(WHERE)
+    for bundle in bundles:
+        if not wanted:
+            return
+        model = explain.network(bundle)
+        given = explain.inputs(bundle, images[:1])
+        able = [where for where in wanted if not explain.method(where).missing(model, given)]
+        if able:
+            wanted = [where for where in wanted if where not in able]
+            yield bundle, model, tuple(dict.fromkeys((*able, WHERE[0], BESIDE)))
+
+
+def shown(bundle: Bundle, methods: Sequence[str], chosen: dict[str, list[int]]) -> Shown:
+    """That `bundle` is shown by `methods` with the rows `chosen`."""
+    signed = tuple(name for name in methods if explain.method(name).SIGNED)
+    return Shown(bundle.model, tuple(methods), signed, chosen)
+
+
+def rows(judged: Predictions, *, images: int) -> dict[str, list[int]]:
+    """So many rows of each kind: right ones of different classes, and mistakes of the least and the most confidence."""
+    right, wrong = (np.flatnonzero((judged.predicted == judged.labels) == is_right) for is_right in (True, False))
+    first = [int(right[judged.labels[right] == label][0]) for label in np.unique(judged.labels[right])]
+    evenly = np.linspace(0, len(first) - 1, min(images, len(first))).round().astype(int).tolist()
+    order = wrong[np.argsort(-judged.confidence[wrong], kind="stable")]
+    sure = order[:images]
+    unsure = order[len(sure) :][::-1][:images]
+    return {RIGHT: [first[i] for i in evenly], UNSURE: unsure.tolist(), SURE: sure.tolist()}
+
+
+def maps(
+    bundle: Bundle, model: nn.Module, methods: Sequence[str], *, test: Split, judged: Predictions, chosen: Sequence[int]
+) -> dict[str, NDArray[np.float16]]:
+    """What each method says about the class that the model answered, [N, H, W] in the order of `chosen`."""
+    given = explain.inputs(bundle, test.images[list(chosen)])
+    targets = torch.from_numpy(np.asarray(judged.predicted[list(chosen)], np.int64))
+    told = {}
+    for name in methods:
+        found = explain.method(name).maps(model, given, targets).detach().numpy()
+        largest = np.abs(found).max(axis=(1, 2), keepdims=True)
+        told[name] = np.divide(found, largest, out=np.zeros_like(found), where=largest > 0).astype(np.float16)
+    return told
+
+
+def write(folder: Path, shown: Sequence[Shown], drawn: dict[str, NDArray[np.float16]]) -> None:
+    """Both files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(folder / "maps.npz", **drawn)  # type: ignore[arg-type]
+    (folder / "explained.json").write_text(json.dumps([asdict(each) for each in shown], indent=2) + "\n")

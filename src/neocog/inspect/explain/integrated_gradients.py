@@ -1,0 +1,35 @@
+"""What did each pixel add to the answer, on the way from an average image to this one? The parts add up to what the logit rose by.
+
+Sundararajan, M., Taly, A. & Yan, Q. (2017). Axiomatic attribution for deep networks. ICML. arXiv:1703.01365.
+"""
+
+import torch
+from captum.attr import IntegratedGradients
+from torch import Tensor, nn
+
+from neocog.inspect.explain import saliency
+from neocog.inspect.explain.together import together
+
+PAPER = "Sundararajan et al. 2017"
+SIGNED = True
+STEPS = 64  # between the two images
+
+
+def maps(model: nn.Module, images: Tensor, targets: Tensor, *, steps: int = STEPS) -> Tensor:
+    """Images [N, C, H, W], targets [N] -> [N, H, W]; above 0 speaks for the class.
+
+    The way begins at 0, which is the mean of the training images, and has so many `steps`.
+    """
+    at_once = together(images)
+    parts = [
+        IntegratedGradients(model).attribute(
+            image, baselines=0.0, target=target, n_steps=steps, internal_batch_size=at_once
+        )
+        for image, target in zip(images.split(at_once), targets.split(at_once), strict=True)
+    ]
+    return torch.cat(parts).sum(dim=1)
+
+
+def missing(model: nn.Module, images: Tensor) -> str:
+    """What has no slope has none on the way either."""
+    return saliency.missing(model, images)

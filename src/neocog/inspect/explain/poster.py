@@ -1,0 +1,75 @@
+"""One picture of an explanation: the image, and beside it what each method says."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from neocog.bundle.read import Bundle
+from neocog.core.errors import UserError, nearest
+from neocog.drawing import colormaps
+from neocog.drawing.images import Pixels, shrunk
+from neocog.evaluation.calibration import probabilities
+from neocog.inspect import explain
+from neocog.inspect.activations_poster import INK, MARGIN, PAPER, SOFT, font
+
+FACE, GAP, HEAD, UNDER = 200, 16, 70, 26  # px of a picture, between two, of the words above, of those below
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What each method says about the class `target` of the model `name`, [H, W]; `missing` has a reason for each that is silent."""
+
+    name: str
+    target: str
+    probability: float
+    maps: dict[str, NDArray[np.floating]]
+    missing: dict[str, str]
+
+
+def explained(bundle: Bundle, image: Pixels, methods: Sequence[str], *, of: str | None = None) -> Explanation:
+    """Ask `methods` about the class `of` (default: the answer) in `image` uint8 [H, W, C].
+
+    Raises UserError for an unknown class, or if no method has anything to say.
+    """
+    if of is not None and of not in bundle.classes:
+        raise UserError(f"--of {of}: {bundle.model} knows no such class; {nearest(of, bundle.classes)}")
+    model, given = explain.network(bundle), explain.inputs(bundle, image[None])
+    with torch.no_grad():
+        says = probabilities(model(given).numpy(), temperature=bundle.temperature)[0]
+    target = bundle.classes.index(of) if of is not None else int(says.argmax())
+    maps, missing = {}, {}
+    for name in methods:
+        method = explain.method(name)
+        if why := method.missing(model, given):
+            missing[name] = why
+        else:
+            maps[name] = method.maps(model, given, torch.tensor([target])).detach().numpy()[0]
+    if not maps:
+        told = "; ".join(f"{name}: {why}" for name, why in missing.items())
+        raise UserError(f"nothing explains {bundle.model}: {told}; try --method occlusion")
+    return Explanation(bundle.model, bundle.classes[target], float(says[target]), maps, missing)
+
+
+def draw(told: Explanation, image: Pixels, *, about: str) -> Image.Image:
+    """The picture; `about` says where the image comes from."""
+    colour = image.repeat(3, axis=2) if image.shape[2] == 1 else image
+    tiles = {"the image": np.asarray(colour)}
+    for name, found in told.maps.items():
+        tiles[name] = (
+            colormaps.filters(found[None, None])[0] if explain.method(name).SIGNED else colormaps.maps(found[None])[0]
+        )
+    width = max(2 * MARGIN + len(tiles) * (FACE + GAP) - GAP, 560)
+    canvas = Image.new("RGB", (width, 2 * MARGIN + HEAD + FACE + UNDER), PAPER)
+    pen = ImageDraw.Draw(canvas)
+    pen.text((MARGIN, MARGIN - 6), f"{told.name}: what speaks for {told.target}, {told.probability:.1%}", INK, font(20))
+    pen.text((MARGIN, MARGIN + 26), about, SOFT, font(14))
+    for i, (name, tile) in enumerate(tiles.items()):
+        small = Image.fromarray(shrunk(tile, side=FACE)).resize((FACE, FACE), Image.Resampling.NEAREST)
+        left = MARGIN + i * (FACE + GAP)
+        canvas.paste(small, (left, MARGIN + HEAD))
+        pen.text((left, MARGIN + HEAD + FACE + 6), name.replace("_", " "), SOFT, font(14))
+    return canvas

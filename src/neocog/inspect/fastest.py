@@ -1,0 +1,101 @@
+"""Which memory format and precision trains a network fastest on this machine: measured, so that params.yaml can state it."""
+
+import itertools
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from neocog.training import dry_run, gradients
+
+ROUNDS = 3
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Images per second of whole training steps with one combination of settings."""
+
+    channels_last: bool
+    precision: str
+    images_per_second: float
+    wrong: str | None = None  # the first layer whose gradients in this precision are not those of fp32
+
+
+def measure(
+    build: Callable[[], nn.Module],
+    *,
+    channels: int,
+    size: int,
+    classes: int,
+    batch_size: int,
+    name: str = "the network",
+    seconds: float = 2.0,
+    on_turn: Callable[[str], None] = lambda text: None,
+) -> list[Speed]:
+    """Time forward, backward and step of `build()` in turns, about `seconds` a combination; fastest first, those with wrong gradients last.
+
+    The numbers of the image do not matter for speed, so a random batch of `channels` x `size` x `size` is used.
+    Raises UserError, which calls the network `name`, when it takes no images of that size.
+    """
+    dry_run.build_for(build, name=name, channels=channels, size=size, batch_size=batch_size, key="--size")
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    precisions = ["32-true", "bf16-mixed"] + (["16-mixed"] if device.type == "cuda" else [])
+    combinations = list(itertools.product([False, True], precisions))
+    speeds: dict[tuple[bool, str], list[float]] = {combination: [] for combination in combinations}
+    for turn in range(ROUNDS):
+        for channels_last, precision in combinations:
+            on_turn(f"round {turn + 1}/{ROUNDS}: {'channels_last' if channels_last else 'default layout'}, {precision}")
+            layout = torch.channels_last if channels_last else torch.contiguous_format
+            model = build().to(device).to(memory_format=layout).train()
+            images = torch.randn(batch_size, channels, size, size, device=device).contiguous(memory_format=layout)
+            labels = torch.randint(0, classes, (batch_size,), device=device)
+            step = _step(model, images, labels, precision=precision)
+            speeds[channels_last, precision].append(_images_per_second(step, batch_size, seconds / ROUNDS, device))
+    found = [
+        Speed(*each, statistics.median(turns), _wrong(build, *each, images=images, labels=labels))
+        for each, turns in speeds.items()
+    ]
+    return sorted(found, key=lambda speed: (speed.wrong is not None, -speed.images_per_second))
+
+
+def _wrong(
+    build: Callable[[], nn.Module], channels_last: bool, precision: str, *, images: torch.Tensor, labels: torch.Tensor
+) -> str | None:
+    """The first layer whose gradients in `precision` are not those of fp32."""
+    if precision not in gradients.CHECKED:
+        return None
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    model = build().to(images.device).to(memory_format=layout)
+    few, of = images[: gradients.IMAGES].contiguous(memory_format=layout), labels[: gradients.IMAGES]
+    return gradients.wrong_layer(model, few, lambda model, images: F.cross_entropy(model(images), of), precision)
+
+
+def _step(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, *, precision: str) -> Callable[[], None]:
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9, fused=True)
+    kind = torch.float16 if precision == "16-mixed" else torch.bfloat16
+
+    def step() -> None:
+        optimizer.zero_grad()
+        with torch.autocast(images.device.type, kind, enabled=precision != "32-true"):
+            loss = F.cross_entropy(model(images), labels)
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
+def _images_per_second(step: Callable[[], None], batch_size: int, seconds: float, device: torch.device) -> float:
+    wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
+    step()
+    step()
+    wait()
+    begin, steps = time.perf_counter(), 0
+    while not steps or time.perf_counter() - begin < seconds:
+        step()
+        wait()
+        steps += 1
+    return steps * batch_size / (time.perf_counter() - begin)

@@ -1,0 +1,153 @@
+"""The page's chapter about compression: what became of each model, its steps, and whether its goals were met."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from html import escape
+from pathlib import Path
+
+from neocog.compression.chain.point import Point
+from neocog.drawing import numbers, svg
+from neocog.drawing.svg import tag
+from neocog.report.compression import figures, narrative
+from neocog.report.compression.recipe import Recipe
+from neocog.report.compression.verdict import Goal, Step
+from neocog.report.leaderboard import Row
+from neocog.report.models import Model
+
+INTRODUCTION = (
+    "A recipe takes a model that was trained and makes it smaller and faster, step by step. Each arrow leads from a model to "
+    "what became of it. The dashed line joins the models that no other beat before anything was compressed, the full one those "
+    "that none beats now; models far below the compressed ones are left out."
+)
+STEPS = "In the tables, top-1 is of the validation images after each step. The small numbers compare it with the model at the start."
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Recipes with the figures about all of them as SVG text; `called` is how each model is named."""
+
+    recipes: tuple[Recipe, ...]
+    called: Mapping[str, str]
+    latency: str
+    size: str
+
+    def write(self, folder: Path) -> None:
+        """The figures as files of their own in a plain light style: compression.latency.svg, compression.size.svg."""
+        style = svg.resolved(svg.STYLE.read_text(encoding="utf-8"))
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in ("latency", "size"):
+            whole = svg.standalone(getattr(self, name), style=style)
+            (folder / f"compression.{name}.svg").write_text(whole, encoding="utf-8")
+
+
+def draw(models: Sequence[Model], recipes: Sequence[Recipe], *, called: Mapping[str, str]) -> Drawn | None:
+    """The figures of all `recipes` among all `models`; None if nothing was compressed."""
+    if not recipes:
+        return None
+
+    def chart(column: str, price: str, told: Callable[[float], str]) -> str:
+        points = {m.row.model: _point(m.row, called, getattr(m.row, column)) for m in models}
+        compressed = [(points[r.parent.row.model], points[r.model.row.model]) for r in recipes]
+        return figures.moves(list(points.values()), compressed, price=price, told=told)
+
+    return Drawn(
+        tuple(recipes),
+        called,
+        latency=chart("latency_ms_p50", "time for one image on one thread", partial(numbers.milliseconds, digits=1)),
+        size=chart("size_bytes", "size of the model file", partial(numbers.size, digits=1)),
+    )
+
+
+def chapter(drawn: Drawn | None, *, made: str = "") -> str:
+    """The chapter as markup, with the id `compression`; empty if nothing was compressed. `made` is how its figures were made."""
+    if drawn is None:
+        return ""
+    return tag(
+        "section",
+        tag("h2", "Compression"),
+        tag("p", escape(INTRODUCTION)),
+        tag("div", *(tag("figure", each, _caption(made)) for each in (drawn.latency, drawn.size)), class_="pair"),
+        tag("p", escape(STEPS), class_="note"),
+        *(_card(recipe, drawn.called) for recipe in drawn.recipes),
+        made,
+        id="compression",
+    )
+
+
+def _caption(made: str) -> str:
+    return tag("figcaption", made) if made else ""
+
+
+def _card(recipe: Recipe, called: Mapping[str, str]) -> str:
+    told = recipe.verdict
+    goals = tag("ul", *(_goal(goal) for goal in told.goals), class_="goals") if told.goals else ""
+    return tag(
+        "section",
+        tag("h3", escape(called[recipe.model.row.model])),
+        tag("p", escape(narrative.verdict(recipe, called=called)), class_="verdict"),
+        tag("p", escape(narrative.outcome(recipe)), class_="verdict"),
+        goals,
+        tag("div", _table(recipe, called), class_="wide"),
+        class_="recipe",
+        data_model=recipe.model.row.model,
+    )
+
+
+def _goal(goal: Goal) -> str:
+    look, mark = ("met", "✓") if goal.met else ("missed", "✗") if goal.missed else ("undecided", "?")
+    return tag("li", tag("b", mark, aria_hidden="true"), escape(narrative.goal(goal)), class_=look)
+
+
+def _table(recipe: Recipe, called: Mapping[str, str]) -> str:
+    before = recipe.verdict.before
+    heads = [tag("th", head, scope="col") for head in ("top-1", "params", "MACs", "size", "duration")]
+    first = tag(
+        "tr",
+        tag("td", escape(called[recipe.parent.row.model]), class_="word"),
+        *_cells(before),
+        tag("td", numbers.MISSING),
+    )
+    rows = [_row(step, number, before) for number, step in enumerate(recipe.verdict.steps, 1)]
+    head = tag("tr", tag("th", "step", scope="col", class_="word"), *heads)
+    return tag("table", tag("thead", head), tag("tbody", first, *rows), class_="steps")
+
+
+def _row(step: Step, number: int, before: Point) -> str:
+    settings = narrative.settings(step)
+    name = f"{number}. {step.method}" + ("" if step.kept else " (not kept)")
+    words = tag("td", escape(name), tag("small", escape(settings)) if settings else "", class_="word")
+    took = tag("td", numbers.duration(step.seconds))
+    return tag("tr", words, *_cells(step.reached, before), took, **({} if step.kept else {"class_": "dropped"}))
+
+
+def _cells(point: Point, before: Point | None = None) -> list[str]:
+    """Top-1, weights, multiply-accumulates and bytes, and what each is of `before`."""
+    told = [
+        ("top1", numbers.percent(point.top1, digits=2)),
+        ("params", numbers.count(point.params)),
+        ("macs", numbers.count(point.macs)),
+        ("size_bytes", numbers.size(point.size_bytes)),
+    ]
+    return [tag("td", words, _beside(key, point, before)) for key, words in told]
+
+
+def _beside(key: str, point: Point, before: Point | None) -> str:
+    if before is None:
+        return ""
+    now, then = getattr(point, key), getattr(before, key)
+    if key == "top1":
+        change = round(100 * (now - then), 2)
+        sign = "−" if change < 0 else "+" if change else "±"
+        return tag("small", f"{sign}{abs(change):.2f}")
+    return tag("small", numbers.percent(now / then, digits=0) if then else numbers.MISSING)
+
+
+def _point(row: Row, called: Mapping[str, str], x: float) -> figures.Point:
+    hover = (
+        f"{called[row.model]}: {numbers.percent(row.top1)} [{numbers.percent(row.top1_low)} – {numbers.percent(row.top1_high)}], "
+        f"{numbers.milliseconds(row.latency_ms_p50)}, {numbers.size(row.size_bytes)}"
+    )
+    return figures.Point(
+        called[row.model], row.kind, x=x, y=row.top1, low=row.top1_low, high=row.top1_high, hover=hover, model=row.model
+    )

@@ -1,0 +1,133 @@
+"""Top-1 against a price before and after compression as SVG text: an arrow from each parent to what became of it, and both fronts."""
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from math import dist
+
+from neocog.drawing import numbers, svg
+from neocog.drawing.label_placement import Box, Label, place
+from neocog.drawing.svg import Scale, figure, line, marker, path, tag, text, title
+from neocog.report.figures import HALF, Point, front, span
+
+HEIGHT = 460
+Move = tuple[Point, Point]  # from the parent to what became of it
+Steps = list[tuple[float, float]]
+
+
+def moves(points: Sequence[Point], compressed: Sequence[Move], *, price: str, told: Callable[[float], str]) -> str:
+    """Top-1 over a price on a log scale for all `points`, with an arrow for each of `compressed`; `told` writes a price.
+
+    The lines are the fronts: of the models that were not compressed, dashed, and of all. Models far below those that were
+    compressed are left out, so that these can be told apart.
+    """
+    concerned = [point for move in compressed for point in move]
+    floor = min(point.low for point in concerned)
+    low, high = span([point for point in points if point.y >= floor])
+    shown = [point for point in points if point.y >= low]
+    cheap, dear = min(point.x for point in shown), max(point.x for point in shown)
+    spare = max(1.4, (10 * cheap / dear) ** 0.5)  # each side, a decade in all at least
+    x, y = Scale(cheap / spare, dear * spare, 52, HALF - 12, log=True), Scale(low, high, HEIGHT - 56, 40)
+    after = front(points)
+    before = front([point for point in points if point.kind != "compressed"])
+    lines = [_staircase(best, x, y) for best in (before, after)]
+    named = sorted((p for p in shown if p in concerned or p in after or p in before), key=lambda p: p not in concerned)
+    arrows = [((x(a.x), y(a.y)), (x(b.x), y(b.y))) for a, b in compressed]
+    return figure(
+        _frame(y),
+        *(svg.tick(x(at), HEIGHT - 34, told(at), end=HALF) for at in x.ticks(4)),
+        text(HALF - 12, HEIGHT - 10, price, class_="axis", text_anchor="end"),
+        *(path(steps, class_=f"front {when}") for steps, when in zip(lines, ("before", "after"), strict=True) if steps),
+        *(_mark(point, x, y, aside=point not in concerned) for point in sorted(shown, key=concerned.__contains__)),
+        *(_arrow(start, end) for start, end in arrows),
+        *(_name(label) for label in _labels(named, x, y, arrows=arrows, walls=lines) if label),
+        _key(),
+        width=HALF,
+        height=HEIGHT,
+        name=f"Accuracy against {price}, before and after compression",
+        about="; ".join(
+            f"{b.name}: {numbers.percent(b.y)} at {told(b.x)}, from {numbers.percent(a.y)} at {told(a.x)}"
+            for a, b in compressed
+        ),
+    )
+
+
+def _staircase(best: Sequence[Point], x: Scale, y: Scale) -> Steps:
+    """The front as far as it lies on the scale: the best that each price buys, px."""
+    steps: Steps = []
+    for point in best:
+        if point.y >= y.low:
+            steps += [(x(point.x), steps[-1][1] if steps else y.start), (x(point.x), y(point.y))]
+    return [*steps, (x.end, steps[-1][1])] if steps else []
+
+
+def _frame(y: Scale) -> str:
+    ticks = y.ticks(5)
+    digits = 0 if all(abs(100 * tick - round(100 * tick)) < 1e-9 for tick in ticks) else 1
+    return tag(
+        "g",
+        *(line(48, y(tick), HALF, y(tick), class_="grid") for tick in ticks),
+        *(text(42, y(t) + 4, numbers.percent(t, digits=digits), class_="tick", text_anchor="end") for t in ticks),
+        text(0, 12, "top-1, test images", class_="axis"),
+    )
+
+
+def _mark(point: Point, x: Scale, y: Scale, *, aside: bool) -> str:
+    at = x(point.x)
+    reach = line(at, min(y(point.low), y.start), at, y(point.high), class_=f"whisker {point.kind}")
+    look = "model aside" if aside else "model"
+    return tag(
+        "g", title(point.hover), "" if aside else reach, marker(point.kind, at, y(point.y)), class_=look, **point.marks
+    )
+
+
+def _arrow(start: tuple[float, float], end: tuple[float, float]) -> str:
+    """From mark to mark; nothing where they lie on each other."""
+    (a, b), (c, d), length = start, end, dist(start, end)
+    if length < 22:
+        return ""
+    dx, dy = (c - a) / length, (d - b) / length
+    tip, neck = (c - 9 * dx, d - 9 * dy), (c - 17 * dx, d - 17 * dy)
+    sides = [(neck[0] - 4 * dy, neck[1] + 4 * dx), (neck[0] + 4 * dy, neck[1] - 4 * dx)]
+    return tag(
+        "g",
+        path([(a + 9 * dx, b + 9 * dy), neck], class_="arrow"),
+        tag("polygon", points=" ".join(f"{p:.2f},{q:.2f}" for p, q in [tip, *sides]), class_="tip"),
+    )
+
+
+def _labels(
+    points: Sequence[Point],
+    x: Scale,
+    y: Scale,
+    *,
+    arrows: Sequence[tuple[tuple[float, float], tuple[float, float]]],
+    walls: Sequence[Steps],
+) -> list[Label | None]:
+    """A name for each point where it covers no mark, no front and as little as possible of the arrows."""
+    spots = [(x(point.x), y(point.y)) for point in points]
+    obstacles = [Box(a - 7, b - 7, a + 7, b + 7) for a, b in spots]
+    for steps in walls:
+        obstacles += [
+            Box(min(a, c) - 1, min(b, d) - 1, max(a, c) + 1, max(b, d) + 1) for (a, b), (c, d) in pairwise(steps)
+        ]
+    for (a, b), (c, d) in arrows:
+        along = [(a + (c - a) * i / 8, b + (d - b) * i / 8) for i in range(9)]
+        obstacles += [Box(p - 4, q - 4, p + 4, q + 4) for p, q in along]
+    words = [(a, b, point.name) for (a, b), point in zip(spots, points, strict=True)]
+    return place(words, obstacles=obstacles, within=Box(44, 24, HALF - 2, HEIGHT - 50))
+
+
+def _name(label: Label) -> str:
+    leader = line(*label.start, *label.near, class_="leader") if label.led else ""
+    return leader + text(label.x, label.y, label.words, class_="name", text_anchor=label.anchor)
+
+
+def _key() -> str:
+    """Which line is which front."""
+    drawn = []
+    for left, when in ((HALF - 146, "before"), (HALF - 62, "after")):
+        drawn += [
+            path([(left, 8.0), (left + 24, 8.0)], class_=f"front {when}"),
+            text(left + 30, 12, when, class_="tick"),
+        ]
+    return tag("g", *drawn)

@@ -1,0 +1,49 @@
+"""A recipe as the report sees it: its verdict, the model that it made and the one it began with."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from neocog.core.errors import UserError
+from neocog.evaluation.paired import Paired, compare
+from neocog.report.compression import verdict
+from neocog.report.compression.verdict import Verdict
+from neocog.report.models import Model
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What became of `parent`, both judged on the same test images."""
+
+    verdict: Verdict
+    model: Model
+    parent: Model
+
+    @cached_property
+    def paired(self) -> Paired:
+        """The difference of top-1 on the test images, model minus parent, image by image."""
+        return compare(~self.model.wrong, ~self.parent.wrong)
+
+    @property
+    def share(self) -> float:
+        """The size of the model file as a fraction of its parent's."""
+        return self.model.row.size_bytes / self.parent.row.size_bytes
+
+
+def gather(models: Sequence[Model]) -> list[Recipe]:
+    """The recipe of each compressed model, in the order of `models`.
+
+    Raises UserError for a verdict that is missing or damaged, and where the parent is not among `models`.
+    """
+    known = {model.row.model: model for model in models}
+    found = []
+    for model in models:
+        if model.row.kind == "compressed":
+            told = verdict.read(model.bundle.folder)
+            if told.parent not in known:
+                raise UserError(
+                    f"{model.bundle.folder / verdict.VERDICT}: parent (={told.parent}) is not among the models of the report; "
+                    "params.yaml must name it too, or the recipe another model"
+                )
+            found.append(Recipe(told, model, known[told.parent]))
+    return found

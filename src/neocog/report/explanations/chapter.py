@@ -1,0 +1,141 @@
+"""The page's chapter on where the networks looked: an image, the place that spoke for the answer, the pixels for and against it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.data.prepared import Prepared
+from neocog.drawing import colormaps, numbers
+from neocog.drawing import images as pictures
+from neocog.drawing.images import Pixels
+from neocog.drawing.svg import tag
+from neocog.report.explanations.read import Explained, read
+from neocog.report.models import Model
+
+INTRODUCTION = (
+    "A right answer for a wrong reason fails on the next camera. Each row shows a test image, where the network looked, and which "
+    "pixels spoke for (orange) and against (blue) what it answered. Such maps are leads, not proofs: they tell what this network is "
+    "sensitive to, not what a thing is."
+)
+WORDS = {
+    "grad_cam": "Where: Grad-CAM (Selvaraju et al. 2017), the maps of the last layer that spoke for the answer.",
+    "rollout": "Where: attention rollout (Abnar & Zuidema 2020), the patches from which attention took what it answered.",
+    "integrated_gradients": "Which pixels: integrated gradients (Sundararajan et al. 2017), parts that add up to the answer.",
+}
+KINDS = {"right": "Right", "wrong, and unsure": "Wrong, and unsure", "wrong, and sure": "Wrong, and sure of it"}
+SIDE = 84  # px of each of the three, at least
+SIDES = (168, 112, 84, 56, 28)  # px of each of the three, at most: the first with which all fit into BUDGET
+BUDGET = 400_000  # bytes of the page
+BLEND = 0.6  # of the colours over the image
+
+
+@dataclass(frozen=True)
+class Face:
+    """One image explained, as a picture of three tiles."""
+
+    picture: str
+    said: str
+    confidence: float
+    actual: str
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Of each explained model: as what it is called, the methods, and its images by kind of answer."""
+
+    models: tuple[tuple[str, tuple[str, ...], dict[str, list[Face]]], ...]
+
+
+def draw(prepared: Prepared, models: Sequence[Model], *, reports: Path, called: Mapping[str, str]) -> Drawn | None:
+    """The chapter's pictures; None if nothing was explained."""
+    by_name = {model.row.model: model for model in models}
+    found = [each for each in read(reports) if each.model in by_name]
+    if not found:
+        return None
+    images = prepared.split("test").images
+    for side in SIDES:
+        told = [
+            (
+                called[each.model],
+                tuple(each.maps),
+                dict(_faces(each, by_name[each.model], images, prepared.classes, side=side)),
+            )
+            for each in found
+        ]
+        if sum(len(face.picture) for _, _, kinds in told for faces in kinds.values() for face in faces) <= BUDGET:
+            break
+    return Drawn(tuple(told))
+
+
+def style() -> str:
+    """The chapter's own CSS."""
+    return Path(__file__).with_name("explained.css").read_text(encoding="utf-8")
+
+
+def chapter(drawn: Drawn | None, *, made: str = "") -> str:
+    """The chapter as markup, with the id `explained`; empty if nothing was drawn. `made` is how its figures were made."""
+    if drawn is None:
+        return ""
+    parts = [tag("h2", "Explanations"), tag("p", escape(INTRODUCTION))]
+    for name, methods, kinds in drawn.models:
+        parts += [
+            tag("h3", escape(name)),
+            tag("p", escape(" ".join(WORDS[method] for method in methods)), class_="note"),
+        ]
+        for kind, faces in kinds.items():
+            if faces:
+                parts += [tag("h4", KINDS[kind]), tag("ul", *map(_face, faces), class_="explained")]
+    return tag("section", *parts, made, id="explained")
+
+
+def _face(face: Face) -> str:
+    right = face.said == face.actual
+    alt = f"a test image labelled {face.actual}, where the model looked, and the pixels for and against {face.said}"
+    return tag(
+        "li",
+        tag("img", src=face.picture, alt=alt),
+        tag("b", escape(face.said)) + f" {numbers.percent(face.confidence)}",
+        tag("span", escape(f"labelled {face.actual}"), class_="right" if right else "wrong"),
+    )
+
+
+def _faces(
+    found: Explained, model: Model, images: NDArray[np.uint8], classes: Sequence[str], *, side: int = SIDES[0]
+) -> Iterator[tuple[str, list[Face]]]:
+    place = 0
+    judged = model.predictions
+    for kind, rows in found.rows.items():
+        faces = []
+        for row in rows:
+            maps = {name: drawn[place] for name, drawn in found.maps.items()}
+            faces.append(
+                Face(
+                    _picture(np.asarray(images[row]), maps, signed=found.signed, most=side),
+                    classes[judged.predicted[row]],
+                    float(model.confidence[row]),
+                    classes[judged.labels[row]],
+                )
+            )
+            place += 1
+        yield kind, faces
+
+
+def _picture(
+    image: Pixels, maps: Mapping[str, NDArray[np.floating]], *, signed: Sequence[str], most: int = SIDES[0]
+) -> str:
+    """The image and its maps side by side, each at most so many px wide: `signed` ones on their own, the others laid over the image."""
+    colour = image.repeat(3, axis=2) if image.shape[2] == 1 else image
+    tiles = [colour]
+    for name, drawn in maps.items():
+        if name in signed:
+            tiles.append(colormaps.filters(drawn[None, None])[0])
+        else:
+            over = colormaps.maps(drawn[None])[0]
+            tiles.append((BLEND * over + (1 - BLEND) * colour).round().astype(np.uint8))
+    small = [pictures.shrunk(tile, side=most) for tile in tiles]
+    side = max(small[0].shape[:2])
+    return colormaps.png(colormaps.sheet(small, side=side * max(1, min(SIDE, most) // side), columns=len(tiles)))

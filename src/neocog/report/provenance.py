@@ -1,0 +1,138 @@
+"""How a figure was made: the files it is drawn from, the commands that write them, their params, and how to find the commit.
+
+A page that named a commit could not be the same bytes before and after its own results are committed. So each file is named with its
+MD5, by which `dvc.lock` knows it: the commit that has this line is the one, and git finds it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from html import escape
+from pathlib import Path
+
+from neocog.bundle.read import STAGES, Bundle
+from neocog.core.lockfile import md5
+from neocog.data.prepared import Prepared
+from neocog.drawing.svg import tag
+from neocog.report.models import Model, makers
+
+TRAINING = ("train", "architectures.{name}")
+PARAMS = {  # stage -> sections of params.yaml, as dvc.yaml declares them
+    "prepare": ("data",),
+    "train": TRAINING,
+    "tune": (*TRAINING, "tune"),
+    "compress": ("compress.{name}",),
+    "evaluate": ("evaluate",),
+    "benchmark": ("benchmark", "architectures", "tune.architectures", "compress"),
+    "robustness": ("robustness", "architectures", "tune.architectures", "compress"),
+    "explain": ("explain", "architectures", "tune.architectures", "compress"),
+    "audit": ("audit", "architectures", "tune.architectures", "compress"),
+    "report": ("report", "architectures", "tune.architectures", "compress"),
+}
+FIND = "git log --format=%H -S{md5} -- dvc.lock | tail -1"
+
+
+MANY = 4  # commands or sections, from which on they are told by their stage alone
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file or folder that a stage wrote; `params` are the sections of params.yaml that the stage reads."""
+
+    path: str
+    command: str
+    params: tuple[str, ...]
+    md5: str = ""
+
+
+def source(stage: str, path: str, *, file: Path | None = None) -> Source:
+    """What a stage without a `foreach` wrote; `file` is where it lies, if its MD5 is to be told."""
+    return Source(path, f"dvc repro {stage}", PARAMS[stage], md5(file) if file else "")
+
+
+def trained(bundle: Bundle, folder: Path, *names: str) -> list[Source]:
+    """Files in reports/<model> that the stage wrote which made the bundle; those that are there."""
+    there = [name for name in names if (folder / name).is_file()]
+    return [replace(_made(bundle, f"reports/{bundle.model}/{name}"), md5=md5(folder / name)) for name in there]
+
+
+def judged(bundle: Bundle, folder: Path, *names: str) -> list[Source]:
+    """Files in reports/<model> that the stage `evaluate` wrote about a bundle; those that are there."""
+    _, command = makers(bundle)
+    there = [name for name in names if (folder / name).is_file()]
+    return [Source(f"reports/{bundle.model}/{name}", command, PARAMS["evaluate"], md5(folder / name)) for name in there]
+
+
+def bundled(bundle: Bundle) -> Source:
+    """The bundle itself."""
+    return replace(_made(bundle, f"models/{bundle.model}"), md5=md5(bundle.folder))
+
+
+def _made(bundle: Bundle, path: str) -> Source:
+    command, _ = makers(bundle)
+    return Source(path, command, tuple(section.format(name=bundle.name) for section in PARAMS[STAGES[bundle.kind]]))
+
+
+def sweeps(models: Sequence[Model], *, data: str) -> dict[str, str]:
+    """The disclosure of each sweep, by the architecture that was tuned."""
+    tuned = [model.bundle for model in models if model.row.kind == "tuned"]
+    return {bundle.name: how([bundled(bundle)], data=data) for bundle in tuned}
+
+
+def chapters(models: Sequence[Model], prepared: Prepared, *, reports: Path) -> dict[str, str]:
+    """The disclosures of the figures about all `models`, by the ids of their chapters."""
+
+    def told(stage: str, name: str) -> list[Source]:
+        return [source(stage, f"reports/{name}", file=reports / name)] if (reports / name).exists() else []
+
+    def each(name: str) -> list[Source]:
+        return [found for model in models for found in judged(model.bundle, model.folder, name)]
+
+    scored, timed = each("metrics.json"), told("benchmark", "benchmark.csv")
+    bundles = [bundled(model.bundle) for model in models]
+    compressed = [found for found, model in zip(bundles, models, strict=True) if model.row.kind == "compressed"]
+    found = {
+        "years": scored,
+        "board": [*timed, *scored],
+        "price": [*timed, *scored],
+        "learning": [found for model in models for found in trained(model.bundle, model.folder, "history.csv")],
+        "compression": [*compressed, *timed, *scored],
+        "compare": each("predictions.parquet"),
+        "explained": told("explain", "explained"),
+        "audit": [
+            found for name in ("audit.json", "labels.csv", "duplicates.csv") for found in told("audit", f"audit/{name}")
+        ],
+        "robustness": [*told("robustness", "robustness.csv"), *told("robustness", "robustness.json")],
+        "inside": bundles,
+        "data": [source("prepare", "data/prepared", file=prepared.folder)],
+    }
+    return {name: how(sources, data=prepared.digest) for name, sources in found.items()}
+
+
+def how(sources: Sequence[Source], *, data: str) -> str:
+    """The disclosure as markup; `data` is the digest of the prepared data. Empty without sources."""
+    if not sources:
+        return ""
+    commands = _few([each.command for each in sources], end="@")
+    sections = _few([section for each in sources for section in each.params], end=".")
+    known = [each.md5 for each in sources if each.md5]
+    told = [
+        ("drawn from", _lines([f"{each.path}  md5 {each.md5}" if each.md5 else each.path for each in sources])),
+        ("made by", _lines(commands)),
+        ("params", _lines([", ".join(sorted(sections))])),
+        ("data digest", _lines([data])),
+    ]
+    if known:
+        others = " (and so for every other md5)" if len(known) > 1 else ""
+        told.append(("git commit", _lines([FIND.format(md5=known[0])]) + others))
+    rows = (tag("dt", name) + tag("dd", words) for name, words in told)
+    return tag("details", tag("summary", "how this was made"), tag("dl", *rows), class_="made")
+
+
+def _few(words: Sequence[str], *, end: str) -> list[str]:
+    """Each once; if they are many, only up to the first `end`."""
+    once = list(dict.fromkeys(words))
+    return once if len(once) < MANY else list(dict.fromkeys(word.partition(end)[0] for word in once))
+
+
+def _lines(words: Sequence[str]) -> str:
+    return "<br/>".join(tag("code", escape(each)) for each in words)

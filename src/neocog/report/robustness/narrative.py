@@ -1,0 +1,60 @@
+"""What robustness means in sentences: who withstands best, and what hurts most."""
+
+from neocog.drawing import numbers
+from neocog.report.robustness.read import Model, Robustness
+
+SPELLED = {"gaussian": "Gaussian", "jpeg": "JPEG"}
+
+
+def words(corruption: str) -> str:
+    """`jpeg_compression` -> JPEG compression."""
+    return " ".join(SPELLED.get(word, word) for word in corruption.split("_"))
+
+
+def verdict(found: Robustness) -> str:
+    """Who withstands best, and what costs most and least, on average over the models."""
+    costs = {name: _mean_loss(found, name) for name in found.corruptions}
+    worst, least = max(costs, key=lambda name: costs[name]), min(costs, key=lambda name: costs[name])
+    hurts = (
+        f"What costs most is {words(worst)}: {numbers.points(costs[worst])} of top-1 on average. "
+        f"What costs least is {words(least)}: {numbers.points(costs[least])}."
+    )
+    return f"{_best(found)} {hurts}".strip()
+
+
+def how(found: Robustness) -> str:
+    """How to read the heat map."""
+    severities = len(next(iter(found.models[0].top1.values())))
+    over = f", averaged over {severities} severities" if severities > 1 else ""
+    return (
+        f"Top-1 in % on {found.images:,} test images{over}; the deeper the orange, the more was lost against the clean images. "
+        f"mCE compares a model's errors with those of {found.baseline}, corruption by corruption: {found.baseline} has 100, less is better."
+    )
+
+
+def about(found: Robustness) -> str:
+    """The heat map for the ear: each model's mean over all corruptions."""
+    return "; ".join(
+        f"{model.name}: {numbers.percent(model.clean)} clean, {numbers.percent(_corrupted(model))} corrupted"
+        for model in found.models
+    )
+
+
+def _best(found: Robustness) -> str:
+    first = found.models[0]
+    if first.mce is None or len(found.models) == 1:
+        return ""
+    if first.name == found.baseline:
+        return f"No other model withstands better than {first.name}."
+    part = numbers.percent(first.mce / 100, digits=0)
+    return (
+        f"{first.name} withstands best: under corruption it makes {part} of the mistakes that {found.baseline} makes."
+    )
+
+
+def _corrupted(model: Model) -> float:
+    return sum(map(model.under, model.top1)) / len(model.top1)
+
+
+def _mean_loss(found: Robustness, corruption: str) -> float:
+    return sum(model.clean - model.under(corruption) for model in found.models) / len(found.models)

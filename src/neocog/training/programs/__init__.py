@@ -1,0 +1,1 @@
+"""One file a way of learning other than by epochs of gradient steps."""
