@@ -12,9 +12,11 @@ from neocog.core.errors import UserError, run
 from neocog.data import prepared
 from neocog.data.prepared import Prepared
 from neocog.evaluation import audit as audits
-from neocog.evaluation import headlines, predictions
-from neocog.evaluation.predictions import Predictions
+from neocog.evaluation import predictions
 from neocog.params import load
+from neocog.tasks.classification import metrics
+from neocog.tasks.classification import predictions as class_predictions
+from neocog.tasks.classification.predictions import Predictions
 from pipelines.stale import remove_stale
 
 REPORTS = Path("reports")
@@ -39,7 +41,9 @@ def audit() -> None:
     ) as log:
         log.dataset(name=data.name, digest=data.digest, source="data/prepared", context="test")
         splits = ["val", "test", *(["train"] if how.train else [])]
-        judged = {split: predictions.calibrated(_judged(bundle, data, split), bundle.temperature) for split in splits}
+        judged = {
+            split: class_predictions.calibrated(_judged(bundle, data, split), bundle.temperature) for split in splits
+        }
         doubts, pairs = audits.doubts(data, judged), audits.twins(data, within=how.within)
         found = audits.summary(judged, doubts, pairs)
         FOLDER.mkdir(parents=True, exist_ok=True)
@@ -65,17 +69,17 @@ def _judged(bundle: Bundle, data: Prepared, name: str) -> Predictions:
     """What the bundle says about a split; about the test split it may have been asked before."""
     part, path = data.split(name), REPORTS / bundle.model / "predictions.parquet"
     if name == "test" and path.is_file():
-        judged = predictions.read(path)
+        judged = class_predictions.read(path)
         if judged.ids.tolist() != part.ids.tolist():
             raise UserError(f"{path} is about other images than {data.folder}; `dvc repro` judges {bundle.model} again")
         return judged
     logits = predictions.logits(bundle, part.images, batch_size=BATCH)
-    return predictions.of(logits, ids=part.ids, labels=part.labels)
+    return class_predictions.of(logits, ids=part.ids, labels=part.labels)
 
 
 def _best(folders: Sequence[Path]) -> Path:
     """The model that is right most often on the test images; the first of equals."""
-    return max(folders, key=lambda folder: headlines.top1(REPORTS, f"{folder.parent.name}/{folder.name}"))
+    return max(folders, key=lambda folder: metrics.top1(REPORTS, f"{folder.parent.name}/{folder.name}"))
 
 
 if __name__ == "__main__":

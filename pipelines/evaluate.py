@@ -8,11 +8,14 @@ from neocog.bundle import read
 from neocog.core.errors import run
 from neocog.core.escape import say
 from neocog.data import prepared
-from neocog.evaluation import predictions, seeds, slices, tables
-from neocog.evaluation.gaps import gaps
-from neocog.evaluation.headlines import headlines, sentence
-from neocog.evaluation.trust import trust
+from neocog.evaluation import predictions, seeds
 from neocog.params import load
+from neocog.statistics import slices
+from neocog.tasks.classification import predictions as class_predictions
+from neocog.tasks.classification import tables
+from neocog.tasks.classification.group_gaps import gaps
+from neocog.tasks.classification.metrics import headlines, sentence
+from neocog.tasks.classification.trust import trust
 from pipelines.item import arguments
 
 WRITTEN = (
@@ -52,7 +55,7 @@ def evaluate(model: str) -> None:
         logits = predictions.logits(bundle, test.images, batch_size=how.batch_size)
         scores = headlines(logits, test.labels, bins=how.bins, resamples=how.bootstrap, seed=how.seed)
         scores |= trust(logits, test.labels, bins=how.bins, temperature=bundle.card["temperature"])
-        judged = predictions.of(logits, ids=test.ids, labels=test.labels)
+        judged = class_predictions.of(logits, ids=test.ids, labels=test.labels)
         names, columns = [data.classes[label] for label in test.labels], data.groups("test")
         scores |= gaps(judged.labels, judged.predicted, columns, classes=data.classes)
         by_seed = seeds.judge(bundle, logits, test, bins=how.bins, batch_size=how.batch_size)
@@ -61,7 +64,7 @@ def evaluate(model: str) -> None:
         reports.mkdir(parents=True, exist_ok=True)
         metrics = {f"test/{name}": round(score, 6) for name, score in scores.items()}
         (reports / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
-        predictions.write(reports / "predictions.parquet", judged)
+        class_predictions.write(reports / "predictions.parquet", judged)
         tables.per_class(reports / "per_class.csv", judged, data.classes)
         tables.confusion(reports / "confusion.csv", judged, data.classes)
         tables.reliability(reports / "reliability.csv", judged, bins=how.bins)

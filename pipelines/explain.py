@@ -6,9 +6,11 @@ from pathlib import Path
 from neocog import tracking
 from neocog.bundle import read
 from neocog.data import prepared
-from neocog.evaluation import headlines, predictions
+from neocog.evaluation import predictions
 from neocog.orchestration.forked_stage import run
 from neocog.params import load
+from neocog.tasks.classification import metrics
+from neocog.tasks.classification import predictions as class_predictions
 from pipelines.stale import remove_stale
 
 REPORTS = Path("reports")
@@ -21,7 +23,7 @@ def explain() -> None:
     remove_stale(settings.models)
     data = prepared.read("data/prepared")
     bundles = [read.read(folder) for folder in settings.models if folder.parent.name != "compressed"]
-    bundles.sort(key=lambda bundle: -headlines.top1(REPORTS, bundle.model))
+    bundles.sort(key=lambda bundle: -metrics.top1(REPORTS, bundle.model))
     with tracking.start(
         "explain",
         experiment=settings.tracking.experiment,
@@ -35,7 +37,7 @@ def explain() -> None:
         shown, maps = [], {}
         for bundle, model, methods in gallery.choose(bundles, test.images):
             predictions.match(bundle, data)
-            judged = predictions.read(REPORTS / bundle.model / "predictions.parquet")
+            judged = class_predictions.read(REPORTS / bundle.model / "predictions.parquet")
             rows = gallery.rows(judged, images=settings.explain.images)
             chosen = [row for of_kind in rows.values() for row in of_kind]
             shown.append(gallery.shown(bundle, methods, rows))

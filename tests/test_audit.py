@@ -25,6 +25,7 @@ from neocog.drawing import images as pictures
 from neocog.evaluation import audit, predictions
 from neocog.report.audit import chapter, narrative
 from neocog.report.audit.read import Audit, read
+from neocog.tasks.classification import predictions as class_predictions
 
 WRONG = 30  # labels of test and validation images that are planted
 TWINS = 12  # test images that are training images with a little noise
@@ -98,7 +99,7 @@ def judged(site):
     for name in ("val", "test", "train"):
         part = planted.data.split(name)
         logits = predictions.logits(mlp, part.images, batch_size=256)
-        told[name] = predictions.of(logits, ids=part.ids, labels=part.labels)
+        told[name] = class_predictions.of(logits, ids=part.ids, labels=part.labels)
     return told
 
 

@@ -9,14 +9,15 @@ import torch
 from pictures import class_folders
 
 from neocog import architectures
-from neocog.bundle import temperature, write
+from neocog.bundle import write
 from neocog.bundle.read import Bundle
 from neocog.data.prepare import prepare
 from neocog.data.prepared import Prepared
 from neocog.evaluation import predictions
-from neocog.evaluation.calibration import negative_log_likelihood
 from neocog.evaluation.preparation import preparation
 from neocog.serving import predictor
+from neocog.tasks.classification import temperature
+from neocog.tasks.classification.calibration import negative_log_likelihood
 
 
 def bundle_of(folder: Path, data: Prepared, *, boast: float = 1.0) -> Bundle:

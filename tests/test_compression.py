@@ -21,7 +21,7 @@ from neocog.compression import distill, prune_unstructured
 from neocog.compression.chain import channels, export, finetune, onnx_quantization
 from neocog.compression.chain.candidate import Candidate, begin
 from neocog.core.errors import UserError
-from neocog.evaluation.calibration import negative_log_likelihood
+from neocog.tasks.classification.calibration import negative_log_likelihood
 from neocog.training.fit import fit
 from neocog.training.recipe import Recipe
 

@@ -8,7 +8,7 @@ from neocog.bundle import parity, write
 from neocog.bundle.read import GRAPH
 from neocog.compression.chain import execute, export, goals
 from neocog.compression.chain.goals import Goals
-from neocog.evaluation.paired import compare
+from neocog.statistics.paired import compare
 from neocog.training.fit import fit
 from neocog.training.recipe import Recipe
 

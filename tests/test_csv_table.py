@@ -16,11 +16,14 @@ from imports import ROOT
 
 from neocog.core import csv_table
 from neocog.data import prepared
-from neocog.evaluation import audit, predictions, slices, tables
+from neocog.evaluation import audit
 from neocog.report import leaderboard, models
 from neocog.report.trust import read as trust
 from neocog.serving import output_formats
 from neocog.serving.predict import Answer
+from neocog.statistics import slices
+from neocog.tasks.classification import predictions as class_predictions
+from neocog.tasks.classification import tables
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 CLASSES = ["=1+1", "+cmd|' /C calc'!A0", "-b", "@SUM(A1)", "\ttab", "\rreturn", "'=quoted", "'plain", "one, two", "-7"]
@@ -105,7 +108,7 @@ def test_every_table_about_hostile_names_is_safe_and_joins(tmp_path):
     bundle = tiny.train(tmp_path, data, "perceptron")
     tiny.judge(tmp_path, data, [bundle])
     folder = tmp_path / "reports" / bundle.model
-    judged = predictions.read(folder / "predictions.parquet")
+    judged = class_predictions.read(folder / "predictions.parquet")
     columns = {"=camera": ["-north" if i % 2 else "@south" for i in range(len(judged.labels))]}
     tables.per_class(folder / "per_class.csv", judged, data.classes)
     tables.confusion(folder / "confusion.csv", judged, data.classes)

@@ -14,7 +14,8 @@ from imports import ROOT
 
 from neocog.bundle.read import read
 from neocog.data import prepared
-from neocog.evaluation import predictions, tables
+from neocog.tasks.classification import predictions as class_predictions
+from neocog.tasks.classification import tables
 
 ROWS = {"trained/perceptron": (0.85, 0.03, 30_000), "trained/mlp": (0.93, 0.20, 900_000)}
 
@@ -32,7 +33,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data = prepared.read(folder / "data/prepared")
     tiny.judge(folder, data, [read(folder / "models" / model) for model in ROWS])
     for model in ROWS:
-        judged = predictions.read(folder / "reports" / model / "predictions.parquet")
+        judged = class_predictions.read(folder / "reports" / model / "predictions.parquet")
         tables.confusion(folder / "reports" / model / "confusion.csv", judged, data.classes)
     with (folder / "reports/leaderboard.csv").open("w", newline="") as file:
         table = csv.writer(file)

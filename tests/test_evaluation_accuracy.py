@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from neocog.evaluation import accuracy
+from neocog.tasks.classification import accuracy
 
 CLASSES = 7
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import log_loss
 
-from neocog.evaluation.calibration import expected_calibration_error, log_softmax, negative_log_likelihood
+from neocog.tasks.classification.calibration import expected_calibration_error, log_softmax, negative_log_likelihood
 
 
 def test_calibration_error_of_two_bins_by_hand():

@@ -5,8 +5,8 @@ from time import process_time
 import numpy as np
 import pytest
 
-from neocog.evaluation.headlines import FRACTIONS, headlines, sentence
-from neocog.evaluation.intervals import bootstrap, wilson
+from neocog.statistics.intervals import bootstrap, wilson
+from neocog.tasks.classification.metrics import FRACTIONS, headlines, sentence
 
 
 def logits_of(n: int, *, classes: int = 10, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -8,19 +8,21 @@ import tiny
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neocog.evaluation import duplicates, labels, predictions
+from neocog.evaluation import duplicates, predictions
 from neocog.evaluation.duplicates import near_duplicates
+from neocog.tasks.classification import label_errors
+from neocog.tasks.classification import predictions as class_predictions
 
 
 def test_confident_learning_by_hand():
     # Labelled 0: surely 0, surely 1, unsure. Labelled 1: surely 1 twice. Thresholds: (0.9 + 0.1 + 0.5) / 3 and (0.8 + 0.9) / 2.
     probabilities = np.array([[0.9, 0.1], [0.1, 0.9], [0.49, 0.51], [0.1, 0.9], [0.14, 0.86]])
     given_ = np.array([0, 0, 0, 1, 1])
-    assert labels.thresholds(probabilities, given_) == pytest.approx([1.49 / 3, 0.88])
-    assert labels.confident(probabilities, given_).tolist() == [0, 1, -1, 1, -1]
-    np.testing.assert_allclose(labels.joint(probabilities, given_), [[0.3, 0.3], [0, 0.4]])
-    assert labels.noise(probabilities, given_) == pytest.approx(0.3)
-    (suspect,) = labels.suspects(probabilities, given_)
+    assert label_errors.thresholds(probabilities, given_) == pytest.approx([1.49 / 3, 0.88])
+    assert label_errors.confident(probabilities, given_).tolist() == [0, 1, -1, 1, -1]
+    np.testing.assert_allclose(label_errors.joint(probabilities, given_), [[0.3, 0.3], [0, 0.4]])
+    assert label_errors.noise(probabilities, given_) == pytest.approx(0.3)
+    (suspect,) = label_errors.suspects(probabilities, given_)
     assert (suspect.row, suspect.label, suspect.suggested) == (1, 0, 1) and suspect.margin == pytest.approx(-0.8)
 
 
@@ -29,7 +31,7 @@ def test_confident_learning_by_hand():
 def test_the_joint_is_a_distribution_with_the_labels_as_they_are(seed, classes, n):
     draw = np.random.default_rng(seed)
     given_ = draw.integers(classes, size=n)  # some class may have no image
-    found = labels.joint(draw.dirichlet(np.ones(classes), n), given_)
+    found = label_errors.joint(draw.dirichlet(np.ones(classes), n), given_)
     assert (found >= 0).all() and found.sum() == pytest.approx(1)
     np.testing.assert_allclose(found.sum(axis=1), np.bincount(given_, minlength=classes) / n, atol=1e-12)
 
@@ -38,7 +40,7 @@ def test_the_joint_is_a_distribution_with_the_labels_as_they_are(seed, classes, 
 def test_suspects_are_ranked_and_never_suggested_what_they_are_called(seed):
     draw = np.random.default_rng(seed)
     probabilities, given_ = draw.dirichlet(np.ones(4), 50), draw.integers(4, size=50)
-    found = labels.suspects(probabilities, given_)
+    found = label_errors.suspects(probabilities, given_)
     assert [each.margin for each in found] == sorted(each.margin for each in found)
     assert all(each.label == given_[each.row] != each.suggested for each in found)
 
@@ -46,7 +48,7 @@ def test_suspects_are_ranked_and_never_suggested_what_they_are_called(seed):
 def test_who_is_never_wrong_suspects_nobody():
     given_ = np.arange(30) % 3
     sure = np.full((30, 3), 0.05) + 0.85 * np.eye(3)[given_]
-    assert labels.suspects(sure, given_) == [] and labels.noise(sure, given_) == 0
+    assert label_errors.suspects(sure, given_) == [] and label_errors.noise(sure, given_) == 0
 
 
 def test_wrong_labels_put_into_real_digits_are_found_first(tmp_path):
@@ -57,15 +59,15 @@ def test_wrong_labels_put_into_real_digits_are_found_first(tmp_path):
     flipped = draw.choice(len(val.labels), 30, replace=False)
     spoilt = val.labels.copy()
     spoilt[flipped] = (spoilt[flipped] + draw.integers(1, 10, 30)) % 10
-    probabilities = predictions.of(
+    probabilities = class_predictions.of(
         predictions.logits(bundle, val.images, batch_size=256), ids=val.ids, labels=spoilt
     ).probabilities
-    found = [suspect.row for suspect in labels.suspects(probabilities, spoilt)]
+    found = [suspect.row for suspect in label_errors.suspects(probabilities, spoilt)]
     hits = len(set(found) & set(flipped))
     assert hits >= 18 and hits >= 0.85 * len(found)
     assert set(found[:15]) <= set(flipped), "the surest are right"
-    assert labels.noise(probabilities, spoilt) == pytest.approx(30 / len(spoilt), abs=0.02)
-    assert len(labels.suspects(probabilities, val.labels)) < 5, "the control: without flips few are suspected"
+    assert label_errors.noise(probabilities, spoilt) == pytest.approx(30 / len(spoilt), abs=0.02)
+    assert len(label_errors.suspects(probabilities, val.labels)) < 5, "the control: without flips few are suspected"
 
 
 def slowly(splits: dict[str, np.ndarray], within: float) -> list[tuple[str, int, str, int, float]]:

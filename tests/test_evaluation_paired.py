@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from neocog.evaluation.paired import compare, differ, mcnemar
+from neocog.statistics.paired import compare, differ, mcnemar
 
 
 @settings(max_examples=200, deadline=None)

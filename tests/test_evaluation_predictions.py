@@ -13,7 +13,9 @@ import tiny
 from neocog.bundle.read import Bundle
 from neocog.core.errors import UserError
 from neocog.data.prepared import Prepared
-from neocog.evaluation import predictions, tables
+from neocog.evaluation import predictions
+from neocog.tasks.classification import predictions as class_predictions
+from neocog.tasks.classification import tables
 
 
 @pytest.fixture(scope="module")
@@ -27,9 +29,11 @@ def bundle(data, tmp_path_factory) -> Bundle:
 
 
 @pytest.fixture(scope="module")
-def judged(data, bundle) -> predictions.Predictions:
+def judged(data, bundle) -> class_predictions.Predictions:
     test = data.split("test")
-    return predictions.of(predictions.logits(bundle, test.images, batch_size=64), ids=test.ids, labels=test.labels)
+    return class_predictions.of(
+        predictions.logits(bundle, test.images, batch_size=64), ids=test.ids, labels=test.labels
+    )
 
 
 def test_real_digits_are_mostly_recognised(judged):
@@ -43,8 +47,8 @@ def test_the_batch_size_changes_nothing(data, bundle):
 
 
 def test_predictions_come_back_from_disk_as_they_were(judged, tmp_path):
-    predictions.write(tmp_path / "predictions.parquet", judged)
-    back = predictions.read(tmp_path / "predictions.parquet")
+    class_predictions.write(tmp_path / "predictions.parquet", judged)
+    back = class_predictions.read(tmp_path / "predictions.parquet")
     for name in ("ids", "labels", "predicted", "probabilities", "confidence"):
         np.testing.assert_array_equal(getattr(back, name), getattr(judged, name))
     table = pq.read_table(tmp_path / "predictions.parquet")
@@ -98,7 +102,7 @@ def test_tables_hold_every_class_and_every_image(judged, tmp_path):
 def test_of_many_classes_only_those_that_met_are_in_the_confusion(tmp_path):
     labels = np.arange(300)
     said = np.where(labels % 3, labels, (labels + 1) % 300)
-    judged = predictions.Predictions(labels.astype(object), labels, said, np.full((300, 1), 1.0, np.float32))
+    judged = class_predictions.Predictions(labels.astype(object), labels, said, np.full((300, 1), 1.0, np.float32))
     tables.confusion(tmp_path / "confusion.csv", judged, [f"species {label}" for label in labels])
     rows = [row.split(",") for row in (tmp_path / "confusion.csv").read_text().splitlines()[1:]]
     assert len(rows) == 400, "300 that met, and the 100 of the diagonal that did not"
@@ -118,14 +122,14 @@ def test_judging_and_reporting_load_neither_torch_nor_scikit_learn(stage):
 
 
 def test_predictions_go_to_disk_and_back_without_pandas(judged, tmp_path):
-    predictions.write(tmp_path / "predictions.parquet", judged)
+    class_predictions.write(tmp_path / "predictions.parquet", judged)
     code = (
         "import sys; from pathlib import Path; from neocog.evaluation import predictions;"
-        "path = Path(sys.argv[1]); predictions.write(path, predictions.read(path));"
+        "path = Path(sys.argv[1]); class_predictions.write(path, class_predictions.read(path));"
         "print('pandas' in sys.modules); import pyarrow.parquet; pyarrow.parquet.read_table(path);"
         "print('pandas' in sys.modules)"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "predictions.parquet")]
     told = subprocess.run(command, capture_output=True, text=True, check=True)
     assert told.stdout.split() == ["False", "True"]  # the control: what is usual imports it
-    np.testing.assert_array_equal(predictions.read(tmp_path / "predictions.parquet").ids, judged.ids)
+    np.testing.assert_array_equal(class_predictions.read(tmp_path / "predictions.parquet").ids, judged.ids)

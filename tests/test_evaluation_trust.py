@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 from sklearn.metrics import brier_score_loss
 
-from neocog.bundle import temperature
-from neocog.evaluation import intervals, selective, slices
-from neocog.evaluation.calibration import (
+from neocog.statistics import intervals, slices
+from neocog.tasks.classification import selective, temperature
+from neocog.tasks.classification.calibration import (
     adaptive_calibration_error,
     brier,
     expected_calibration_error,

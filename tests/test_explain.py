@@ -15,6 +15,7 @@ from neocog.data.augment import normalize
 from neocog.evaluation import predictions
 from neocog.inspect import explain
 from neocog.inspect.explain.together import together
+from neocog.tasks.classification import predictions as class_predictions
 from neocog.training.fit import fit
 from neocog.training.recipe import Recipe
 
@@ -206,7 +207,9 @@ def test_the_gallery_reaches_the_page(trained, digits, tmp_path):
     from neocog.report.explanations.read import read
 
     test = digits.split("test")
-    judged = predictions.of(predictions.logits(trained, test.images, batch_size=64), ids=test.ids, labels=test.labels)
+    judged = class_predictions.of(
+        predictions.logits(trained, test.images, batch_size=64), ids=test.ids, labels=test.labels
+    )
     [(bundle, model, methods)] = gallery.choose([trained], test.images)
     assert methods == ("grad_cam", "rollout", "integrated_gradients"), "one model, shown once"
     rows = gallery.rows(judged, images=3)

@@ -21,11 +21,11 @@ from neocog.bundle import write
 from neocog.compression.chain import export
 from neocog.compression.chain.candidate import begin
 from neocog.evaluation import predictions
-from neocog.evaluation.calibration import probabilities
 from neocog.inspect import explain
 from neocog.inspect.explain import poster
 from neocog.inspect.explain.spread import spread
 from neocog.report.explanations import chapter
+from neocog.tasks.classification.calibration import probabilities
 from neocog.training.fit import fit
 from neocog.training.recipe import Recipe
 

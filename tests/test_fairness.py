@@ -21,12 +21,11 @@ from neocog.data import prepared
 from neocog.data.augment import normalize
 from neocog.data.loader import Batches, drawn_alike
 from neocog.data.prepared import SPLITS, Samples
-from neocog.evaluation import gaps
-from neocog.evaluation.slices import FEW
 from neocog.params import load
-from neocog.tasks.classification import objective
-from neocog.tasks.classification.group_dro import GroupDRO
+from neocog.statistics.slices import FEW
+from neocog.tasks.classification import group_gaps, objective
 from neocog.training.fit import fit
+from neocog.training.group_dro import GroupDRO
 from neocog.training.module import Learner
 from neocog.training.programs import pretraining
 from neocog.training.recipe import Recipe
@@ -404,7 +403,7 @@ def partial_answers(planted):
 def test_the_gaps_are_fairlearns(planted):
     labels, predicted, columns = partial_answers(planted)
     names = [planted.classes[label] for label in labels]
-    found = gaps.gaps(labels, predicted, {"mark": columns["mark"]}, classes=planted.classes)
+    found = group_gaps.gaps(labels, predicted, {"mark": columns["mark"]}, classes=planted.classes)
 
     def theirs(features):
         return fairlearn.metrics.MetricFrame(
@@ -437,21 +436,23 @@ def test_parity_and_odds_are_the_largest_that_fairlearn_finds_for_any_class_and_
     }
     assert len(each) == 6 and len(set(each.values())) == 6
     for name, values in columns.items():
-        alone = gaps.treatment(labels, predicted, {name: values}, num_classes=3)
+        alone = group_gaps.treatment(labels, predicted, {name: values}, num_classes=3)
         assert alone[f"{told}_gap"] == pytest.approx(max(gap for (column, _), gap in each.items() if column == name))
-    assert gaps.treatment(labels, predicted, columns, num_classes=3)[f"{told}_gap"] == pytest.approx(max(each.values()))
+    assert group_gaps.treatment(labels, predicted, columns, num_classes=3)[f"{told}_gap"] == pytest.approx(
+        max(each.values())
+    )
 
 
 def test_groups_too_small_to_judge_widen_no_gap(planted):
     labels, predicted, columns = partial_answers(planted)
-    before = gaps.gaps(labels, predicted, columns, classes=planted.classes)
+    before = group_gaps.gaps(labels, predicted, columns, classes=planted.classes)
     few = FEW - 1
     labels, predicted = np.append(labels, [0] * few), np.append(predicted, [2] * few)  # always wrong, all of one class
     more = {name: [*values, *["rare"] * few] for name, values in columns.items()}
     apart = [name for name in before if name.startswith(("worst_group", "group_gap", "demographic", "equalized"))]
-    after = gaps.gaps(labels, predicted, more, classes=planted.classes)
+    after = group_gaps.gaps(labels, predicted, more, classes=planted.classes)
     assert len(apart) == 12 and {name: after[name] for name in apart} == {name: before[name] for name in apart}
-    after = gaps.gaps(
+    after = group_gaps.gaps(
         np.append(labels, 0),
         np.append(predicted, 2),
         {n: [*v, "rare"] for n, v in more.items()},
@@ -465,6 +466,6 @@ def test_groups_too_small_to_judge_widen_no_gap(planted):
 def test_without_groups_only_the_classes_are_told():
     labels = np.repeat([0, 1], 20)
     for columns in ({}, {"camera": [None] * 40}, {"camera": ["a"] * 40}):
-        found = gaps.gaps(labels, labels, columns, classes=("a", "b"))
+        found = group_gaps.gaps(labels, labels, columns, classes=("a", "b"))
         assert {name for name in found if "gap" in name or "group" in name} == set(), "nothing to be apart from"
         assert {"worst_class", "worst_class_low", "worst_class_high"} <= set(found)

@@ -8,10 +8,11 @@ from neocog import architectures
 from neocog.bundle import write
 from neocog.bundle.read import read
 from neocog.evaluation import predictions
-from neocog.evaluation.calibration import probabilities
 from neocog.inspect import activations
 from neocog.inspect.explain import poster
 from neocog.serving import predictor
+from neocog.tasks.classification import predictions as class_predictions
+from neocog.tasks.classification.calibration import probabilities
 
 
 @pytest.fixture(params=[1.0, 2.5])
@@ -31,8 +32,8 @@ def test_all_that_tell_an_image_s_probability_tell_the_same(bundle, digits):
     image = np.asarray(part.images[0])
     told = predictor.load(bundle).probabilities(image[None])[0]  # predict, serve, MLflow
     logits = predictions.logits(bundle, part.images, batch_size=256)
-    judged = predictions.of(logits, ids=part.ids, labels=part.labels)
-    shown = predictions.calibrated(judged, bundle.temperature)  # the page and the audit
+    judged = class_predictions.of(logits, ids=part.ids, labels=part.labels)
+    shown = class_predictions.calibrated(judged, bundle.temperature)  # the page and the audit
     np.testing.assert_allclose(activations.look(bundle, image).probabilities, told, atol=1e-5)
     np.testing.assert_allclose(shown.probabilities[0], told, atol=1e-5)
     assert poster.explained(bundle, image, ["occlusion"]).probability == pytest.approx(told.max(), abs=1e-4)

@@ -7,11 +7,12 @@ import shutil
 import pytest
 import tiny
 
-from neocog.evaluation import predictions, tables
 from neocog.report import drawings, models, narrative, page, provenance, scores
 from neocog.report.chapters import Chapter
 from neocog.report.compare import chapter as compare
 from neocog.report.trust import chapter as trust
+from neocog.tasks.classification import predictions as class_predictions
+from neocog.tasks.classification import tables
 
 MODELS = [  # kind, name, hidden units
     ("trained", "perceptron", 0),
@@ -42,7 +43,7 @@ def site(tmp_path_factory):
     tiny.judge(root, data, bundles)
     for bundle in bundles:
         folder = root / "reports" / bundle.model
-        judged = predictions.read(folder / "predictions.parquet")
+        judged = class_predictions.read(folder / "predictions.parquet")
         tables.reliability(folder / "reliability.csv", judged, bins=15)
         cameras = ["a camera of a very long name, forty letters" if i % 3 else "b" for i in range(len(judged.labels))]
         tables.groups(folder / "groups.csv", judged, {"camera": cameras})

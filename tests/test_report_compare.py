@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import tiny
 
-from neocog.evaluation import paired
 from neocog.report import models, narrative, scores
 from neocog.report.compare import chapter, figures, gallery, pairs
+from neocog.statistics import paired
 
 SVG = "{http://www.w3.org/2000/svg}"
 ODD = ("</script><b>", "two & 'three'", "c", "d", "e", "f", "g", "h")

@@ -12,13 +12,13 @@ import tiny
 
 from neocog.bundle import read
 from neocog.core.errors import UserError
-from neocog.evaluation.paired import compare
 from neocog.report import drawings, figures, leaderboard, models, narrative, page
 from neocog.report.chapters import Chapter
 from neocog.report.compression import chapter, recipe, verdict
 from neocog.report.compression import figures as charts
 from neocog.report.compression import narrative as said
 from neocog.report.compression.verdict import Goal
+from neocog.statistics.paired import compare
 
 SVG = "{http://www.w3.org/2000/svg}"
 WON = {"goal": "max_bytes", "limit": 30_000, "value": 21_000, "met": True, "by": 9_000}

@@ -10,17 +10,19 @@ import numpy as np
 import pytest
 import tiny
 
-from neocog.bundle.temperature import fit
 from neocog.core.errors import UserError
-from neocog.evaluation import predictions, tables
-from neocog.evaluation.calibration import expected_calibration_error
-from neocog.evaluation.gaps import gaps
-from neocog.evaluation.slices import ahead
-from neocog.evaluation.trust import trust
+from neocog.evaluation import predictions
 from neocog.report import models, narrative
 from neocog.report.trust import chapter, figures
 from neocog.report.trust import narrative as told
 from neocog.report.trust.read import read
+from neocog.statistics.slices import ahead
+from neocog.tasks.classification import predictions as class_predictions
+from neocog.tasks.classification import tables
+from neocog.tasks.classification.calibration import expected_calibration_error
+from neocog.tasks.classification.group_gaps import gaps
+from neocog.tasks.classification.temperature import fit
+from neocog.tasks.classification.trust import trust
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -41,7 +43,7 @@ def site(tmp_path_factory):
     folder = root / "reports/trained/perceptron"
     scores = json.loads((folder / "metrics.json").read_text())
     more = trust(logits, test.labels, bins=15, temperature=scale)
-    judged = predictions.read(folder / "predictions.parquet")
+    judged = class_predictions.read(folder / "predictions.parquet")
     tables.reliability(folder / "reliability.csv", judged, bins=15)
     bright = np.where(
         test.images.mean(axis=(1, 2, 3)) > np.median(test.images.mean(axis=(1, 2, 3))), "bright <&>", "dark"
@@ -152,7 +154,7 @@ def test_the_gap_has_the_interval_of_the_metrics_and_groups_are_told_how_alike_t
 
 
 def test_many_groups_are_drawn_as_the_worst_and_the_best(site):
-    from neocog.evaluation.slices import Slice
+    from neocog.statistics.slices import Slice
 
     many = [Slice("site", f"s{i}", 50, i / 100, i / 100 - 0.01, i / 100 + 0.01) for i in range(100)]
     root = ElementTree.fromstring(figures.groups(many, name="mlp", overall=0.5))

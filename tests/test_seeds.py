@@ -14,8 +14,9 @@ from projects import killed, runs, set_up, stage
 
 from neocog.bundle import read
 from neocog.core.errors import UserError
-from neocog.evaluation import accuracy, predictions, seeds
+from neocog.evaluation import predictions, seeds
 from neocog.params import load
+from neocog.tasks.classification import accuracy
 
 
 @pytest.fixture(scope="module")

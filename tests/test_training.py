@@ -16,7 +16,7 @@ from neocog.core.errors import Diverged, OutOfMemory, UserError
 from neocog.data import augment
 from neocog.data.loader import Batches
 from neocog.inspect import fastest
-from neocog.tasks.classification import metrics
+from neocog.tasks.classification import objective
 from neocog.training import checkpoint, gradients, memory, optimizer
 from neocog.training.fit import fit
 from neocog.training.module import Learner
@@ -195,8 +195,8 @@ def test_ranks_share_each_global_batch(digits, ranks):
 
 def test_sums_add_up_over_batches():
     logits, labels = torch.randn(50, 10), torch.randint(0, 10, (50,))
-    whole = metrics.means(metrics.sums(logits, labels))
-    parts = metrics.means(metrics.sums(logits[:20], labels[:20]) + metrics.sums(logits[20:], labels[20:]))
+    whole = objective.means(objective.sums(logits, labels))
+    parts = objective.means(objective.sums(logits[:20], labels[:20]) + objective.sums(logits[20:], labels[20:]))
     assert parts == pytest.approx(whole)
     assert whole["top1"] == pytest.approx((logits.argmax(1) == labels).float().mean().item())
 

@@ -17,7 +17,8 @@ from neocog.data import prepared
 from neocog.data.prepared import Prepared
 from neocog.data.sources.digits import digits as all_digits
 from neocog.evaluation import complexity, latency, predictions
-from neocog.evaluation.headlines import headlines
+from neocog.tasks.classification import predictions as class_predictions
+from neocog.tasks.classification.metrics import headlines
 
 RATE = 0.1
 
@@ -141,7 +142,9 @@ def judge(root: Path, data: Prepared, bundles: Sequence[Bundle]) -> None:
         scores = headlines(logits, test.labels, bins=15, resamples=50, seed=0)
         folder = root / "reports" / bundle.model
         (folder / "metrics.json").write_text(json.dumps({f"test/{name}": score for name, score in scores.items()}))
-        predictions.write(folder / "predictions.parquet", predictions.of(logits, ids=test.ids, labels=test.labels))
+        class_predictions.write(
+            folder / "predictions.parquet", class_predictions.of(logits, ids=test.ids, labels=test.labels)
+        )
     models = {bundle.model: latency.predictor(bundle) for bundle in bundles}
     speeds = latency.measure(models, test.images, rounds=2, batch_size=8, seed=0)
     rows = [{"model": b.model} | complexity.count(b) | asdict(speeds[b.model]) for b in bundles]

@@ -11,13 +11,14 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from neocog import architectures
-from neocog.bundle import sparse, temperature
+from neocog.bundle import sparse
 from neocog.bundle.proof import Proof, prove
 from neocog.bundle.read import CARD, FORMAT, GRAPH, WEIGHTS, Bundle, read
 from neocog.bundle.widths import Widths
 from neocog.core import integrity
 from neocog.core.atomic_folder import staged
 from neocog.data.prepared import Prepared
+from neocog.tasks.classification import temperature
 
 
 def write(folder: Path, model: nn.Module, data: Prepared, **card: Any) -> Bundle:

@@ -10,7 +10,6 @@ arXiv:1708.06519); `random`, the control that the others must beat. In `rounds`,
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from importlib import import_module
 from typing import Annotated, Literal
 
 import torch
@@ -25,6 +24,7 @@ from neocog.core.constrained_types import AtLeast1, Images, Seed
 from neocog.core.errors import UserError
 from neocog.data.augment import normalize
 from neocog.data.prepared import Prepared
+from neocog.tasks import task as tasks
 
 IDEA = "Removes whole channels, so that a narrower network is left"
 COST = "Accuracy, until the network is trained again; half of the channels leave about a quarter of weights and multiplications"
@@ -124,7 +124,7 @@ def _gradients(network: nn.Module, data: Prepared, *, images: int) -> None:
     Where training has ended the gradient over all images is next to nothing, and says nothing; that of a batch still shows what matters.
     The images are the first ones, which stand in the order of their hashes: a random choice.
     """
-    objective = import_module(f"neocog.tasks.{data.task}.objective")
+    objective = tasks.task(data.task).objective
     train = data.split("train")
     mean, std = (torch.tensor(each) * 255 for each in (data.mean, data.std))
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]

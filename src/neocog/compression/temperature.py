@@ -9,11 +9,11 @@ on the validation images and becomes part of the graph, behind everything else; 
 import numpy as np
 import onnx
 
-from neocog.bundle import temperature
 from neocog.compression.chain import export
 from neocog.compression.chain.append_node import behind
 from neocog.compression.chain.candidate import Candidate
 from neocog.data.prepared import Prepared
+from neocog.tasks.classification import temperature
 
 IDEA = "Makes probabilities honest: divides the logits by one number"
 COST = "Nothing: one division an image, and no answer changes"

@@ -19,8 +19,8 @@ from neocog.data.prepared import Prepared
 from neocog.edge import EXTRAS, require
 from neocog.edge.captured_output import quiet
 from neocog.evaluation import latency, predictions
-from neocog.evaluation.intervals import wilson
 from neocog.evaluation.latency import Images, Predict
+from neocog.statistics.intervals import wilson
 
 CALIBRATION = 300  # training images behind the ranges of integers
 CHECKED = 1024  # val images on which file and bundle are compared

@@ -14,10 +14,10 @@ import numpy as np
 from neocog.core import csv_table
 from neocog.core.errors import UserError
 from neocog.data.prepared import Prepared, Split
-from neocog.evaluation import labels
 from neocog.evaluation.duplicates import near_duplicates
-from neocog.evaluation.intervals import wilson
-from neocog.evaluation.predictions import Predictions
+from neocog.statistics.intervals import wilson
+from neocog.tasks.classification import label_errors
+from neocog.tasks.classification.predictions import Predictions
 
 IN_SAMPLE = "train"  # the split whose labels the model has learned: it finds fewer errors there
 T = TypeVar("T")
@@ -117,7 +117,7 @@ def summary(judged: Mapping[str, Predictions], doubts: Sequence[Doubt], pairs: S
         "right_at_least": round(floor, 6),
         "suspects": sum(doubt.split != IN_SAMPLE for doubt in doubts),
         "images": len(given),
-        **({"noise": round(labels.noise(probabilities, given), 6)} if may_judge else {}),
+        **({"noise": round(label_errors.noise(probabilities, given), 6)} if may_judge else {}),
         "twins": len(pairs),
         "twins_labelled_otherwise": sum(pair.label != pair.other_label for pair in pairs),
         "test_images": len(right),
@@ -147,7 +147,7 @@ def _ranked(data: Prepared, judged: Mapping[str, Predictions]) -> list[Doubt]:
     sources = {name: _sources(data, name) for name in parts}
     places = [(name, row) for name, part in parts.items() for row in range(len(part.labels))]
     scores = np.concatenate([each.probabilities for each in judged.values()])
-    found = labels.suspects(scores, np.concatenate([each.labels for each in judged.values()]))
+    found = label_errors.suspects(scores, np.concatenate([each.labels for each in judged.values()]))
     told = []
     for rank, suspect in enumerate(found, start=1):
         name, row = places[suspect.row]

@@ -11,8 +11,8 @@ from neocog.bundle.read import Bundle
 from neocog.core import csv_table
 from neocog.core.errors import UserError
 from neocog.evaluation import predictions
-from neocog.evaluation.accuracy import Ints
 from neocog.evaluation.corruptions.suite import CORRUPTIONS, corrupt
+from neocog.statistics.arrays import Ints
 
 CLEAN = "clean"  # in the place of a corruption: the images as they are, severity 0
 BUDGET = 256 << 20  # bytes of corrupted images held at a time

@@ -16,7 +16,7 @@ from neocog.bundle.read import Bundle
 from neocog.core import csv_table
 from neocog.data.prepared import Split
 from neocog.evaluation import predictions
-from neocog.evaluation.headlines import headlines
+from neocog.tasks.classification.metrics import headlines
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from onnx import inliner, numpy_helper
 
 from neocog.bundle import graph_tensors
 from neocog.bundle.read import GRAPH, Bundle
-from neocog.evaluation.calibration import probabilities
 from neocog.evaluation.complexity import CONVOLUTIONS, PRODUCTS
+from neocog.tasks.classification.calibration import probabilities
 
 DEPTHS = 4
 INTEGERS = ("ConvInteger", "MatMulInteger")

@@ -16,11 +16,13 @@ from neocog.core import csv_table
 from neocog.core.errors import UserError
 from neocog.data.prepared import Prepared
 from neocog.evaluation import predictions
-from neocog.evaluation.accuracy import Bools, Counts, Ints, confusion, counts
-from neocog.evaluation.predictions import Predictions, calibrated
 from neocog.report import ideas, leaderboard
 from neocog.report.ideas import Idea
 from neocog.report.leaderboard import Row
+from neocog.statistics.arrays import Bools, Ints
+from neocog.tasks.classification import predictions as class_predictions
+from neocog.tasks.classification.accuracy import Counts, confusion, counts
+from neocog.tasks.classification.predictions import Predictions, calibrated
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ def _gather(
         row = leaderboard.row(bundle, metrics=metrics, benchmark=benchmark[bundle.model], training=training)
     except KeyError as missing:
         raise UserError(f"{folder}: {missing} is missing among the results; `{make}` and `{judge}` make them") from None
-    judged = predictions.read(_there(folder / "predictions.parquet", judge))
+    judged = class_predictions.read(_there(folder / "predictions.parquet", judge))
     if not np.array_equal(judged.ids, ids):
         raise UserError(
             f"{folder / 'predictions.parquet'} is about other images than {prepared.folder}; `{judge}` judges these"

@@ -11,7 +11,6 @@ import numpy as np
 from neocog.core.escape import visible
 from neocog.data.prepared import SPLITS, Prepared, Split
 from neocog.drawing import images, numbers, svg
-from neocog.evaluation import paired
 from neocog.report import activations, confusion, narrative, provenance, scores
 from neocog.report.chapters import Chapter
 from neocog.report.drawings import Drawings
@@ -19,6 +18,7 @@ from neocog.report.figures import KINDS
 from neocog.report.leaderboard import Row
 from neocog.report.models import Model
 from neocog.report.scores import Score
+from neocog.statistics import paired
 
 FOLDER = Path(__file__).parent
 BUDGET = 2_500_000  # bytes of pictures, of the 5 MB that a page may have

@@ -9,9 +9,9 @@ from neocog.bundle import sparse
 from neocog.bundle.read import CARD, GRAPH, WEIGHTS, Bundle
 from neocog.data.prepared import Prepared
 from neocog.evaluation import predictions
-from neocog.evaluation.accuracy import macro_f1
-from neocog.evaluation.calibration import expected_calibration_error, log_softmax, negative_log_likelihood
 from neocog.reproduce.causes import causes
+from neocog.tasks.classification.accuracy import macro_f1
+from neocog.tasks.classification.calibration import expected_calibration_error, log_softmax, negative_log_likelihood
 
 BATCH, BINS = 256, 15
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from neocog.bundle.read import GRAPH, Bundle, damaged
 from neocog.core.errors import NeocogError
-from neocog.evaluation.calibration import probabilities
+from neocog.tasks.classification.calibration import probabilities
 
 if TYPE_CHECKING:
     import onnxruntime

@@ -69,7 +69,7 @@ class Epochs(pl.Callback):
             self.line = EpochLine(
                 self.name,
                 epochs=trainer.max_epochs or 0,
-                best=f"val/{cast(Learner, pl_module).measures.BEST}",
+                best=f"val/{cast(Learner, pl_module).task.primary.name}",
                 steps=len(self.batches),
                 done=len(self.history),
             )
@@ -107,7 +107,7 @@ class Epochs(pl.Callback):
         if not math.isfinite(row["train/loss"]) or not all(torch.isfinite(value).all() for value in state):
             raise learner.diverged("the weights became infinite", len(self.batches) - 1)
         seen = len(self.batches) * min(self.batches.batch_size, len(self.batches.labels))
-        watched = f"val/{learner.measures.BEST}"
+        watched = f"val/{learner.task.primary.name}"
         better = not self.history or row[watched] > max(earlier[watched] for earlier in self.history)
         if better:
             self.best_epoch = trainer.current_epoch + 1

@@ -1,18 +1,13 @@
 """Whose errors count: which images an epoch draws alike, and which groups' losses are weighed. Nothing of either unless the recipe asks."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING
-
 import numpy as np
 import torch
 from torch import nn
 
 from neocog.core.errors import UserError
 from neocog.data.prepared import Prepared
+from neocog.training.group_dro import GroupDRO
 from neocog.training.recipe import Recipe
-
-if TYPE_CHECKING:
-    from neocog.tasks.classification.group_dro import GroupDRO
 
 
 def alike(data: Prepared, recipe: Recipe) -> np.ndarray | None:
@@ -22,13 +17,12 @@ def alike(data: Prepared, recipe: Recipe) -> np.ndarray | None:
     return data.split("train", limit=recipe.images).labels if recipe.balance == "class" else None
 
 
-def dro(data: Prepared, recipe: Recipe) -> "GroupDRO | None":
-    """The task's GroupDRO over the training images; None unless that is the objective."""
+def dro(data: Prepared, recipe: Recipe) -> GroupDRO | None:
+    """GroupDRO over the training images; None unless that is the objective."""
     if recipe.objective != "group_dro":
         return None
     members, _ = data.cells("train", str(recipe.groups), limit=recipe.images)
-    group_dro = import_module(f"neocog.tasks.{data.task}.group_dro")
-    return group_dro.GroupDRO(torch.from_numpy(members), step=recipe.dro_step)
+    return GroupDRO(torch.from_numpy(members), step=recipe.dro_step)
 
 
 def check(model: nn.Module, recipe: Recipe, *, name: str) -> None:

@@ -2,9 +2,8 @@
 
 import math
 from functools import partial
-from importlib import import_module
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import pytorch_lightning as pl
 import torch
@@ -14,12 +13,11 @@ from torch.optim.lr_scheduler import LambdaLR
 from neocog.core.errors import Diverged
 from neocog.data.augment import Augmentation, normalize, training_batch
 from neocog.data.prepared import Prepared
+from neocog.tasks import task as tasks
 from neocog.training import optimizer
 from neocog.training.auxiliary_loss import Guide
+from neocog.training.group_dro import GroupDRO
 from neocog.training.recipe import Recipe
-
-if TYPE_CHECKING:
-    from neocog.tasks.classification.group_dro import GroupDRO
 
 CHECK_EVERY = 50  # steps between looks at the loss on an accelerator, where each look waits for the device
 
@@ -29,7 +27,7 @@ class Learner(pl.LightningModule):
 
     A model that has a `learning_rule(images, labels) -> (loss, logits, direction of descent by parameter)` is trained by that rule,
     all others by backpropagation of the task's loss. A model with `forward_auxiliary(images) -> (logits, logits of each auxiliary
-    classifier)` has the losses of these added, each times its `share`. A `guide` has its share of the loss; `dro`, the task's `GroupDRO`,
+    classifier)` has the losses of these added, each times its `share`. A `guide` has its share of the loss; `dro`, `GroupDRO`,
     weighs the images' losses by group. With either, batches tell where their images stand in the train split. `mean` and `std` are
     in the pixel scale 0..1.
     """
@@ -47,7 +45,7 @@ class Learner(pl.LightningModule):
         classes: int,
         task: str,
         guide: Guide | None = None,
-        dro: "GroupDRO | None" = None,
+        dro: GroupDRO | None = None,
     ) -> None:
         super().__init__()
         self.model, self.recipe, self.classes = model, recipe, classes
@@ -55,7 +53,7 @@ class Learner(pl.LightningModule):
         if guide is not None:
             guide.attach(model)
         self.dro = dro
-        self.task = task
+        self.task = tasks.task(task)
         self.augmentation = Augmentation(
             flip=recipe.flip, crop=recipe.crop, cutout=recipe.cutout, mixup=recipe.mixup, cutmix=recipe.cutmix
         )
@@ -74,7 +72,7 @@ class Learner(pl.LightningModule):
         recipe: Recipe,
         *,
         guide: Guide | None = None,
-        dro: "GroupDRO | None" = None,
+        dro: GroupDRO | None = None,
     ) -> "Learner":
         """One for the task of `data`, `model` in the recipe's memory format."""
         if recipe.channels_last:
@@ -93,12 +91,7 @@ class Learner(pl.LightningModule):
     @property
     def objective(self) -> ModuleType:
         """The task's `objective.py`."""
-        return import_module(f"neocog.tasks.{self.task}.objective")
-
-    @property
-    def measures(self) -> ModuleType:
-        """The task's `metrics.py`."""
-        return import_module(f"neocog.tasks.{self.task}.metrics")
+        return self.task.objective
 
     def __setattr__(self, name: str, value: Any) -> None:
         if (
@@ -213,9 +206,9 @@ class Learner(pl.LightningModule):
         total = self.sums[part]
         assert total is not None, f"no {part} batch was seen"
         self.sums[part] = None
-        return self.measures.means(self.trainer.strategy.reduce(total, reduce_op="sum"))
+        return self.objective.means(self.trainer.strategy.reduce(total, reduce_op="sum"))
 
     def _add(self, part: str, logits: Tensor, targets: Tensor, loss: Tensor | None) -> None:
-        new = self.measures.sums(logits, targets, loss=loss)
+        new = self.objective.sums(logits, targets, loss=loss)
         total = self.sums[part]
         self.sums[part] = new if total is None else total + new

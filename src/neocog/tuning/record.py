@@ -11,7 +11,7 @@ import yaml
 from numpy.typing import NDArray
 
 from neocog.core import csv_table
-from neocog.evaluation import paired
+from neocog.statistics import paired
 from neocog.tuning.space import Space
 from neocog.tuning.sweep import Finalist
 from neocog.tuning.trials import Trial

@@ -6,7 +6,6 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache, partial
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from ray import tune
 from neocog import architectures
 from neocog.core.errors import NeocogError
 from neocog.data import prepared
+from neocog.tasks import task as tasks
 from neocog.training import checkpoint
 from neocog.training.fit import Fitted, fit
 from neocog.training.recipe import KEYS, Recipe
@@ -75,7 +75,7 @@ def job(
         sizes=dict(sizes),
         data=str(data.folder.resolve()),
         digest=data.digest,
-        metric=f"val/{import_module(f'neocog.tasks.{data.task}.metrics').BEST}",
+        metric=f"val/{tasks.task(data.task).primary.name}",
         place=place,
         driver=uuid.uuid4().hex,
         processes=processes_per_trial,

@@ -20,8 +20,9 @@ from neocog.compression.chain.finetune import Train
 from neocog.compression.chain.goals import UNDECIDED, Goals, dropped, judge
 from neocog.compression.chain.point import Point
 from neocog.data.prepared import Prepared
-from neocog.evaluation import complexity, latency, paired
-from neocog.evaluation.paired import Paired
+from neocog.evaluation import complexity, latency
+from neocog.statistics import paired
+from neocog.statistics.paired import Paired
 
 ROUNDS, BATCH = 15, 64  # of the race against the parent
 

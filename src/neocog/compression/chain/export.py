@@ -18,7 +18,7 @@ from neocog.bundle.widths import widths
 from neocog.compression.chain.candidate import Candidate
 from neocog.core.atomic_folder import staged
 from neocog.data.prepared import Prepared
-from neocog.evaluation.intervals import wilson
+from neocog.statistics.intervals import wilson
 
 VERDICT = "verdict.json"
 MIN_AGREEMENT = (

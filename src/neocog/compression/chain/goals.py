@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from neocog.core.constrained_types import Bytes, Fraction, Positive
-from neocog.evaluation.paired import Paired
+from neocog.statistics.paired import Paired
 
 UNDECIDED = "not decided"
 

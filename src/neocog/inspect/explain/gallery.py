@@ -16,8 +16,8 @@ from torch import nn
 
 from neocog.bundle.read import Bundle
 from neocog.data.prepared import Split
-from neocog.evaluation.predictions import Predictions
 from neocog.inspect import explain
+from neocog.tasks.classification.predictions import Predictions
 
 RIGHT, UNSURE, SURE = "right", "wrong, and unsure", "wrong, and sure"
 WHERE = ("grad_cam", "rollout")  # tell where: the first asks for a network with maps, the second for attention

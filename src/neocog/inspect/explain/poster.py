@@ -12,9 +12,9 @@ from neocog.bundle.read import Bundle
 from neocog.core.errors import UserError, nearest
 from neocog.drawing import colormaps
 from neocog.drawing.images import Pixels, shrunk
-from neocog.evaluation.calibration import probabilities
 from neocog.inspect import explain
 from neocog.inspect.activations_poster import INK, MARGIN, PAPER, SOFT, font
+from neocog.tasks.classification.calibration import probabilities
 
 FACE, GAP, HEAD, UNDER = 200, 16, 70, 26  # px of a picture, between two, of the words above, of those below
 

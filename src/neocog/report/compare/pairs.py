@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.core import csv_table
-from neocog.evaluation.paired import mcnemar, newcombe
+from neocog.statistics.paired import mcnemar, newcombe
 
 Floats = NDArray[np.float64]
 COLUMNS = ("model_a", "model_b", "difference", "low", "high", "p", "p_holm")

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from neocog.core.errors import UserError
-from neocog.evaluation.paired import Paired, compare
 from neocog.report.compression import verdict
 from neocog.report.compression.verdict import Verdict
 from neocog.report.models import Model
+from neocog.statistics.paired import Paired, compare
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,12 @@ from html import escape
 
 from neocog.drawing import numbers
 from neocog.drawing.svg import tag
-from neocog.evaluation.slices import Slice, ahead
 from neocog.report import confusion
 from neocog.report.models import Model
 from neocog.report.provenance import how, judged
 from neocog.report.trust import figures, narrative
 from neocog.report.trust.read import Trust, read
+from neocog.statistics.slices import Slice, ahead
 
 INTRODUCTION = (
     "A model that is 90 % sure should be right nine times in ten. And it should be right for every kind of image, not only "

@@ -7,11 +7,11 @@ import numpy as np
 from neocog.drawing import numbers, svg, text_width
 from neocog.drawing.label_placement import Box, place
 from neocog.drawing.svg import Scale, figure, line, path, tag, text, title
-from neocog.evaluation.calibration import Bin
-from neocog.evaluation.selective import Curve
-from neocog.evaluation.slices import Slice
-from neocog.evaluation.trust import RISK
 from neocog.report.figures import HALF
+from neocog.statistics.slices import Slice
+from neocog.tasks.classification.calibration import Bin
+from neocog.tasks.classification.selective import Curve
+from neocog.tasks.classification.trust import RISK
 
 TALL = 330  # px
 POINTS = 60  # of a curve

@@ -10,12 +10,13 @@ import numpy as np
 
 from neocog.core import csv_table
 from neocog.core.errors import UserError
-from neocog.evaluation import calibration, selective, slices
-from neocog.evaluation.accuracy import Floats, Ints
-from neocog.evaluation.calibration import Bin
-from neocog.evaluation.selective import Curve
-from neocog.evaluation.slices import Gap, Slice
 from neocog.report.models import Model, makers
+from neocog.statistics import slices
+from neocog.statistics.arrays import Floats, Ints
+from neocog.statistics.slices import Gap, Slice
+from neocog.tasks.classification import calibration, selective
+from neocog.tasks.classification.calibration import Bin
+from neocog.tasks.classification.selective import Curve
 
 CLASS = "class"  # the column of groups that every data set has
 COLUMNS = ("column", "value", "images", "top1", "low", "high")

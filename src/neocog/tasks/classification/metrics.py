@@ -1,25 +1,65 @@
-"""What is watched while a classifier trains, as sums that add up over batches and ranks."""
+"""The few numbers a model is known by, each with its interval, from the logits of one split."""
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+import json
+from collections.abc import Mapping
+from pathlib import Path
 
-BEST = "top1"  # higher is better: what `keep: best` and `patience` go by
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.core.errors import UserError
+from neocog.statistics.arrays import Floats, Ints
+from neocog.statistics.intervals import bootstrap, wilson
+from neocog.tasks.classification.accuracy import macro_f1, share, within
+from neocog.tasks.classification.calibration import expected_calibration_error, log_softmax, negative_log_likelihood
+from neocog.tasks.task import Metric
+
+PRIMARY = Metric("top1", "top-1", "share of test images whose class comes first")
+FRACTIONS = ("top1", "top5", "macro_f1", "ece")
 
 
-def sums(logits: Tensor, targets: Tensor, *, loss: Tensor | None = None) -> Tensor:
-    """[summed loss, number right, number of images] over logits [N, K] and targets (labels [N] or shares [N, K]).
+def headlines(logits: NDArray[np.floating], labels: Ints, *, bins: int, resamples: int, seed: int) -> dict[str, float]:
+    """Of logits [N, K] and labels [N]: top1, top5 (topK if K < 5), macro_f1 and ece, each with _low and _high; and nll.
 
-    `loss` is the batch's mean loss where it is known already.
+    The intervals of top1 and top5 are Wilson's, those of macro_f1 and ece hold 95 % of `resamples` bootstrap resamples of the images;
+    `bins` are those of the calibration error.
     """
-    labels = targets if targets.ndim == 1 else targets.argmax(1)
-    right = (logits.argmax(1) == labels).sum()
-    summed = F.cross_entropy(logits.float(), targets, reduction="sum") if loss is None else loss.detach() * len(labels)
-    kind = torch.float32 if logits.device.type == "mps" else torch.float64  # Apple's GPUs have no doubles
-    return torch.stack([summed.to(kind), right.to(kind), torch.full_like(right, len(labels), dtype=kind)])
+    n, num_classes = logits.shape
+    predicted = logits.argmax(axis=1)
+    top1 = within(1, scores=logits, labels=labels)
+    top5 = within(min(5, num_classes), scores=logits, labels=labels)
+    confidence = np.exp(log_softmax(logits).max(axis=1))
+
+    def fractions(weights: Ints) -> Floats:
+        f1 = macro_f1(labels, predicted, num_classes=num_classes, weights=weights)
+        ece = expected_calibration_error(confidence, top1, bins=bins, weights=weights)
+        return np.array([f1, ece])
+
+    (low, high), hits = wilson(int(top1.sum()), n), share(top1)
+    scores, (lows, highs) = fractions(np.ones(n, np.int64)), bootstrap(fractions, n, resamples=resamples, seed=seed)
+    if hits in (0, 1):  # every resample is alike: what top-1 might have been instead says how far these are known
+        off = [abs(confidence.mean() - end) for end in (low, high)]
+        lows, highs = np.minimum(lows, [low, min(off)]), np.maximum(highs, [high, max(off)])
+    ends = [(low, high), wilson(int(top5.sum()), n), *zip(lows, highs, strict=True)]
+    found: dict[str, float] = {}
+    for name, score, (low, high) in zip(FRACTIONS, (hits, share(top5), *scores), ends, strict=True):
+        found |= {name: float(score), f"{name}_low": float(low), f"{name}_high": float(high)}
+    return found | {"nll": negative_log_likelihood(logits, labels)}
 
 
-def means(total: Tensor) -> dict[str, float]:
-    """The sums of an epoch as {name: mean}."""
-    summed, right, count = total.tolist()
-    return {"loss": summed / count, "top1": right / count}
+def sentence(scores: Mapping[str, float]) -> str:
+    """The headlines in one line: top-1 93.1 % (92.6 - 93.6), macro-F1 ..."""
+    told = {"top1": "top-1", "macro_f1": "macro-F1", "ece": "calibration error"}
+    return ", ".join(
+        f"{words} {100 * scores[name]:.1f} % ({100 * scores[f'{name}_low']:.1f} - {100 * scores[f'{name}_high']:.1f})"
+        for name, words in told.items()
+    )
+
+
+def top1(reports: Path, model: str) -> float:
+    """Top-1 of `<kind>/<name>` on the test images, as `evaluate` left it. Raises UserError when it did not."""
+    path = reports / model / "metrics.json"
+    try:
+        return float(json.loads(path.read_text())["test/top1"])
+    except (OSError, KeyError, ValueError) as error:
+        raise UserError(f"{path} is missing or damaged ({error!r}); `dvc repro` makes it") from None

@@ -38,11 +38,11 @@ def solve(learner: Learner, data: Prepared, *, name: str) -> tuple[dict[str, flo
     row: dict[str, float] = {"epoch": 1, "lr": 0.0}
     for split in parts:
         pairs = zip(images[split].split(PART), labels[split].split(PART), strict=True)
-        total = sum(learner.measures.sums(learner(some), those) for some, those in pairs)
-        row |= {f"{split}/{key}": value for key, value in learner.measures.means(total).items()}
-    top1 = f"val/{learner.measures.BEST}"
+        total = sum(learner.objective.sums(learner(some), those) for some, those in pairs)
+        row |= {f"{split}/{key}": value for key, value in learner.objective.means(total).items()}
+    primary = f"val/{learner.task.primary.name}"
     print(
-        f"{name}  loss {row['train/loss']:.4f}  val/loss {row['val/loss']:.4f}  {top1} {row[top1]:.4f}",
+        f"{name}  loss {row['train/loss']:.4f}  val/loss {row['val/loss']:.4f}  {primary} {row[primary]:.4f}",
         file=sys.stderr,
         flush=True,
     )

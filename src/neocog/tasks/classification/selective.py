@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neocog.evaluation.accuracy import Bools, Floats
+from neocog.statistics.arrays import Bools, Floats
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
-Weights = NDArray[np.int64] | None
+from neocog.statistics.arrays import Bools, Floats, Ints, Weights
 
 
 def within(k: int, *, scores: NDArray[np.floating], labels: Ints) -> Bools:

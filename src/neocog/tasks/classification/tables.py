@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from neocog.core import csv_table
-from neocog.evaluation import accuracy, calibration, slices
-from neocog.evaluation.accuracy import counts
-from neocog.evaluation.predictions import Predictions
-from neocog.evaluation.slices import Slice
+from neocog.statistics import slices
+from neocog.statistics.slices import Slice
+from neocog.tasks.classification import accuracy, calibration
+from neocog.tasks.classification.accuracy import counts
+from neocog.tasks.classification.predictions import Predictions
 
 
 def per_class(path: Path, judged: Predictions, classes: Sequence[str]) -> None:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.evaluation.accuracy import Floats, Ints, confusion
+from neocog.statistics.arrays import Floats, Ints
+from neocog.tasks.classification.accuracy import confusion
 
 
 @dataclass(frozen=True)

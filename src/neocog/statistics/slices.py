@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neocog.evaluation.accuracy import Bools
-from neocog.evaluation.intervals import Gap, newcombe, wilson
+from neocog.statistics.arrays import Bools
+from neocog.statistics.intervals import Gap, newcombe, wilson
 
 FEW = 10  # images below which a group is not called the worst
 

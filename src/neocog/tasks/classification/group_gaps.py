@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from neocog.evaluation.accuracy import Floats, Ints, counts
-from neocog.evaluation.intervals import Gap, newcombe
-from neocog.evaluation.slices import FEW, ahead, crossed, extremes, members, slices
+from neocog.statistics.arrays import Floats, Ints
+from neocog.statistics.intervals import Gap, newcombe
+from neocog.statistics.slices import FEW, ahead, crossed, extremes, members, slices
+from neocog.tasks.classification.accuracy import counts
 
 Columns = Mapping[str, Sequence[str | None]]
 

@@ -6,8 +6,8 @@ from math import exp, lgamma, log
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.evaluation.accuracy import Floats
-from neocog.evaluation.intervals import wilson_middle
+from neocog.statistics.arrays import Floats
+from neocog.statistics.intervals import wilson_middle
 
 
 @dataclass(frozen=True)

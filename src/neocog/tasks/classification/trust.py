@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.evaluation import selective
-from neocog.evaluation.accuracy import Ints
-from neocog.evaluation.calibration import (
+from neocog.statistics.arrays import Ints
+from neocog.tasks.classification import selective
+from neocog.tasks.classification.calibration import (
     adaptive_calibration_error,
     brier,
     expected_calibration_error,

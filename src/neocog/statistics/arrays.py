@@ -1,0 +1,11 @@
+"""Types of numpy arrays, by what is in them."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+Weights = (
+    NDArray[np.int64] | None
+)  # how often each of [N] images counts, as in a bootstrap resample; None counts each once

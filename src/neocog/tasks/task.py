@@ -1,0 +1,91 @@
+"""The protocol of a task: which file of its folder says what. Only `tasks/<task>/` looks inside targets, outputs and predictions.
+
+| file | what the other rooms call |
+|---|---|
+| `targets.py` | `COLUMNS`, `of(table, classes=)`, `counts(targets, classes=)`, `balanced(targets)`, `soften(targets, classes=)` |
+| `objective.py` | `loss(outputs, targets, ...)`, and what is watched: `sums(outputs, targets, ...)`, `means(total)` |
+| `decode.py` | `OUTPUTS`: the names of what the graph gives out; `Decode(outputs)`: the module behind the network, inside the graph |
+| `metrics.py` | `PRIMARY`, `METRICS`, `scores(outputs, targets)`, `primary(outputs, targets, weights=)`, `evaluate(...)`, `agreement()` |
+| `respond.py` | `calibrated(outputs, bundle)`, `answers(predictions, classes=)`: what `predict` and `serve` say |
+| `chapters/` | its own part of the report |
+
+`outputs` is an array [N, ...] that the network gives for N images, `targets` what `targets.py` reads for them.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+from neocog.core.errors import UserError, nearest
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A measure by its `name` in metrics.json, MLflow and the leaderboard, its `heading` for people, and which way is better.
+
+    `better`: 1 if more is better, -1 if less. `fraction`: from 0 to 1, shown in percent.
+    """
+
+    name: str
+    heading: str
+    about: str
+    better: int = 1
+    fraction: bool = True
+
+    def is_better(self, value: float, than: float) -> bool:
+        """Whether `value` is better than another."""
+        return self.better * (value - than) > 0
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task by the name of its folder; each file is imported when it is first asked for (some need torch)."""
+
+    name: str
+
+    @cached_property
+    def targets(self) -> ModuleType:
+        return self._file("targets")
+
+    @cached_property
+    def objective(self) -> ModuleType:
+        return self._file("objective")
+
+    @cached_property
+    def decode(self) -> ModuleType:
+        return self._file("decode")
+
+    @cached_property
+    def metrics(self) -> ModuleType:
+        return self._file("metrics")
+
+    @cached_property
+    def respond(self) -> ModuleType:
+        return self._file("respond")
+
+    @cached_property
+    def chapters(self) -> ModuleType:
+        return self._file("chapters")
+
+    @property
+    def primary(self) -> Metric:
+        """The metric that models are ranked by."""
+        metric: Metric = self.metrics.PRIMARY
+        return metric
+
+    def _file(self, name: str) -> ModuleType:
+        return import_module(f"neocog.tasks.{self.name}.{name}")
+
+
+def names() -> list[str]:
+    """The tasks that there are."""
+    return sorted(path.parent.name for path in Path(__file__).parent.glob("*/__init__.py"))
+
+
+def task(name: str) -> Task:
+    """The task of that name. Raises UserError for another."""
+    if name not in names():
+        raise UserError(f"task (={name!r}) is unknown; {nearest(name, names())}")
+    return Task(name)
