@@ -38,7 +38,8 @@ def _restore() -> list[str]:
     if whole == torn:
         return []
     lockfile.write(lockfile.LOCK, whole)
-    return lockfile.differing(torn, whole) or ["its first lines"]
+    unfinished = [f"all but {name}, which runs again" for name in lockfile.differing(whole, torn)]
+    return lockfile.differing(torn, whole) or unfinished or ["its first lines"]
 
 
 def _is_as_committed() -> bool:
