@@ -40,15 +40,8 @@ MARK = "NEOCOG_KILLS"  # in the environment of every process of a round
 PATIENCE = 900.0  # s that a `make repro` may take on a busy machine
 CHANGES = 400  # after which a run is ended at the latest
 TORN, TEARING = -1, 0.15  # how often it is ended while DVC writes dvc.lock
-LATE = (
-    "evaluate",
-    "benchmark",
-    "robustness",
-    "audit",
-    "explain",
-    "report",
-    "register",
-)  # stages that are over within few changes
+# Stages that are over within few changes
+LATE = ("evaluate", "benchmark", "robustness", "audit", "explain", "report", "register")
 LATELY, LATE_SECONDS = 0.35, 4.0  # how often it is ended in one of them, and how long after its beginning at most
 FILLER = "filler"
 
