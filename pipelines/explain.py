@@ -31,7 +31,7 @@ def explain() -> None:
         config=settings.resolved(),
         resume=tracking.memory("explain"),
     ) as log:
-        from neocog.inspect.explain import gallery  # torch from here on, after all that can be wrong cheaply
+        from neocog.inspect.explain import gallery, inputs  # torch from here on, after all that can be wrong cheaply
 
         test = data.split("test")
         shown, maps = [], {}
@@ -41,6 +41,9 @@ def explain() -> None:
             rows = gallery.rows(judged, images=settings.explain.images)
             chosen = [row for of_kind in rows.values() for row in of_kind]
             shown.append(gallery.shown(bundle, methods, rows))
+            given = inputs(bundle, test.images[chosen])
+            if warning := gallery.cost_warning(bundle.model, model, given, methods, each=settings.explain.images):
+                print(warning, flush=True)
             told = gallery.maps(bundle, model, methods, test=test, judged=judged, chosen=chosen)
             for name, drawn in told.items():
                 maps[f"{bundle.model}/{name}"] = drawn

@@ -1,6 +1,7 @@
 """Stage `robustness`: every bundle on the same test images, corrupted in 15 ways of growing severity (ImageNet-C)."""
 
 import json
+import math
 import sys
 from pathlib import Path
 from time import perf_counter
@@ -37,7 +38,15 @@ def robustness() -> None:
         resume=tracking.memory("robustness"),
     ) as log:
         log.dataset(name=data.name, digest=data.digest, source="data/prepared", context="test")
-        test = data.split("test", limit=how.images)
+        count = spoilt.count(how.images, size=data.size, megapixels=how.megapixels)
+        wanted = min(how.images, data.num_images("test"))
+        if count < wanted:
+            print(
+                f"robustness: {count:,} of {wanted:,} test images of {data.size} px, which are {how.megapixels:g} megapixels; "
+                f"robustness.megapixels: {math.ceil(wanted * data.size**2 / 1e6)} takes them all",
+                flush=True,
+            )
+        test = data.split("test", limit=count)
         console = Console(stderr=True)
         with Progress(console=console, disable=not console.is_terminal) as progress:
             task, began, done = progress.add_task("robustness", total=1), perf_counter(), [0.0]

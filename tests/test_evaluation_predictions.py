@@ -4,6 +4,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -44,6 +45,20 @@ def test_the_batch_size_changes_nothing(data, bundle):
     images = data.split("test").images
     together, alone = (predictions.logits(bundle, images, batch_size=size) for size in (1000, 7))
     np.testing.assert_allclose(together, alone, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(("side", "sizes"), [(28, [256, 44]), (64, [256, 44]), (128, [64, 64, 64, 64, 44])])
+def test_a_batch_of_large_images_holds_fewer_of_them(side, sizes):
+    asked = []
+
+    def run(_, given):
+        asked.append(len(given["images"]))
+        return [np.zeros((asked[-1], 2), np.float32)]
+
+    bundle = SimpleNamespace(session=lambda: SimpleNamespace(run=run))
+    images = np.broadcast_to(np.zeros((), np.uint8), (300, side, side, 1))
+    assert predictions.logits(bundle, images, batch_size=256).shape == (300, 2)
+    assert asked == sizes
 
 
 def test_predictions_come_back_from_disk_as_they_were(judged, tmp_path):

@@ -14,6 +14,7 @@ from neocog.cli import main
 from neocog.data.augment import normalize
 from neocog.evaluation import predictions
 from neocog.inspect import explain
+from neocog.inspect.explain import gallery
 from neocog.inspect.explain.together import together
 from neocog.tasks.classification import predictions as class_predictions
 from neocog.training.fit import fit
@@ -233,3 +234,15 @@ def test_the_gallery_reaches_the_page(trained, digits, tmp_path):
 class _Asked:
     def __init__(self, judged) -> None:
         self.predictions, self.confidence = judged, judged.confidence
+
+
+def test_the_cost_is_told_beforehand_where_it_is_large(asked, monkeypatch):
+    """A batch of all takes 2 s forward and backward (after a first pass of 9 s), or 0.2 s: the control."""
+    model, images, _ = asked
+    methods = ("grad_cam", "integrated_gradients")
+    for took, words in ((2.0, "about 130 s for trained/vit: 24 images of 8 px by grad_cam"), (0.2, "")):
+        ticks = iter([0.0, 9.0, 9.0, 9.0 + took])
+        monkeypatch.setattr(gallery, "perf_counter", lambda: next(ticks))  # noqa: B023
+        warning = gallery.cost_warning("trained/vit", model, images, methods, each=8)
+        assert words in warning and bool(words) == bool(warning)
+        assert all(parameter.grad is None for parameter in model.parameters()), "the network is left as it was"

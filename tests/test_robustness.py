@@ -359,6 +359,19 @@ def test_the_stage_writes_every_row_and_the_mce_of_every_model(tmp_path, monkeyp
     first = (tmp_path / "reports" / "robustness.csv").read_bytes()
     stage()
     assert (tmp_path / "reports" / "robustness.csv").read_bytes() == first
+    assert "megapixels" not in capsys.readouterr().out
+    raw = json.loads((tmp_path / "params.yaml").read_text())
+    raw["robustness"] |= {"megapixels": 0.002, "severities": [5]}
+    (tmp_path / "params.yaml").write_text(json.dumps(raw))
+    stage()
+    assert "robustness: 31 of 60 test images of 8 px" in capsys.readouterr().out
+    assert json.loads((tmp_path / "reports" / "robustness.json").read_text())["images"] == 31
+
+
+@pytest.mark.parametrize(("size", "images"), [(8, 400), (28, 400), (64, 400), (96, 217), (224, 39), (2000, 1)])
+def test_large_images_are_fewer_unless_told_otherwise(size, images):
+    assert robustness.count(400, size=size, megapixels=2.0) == images
+    assert robustness.count(400, size=size, megapixels=2000.0) == 400
 
 
 def test_the_stage_loads_neither_torch_nor_scikit_learn():

@@ -7,6 +7,7 @@ from neocog.bundle.read import Bundle
 from neocog.core.errors import UserError
 from neocog.data.prepared import Prepared, Split
 
+PIXELS = 256 * 64 * 64  # of a batch: memory grows with them; 20 images of 224 px
 SHOWN = 12  # classes named in an error
 
 
@@ -24,12 +25,16 @@ def match(bundle: Bundle, prepared: Prepared) -> None:
 
 
 def logits(bundle: Bundle, images: NDArray[np.uint8], *, batch_size: int) -> NDArray[np.float32]:
-    """Logits [N, K] of images uint8 [N, H, W, C]. Raises UserError for no images, and for NaN or infinite logits."""
+    """Logits [N, K] of images uint8 [N, H, W, C], asked in batches of at most `batch_size` images and PIXELS pixels.
+
+    Raises UserError for no images, and for NaN or infinite logits.
+    """
     if not len(images):
         raise UserError(
             "the split holds no images; give it a share in params.yaml (data.test_fraction, data.val_fraction)"
         )
     session = bundle.session()
+    batch_size = max(1, min(batch_size, PIXELS // (images.shape[1] * images.shape[2])))
     batches = (images[start : start + batch_size] for start in range(0, len(images), batch_size))
     answers = np.concatenate([session.run(["logits"], {"images": np.ascontiguousarray(batch)})[0] for batch in batches])
     bad = int((~np.isfinite(answers)).any(axis=1).sum())

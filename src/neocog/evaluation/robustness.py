@@ -35,6 +35,11 @@ def conditions(severities: Sequence[int]) -> list[Condition]:
     return [(CLEAN, 0), *((name, severity) for name in CORRUPTIONS for severity in sorted(set(severities)))]
 
 
+def count(images: int, *, size: int, megapixels: float) -> int:
+    """How many test images are corrupted: at most `images`, and of `size` x `size` pixels at most `megapixels` together; one at least."""
+    return max(1, min(images, int(megapixels * 1e6) // size**2))
+
+
 def measure(
     bundles: Sequence[Bundle],
     images: NDArray[np.uint8],
@@ -86,7 +91,10 @@ def _stacks(
     step = max(1, BUDGET // max(1, images.nbytes))
     for start in range(0, len(wanted), step):
         some = wanted[start : start + step]
-        yield some, np.concatenate([_spoilt(images, *each, seed=seed) for each in some])
+        stack = np.empty((len(some), *images.shape), np.uint8)
+        for place, each in zip(stack, some, strict=True):
+            place[:] = _spoilt(images, *each, seed=seed)
+        yield some, stack.reshape(-1, *images.shape[1:])
 
 
 def _spoilt(images: NDArray[np.uint8], name: str, severity: int, *, seed: int) -> NDArray[np.uint8]:

@@ -97,6 +97,7 @@ class Robustness(BaseModel):
 
     model_config = STRICT
     images: Images = 400
+    megapixels: Positive = 2.0
     severities: Annotated[list[Annotated[int, Field(ge=1, le=5)]], Field(min_length=1)] = [1, 2, 3, 4, 5]
     baseline: ModelName | None = None
     seed: Seed = 0

@@ -8,20 +8,23 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from neocog.bundle.read import Bundle
 from neocog.data.prepared import Split
 from neocog.inspect import explain
+from neocog.inspect.explain.together import together
 from neocog.tasks.classification.predictions import Predictions
 
 RIGHT, UNSURE, SURE = "right", "wrong, and unsure", "wrong, and sure"
 WHERE = ("grad_cam", "rollout")  # tell where: the first asks for a network with maps, the second for attention
 BESIDE = "integrated_gradients"
+SLOW = 30.0  # seconds that a network may take without a word
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,27 @@ def rows(judged: Predictions, *, images: int) -> dict[str, list[int]]:
     sure = order[:images]
     unsure = order[len(sure) :][::-1][:images]
     return {RIGHT: [first[i] for i in evenly], UNSURE: unsure.tolist(), SURE: sure.tolist()}
+
+
+def expected_seconds(model: nn.Module, images: Tensor, methods: Sequence[str]) -> float:
+    """How long `methods` will take for all images [N, C, H, W], by the time that a batch of them takes forward and backward."""
+    batch = images[: together(images)].clone().requires_grad_()
+    for _ in range(2):  # the first pass of a network also sets it up
+        began = perf_counter()
+        model(batch).sum().backward()
+        took = perf_counter() - began
+    model.zero_grad()
+    passes = sum(getattr(explain.method(name), "STEPS", 1) for name in methods)
+    return took * passes * len(images) / len(batch)
+
+
+def cost_warning(name: str, model: nn.Module, images: Tensor, methods: Sequence[str], *, each: int) -> str:
+    """A sentence on how long the network `name` will take, if that is long; empty if not. `each`: images of each kind."""
+    seconds = expected_seconds(model, images, methods)
+    if seconds < SLOW:
+        return ""
+    shape = f"{len(images)} images of {images.shape[3]} px"
+    return f"explain: about {seconds:.0f} s for {name}: {shape} by {', '.join(methods)}; explain.images (={each}) of each kind"
 
 
 def maps(
