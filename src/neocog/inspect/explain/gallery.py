@@ -71,13 +71,13 @@ def rows(judged: Predictions, *, images: int) -> dict[str, list[int]]:
 def expected_seconds(model: nn.Module, images: Tensor, methods: Sequence[str]) -> float:
     """How long `methods` will take for all images [N, C, H, W], by the time that a batch of them takes forward and backward."""
     batch = images[: together(images)].clone().requires_grad_()
-    for _ in range(2):  # the first pass of a network also sets it up
+    took = []
+    for _ in range(3):
         began = perf_counter()
-        model(batch).sum().backward()
-        took = perf_counter() - began
-    model.zero_grad()
+        torch.autograd.grad(model(batch).sum(), batch)
+        took.append(perf_counter() - began)
     passes = sum(getattr(explain.method(name), "STEPS", 1) for name in methods)
-    return took * passes * len(images) / len(batch)
+    return min(took) * passes * len(images) / len(batch)
 
 
 def cost_warning(name: str, model: nn.Module, images: Tensor, methods: Sequence[str], *, each: int) -> str:
