@@ -139,7 +139,7 @@ def test_judging_and_reporting_load_neither_torch_nor_scikit_learn(stage):
 def test_predictions_go_to_disk_and_back_without_pandas(judged, tmp_path):
     class_predictions.write(tmp_path / "predictions.parquet", judged)
     code = (
-        "import sys; from pathlib import Path; from neocog.evaluation import predictions;"
+        "import sys; from pathlib import Path; from neocog.tasks.classification import predictions as class_predictions;"
         "path = Path(sys.argv[1]); class_predictions.write(path, class_predictions.read(path));"
         "print('pandas' in sys.modules); import pyarrow.parquet; pyarrow.parquet.read_table(path);"
         "print('pandas' in sys.modules)"
