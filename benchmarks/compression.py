@@ -108,7 +108,7 @@ def table(bundle: Bundle, data: Prepared, *, rounds: int = 30, judged: bool = Tr
         speeds = latency.measure(models, test.images, rounds=rounds, batch_size=BATCH_SIZE, seed=0)
         for name, way in ways.items():
             own, whole, eager = speeds[name], speeds[FLOAT], speeds[EAGER]
-            top1 = f"{accuracy(way.predict, test.images, test.labels):.2%}" if judged else "-"
+            top1 = f"{accuracy(way.predict, test.images, test.targets):.2%}" if judged else "-"
             print(
                 f"| {bundle.model} | {name} | {top1} | {way.size_bytes / 1000:,.0f} "
                 f"| {own.throughput_ips:,.0f} | {own.throughput_ips / whole.throughput_ips:.2f} "

@@ -47,7 +47,7 @@ def bare(model: nn.Module, data: prepared.Prepared, recipe: Recipe, count: int) 
     if recipe.channels_last:
         model = model.to(memory_format=torch.channels_last)
     split = data.split("train")
-    images, labels = torch.from_numpy(split.images[:count].copy()), torch.from_numpy(split.labels[:count].copy())
+    images, labels = torch.from_numpy(split.images[:count].copy()), torch.from_numpy(split.targets[:count].copy())
     mean, std = torch.tensor(data.mean) * 255, torch.tensor(data.std) * 255
     augmentation, step = (
         Augmentation(flip=recipe.flip, crop=recipe.crop),
@@ -126,10 +126,10 @@ def subset(data: prepared.Prepared, folder: Path, count: int) -> prepared.Prepar
     split, val = data.split("train"), data.split("val")
     held = min(HELD_OUT, len(val.images))
     images = np.concatenate([split.images[:count], val.images[:held], val.images[:held]])
-    labels = np.concatenate([split.labels[:count], val.labels[:held], val.labels[:held]])
+    labels = np.concatenate([split.targets[:count], val.targets[:held], val.targets[:held]])
     splits = ["train"] * count + ["val"] * held + ["test"] * held
     names = [f"{i:08d}" for i in range(len(images))]
-    samples = prepared.Samples(rows=np.arange(len(images)), labels=labels, splits=splits, sha256=names, sources=names)
+    samples = prepared.Samples(rows=np.arange(len(images)), targets=labels, splits=splits, sha256=names, sources=names)
     small = prepared.write(
         folder / "prepared", name="subset", classes=data.classes, images=images, samples=samples, source_digest="subset"
     )

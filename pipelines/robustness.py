@@ -57,15 +57,15 @@ def robustness() -> None:
                 seconds = (perf_counter() - began) / done[-1]
                 if len(done) == 2 + len(bundles) and seconds > SLOW:  # once, after the first corruptions
                     print(
-                        f"robustness: about {seconds / 60:.0f} min for {len(test.labels):,} images of {data.size} px; "
-                        f"robustness.images: {max(1, round(len(test.labels) * SLOW / seconds))} takes {SLOW / 60:.0f}",
+                        f"robustness: about {seconds / 60:.0f} min for {len(test.targets):,} images of {data.size} px; "
+                        f"robustness.images: {max(1, round(len(test.targets) * SLOW / seconds))} takes {SLOW / 60:.0f}",
                         flush=True,
                     )
 
             rows = spoilt.measure(
                 bundles,
                 test.images,
-                test.labels,
+                test.targets,
                 severities=how.severities,
                 seed=how.seed,
                 on_part=on_part,
@@ -73,7 +73,7 @@ def robustness() -> None:
         REPORTS.mkdir(exist_ok=True)
         found = mce.summary(rows, baseline=baseline)
         spoilt.write(REPORTS / "robustness.csv", rows)
-        told = {"baseline": baseline, "images": len(test.labels), "models": found}
+        told = {"baseline": baseline, "images": len(test.targets), "models": found}
         (REPORTS / "robustness.json").write_text(json.dumps(told, indent=2) + "\n")
         for model, scores in found.items():
             log.metrics({f"robustness/{model.replace('/', '.')}/{name}": value for name, value in scores.items()})

@@ -115,7 +115,7 @@ def test_a_few_steps_reduce_the_loss(name, digits):
     split = digits.split("train")
     images = torch.from_numpy(split.images[:128].copy())
     images = images.repeat_interleave(4, 1).repeat_interleave(4, 2)[:, 2:-2, 2:-2]
-    labels = torch.from_numpy(split.labels[:128].copy())
+    labels = torch.from_numpy(split.targets[:128].copy())
     sizes = {"widths": [64]} if name == "dbn" else None  # its depth needs pretraining
     module = learner(name, sizes=sizes, optimizer="adam", lr=0.003, flip=0.0, crop=0, precision="32-true")
     module._trainer = SimpleNamespace(

@@ -57,7 +57,7 @@ def plant(folder: Path) -> Planted:
     labels[spoilt] = (true + draw.integers(1, 10, WRONG)) % 10
     samples = prepared.Samples(
         rows=np.arange(len(labels)),
-        labels=labels,
+        targets=labels,
         splits=splits.tolist(),
         sha256=source.sha256,
         sources=source.paths,
@@ -99,7 +99,7 @@ def judged(site):
     for name in ("val", "test", "train"):
         part = planted.data.split(name)
         logits = predictions.logits(mlp, part.images, batch_size=256)
-        told[name] = class_predictions.of(logits, ids=part.ids, labels=part.labels)
+        told[name] = class_predictions.of(logits, ids=part.ids, labels=part.targets)
     return told
 
 
@@ -274,7 +274,7 @@ def test_the_pictures_are_those_of_the_images_that_are_named(site, drawn):
     for doubt, picture in drawn.doubts:
         part = data.split(doubt.split)
         (row,) = np.flatnonzero(part.ids == doubt.id)
-        assert picture == pictures.png(part.images[row]) and data.classes[part.labels[row]] == doubt.given
+        assert picture == pictures.png(part.images[row]) and data.classes[part.targets[row]] == doubt.given
     for pair, ours, theirs in drawn.twins:
         for split, name, picture in ((pair.split, pair.id, ours), (pair.other_split, pair.other_id, theirs)):
             part = data.split(split)

@@ -31,7 +31,7 @@ def make(folder, name="lenet", *, channels=1, size=8, classes=10, model=None):
     images = np.random.default_rng(0).integers(0, 256, (96, size, size, channels), dtype=np.uint8)
     samples = prepared.Samples(
         rows=np.arange(96),
-        labels=np.arange(96) % classes,
+        targets=np.arange(96) % classes,
         splits=["train"] * 16 + ["val"] * 64 + ["test"] * 16,
         sha256=[f"{row:064x}" for row in range(96)],
         sources=[str(row) for row in range(96)],

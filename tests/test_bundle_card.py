@@ -23,8 +23,8 @@ from neocog.tasks.classification.calibration import negative_log_likelihood
 def bundle_of(folder: Path, data: Prepared, *, boast: float = 1.0) -> Bundle:
     """A perceptron fitted to the training images in closed form, `boast` times as sure as that makes it."""
     train = data.split("train")
-    flat = (train.images.reshape(len(train.labels), -1) / 255 - data.mean[0]) / data.std[0]
-    wanted = np.eye(len(data.classes))[train.labels]
+    flat = (train.images.reshape(len(train.targets), -1) / 255 - data.mean[0]) / data.std[0]
+    wanted = np.eye(len(data.classes))[train.targets]
     weights = np.linalg.solve(flat.T @ flat + 10 * np.eye(flat.shape[1]), flat.T @ wanted).T
     model = architectures.build("perceptron", channels=data.channels, size=data.size, classes=len(data.classes))
     state = model.state_dict()
@@ -54,10 +54,10 @@ def test_served_probabilities_are_calibrated_however_a_model_boasts(digits, tmp_
     test = digits.split("test")
     raw = predictions.logits(bundle, test.images, batch_size=256)
     served = np.log(predictor.load(bundle).probabilities(test.images))
-    assert negative_log_likelihood(served, test.labels) < 0.9 * negative_log_likelihood(raw, test.labels)
+    assert negative_log_likelihood(served, test.targets) < 0.9 * negative_log_likelihood(raw, test.targets)
     assert (served.argmax(axis=1) == raw.argmax(axis=1)).all(), "no answer changes"
     val = digits.split("val")
-    own = temperature.fit(predictions.logits(bundle, val.images, batch_size=256), val.labels)
+    own = temperature.fit(predictions.logits(bundle, val.images, batch_size=256), val.targets)
     assert bundle.card["temperature"] == pytest.approx(own, abs=1e-4)
 
 
@@ -66,6 +66,6 @@ def test_images_that_are_all_right_cannot_tell_how_sure_is_too_sure(digits, tmp_
     val = digits.split("val")
     right = predictions.right(bundle, val)
     graph = onnx.load(bundle.folder / "model.onnx")
-    easy = type(val)(val.images[right], val.labels[right], val.ids[right])
+    easy = type(val)(val.images[right], val.targets[right], val.ids[right])
     assert 0 < right.mean() < 1
     assert temperature.of(graph, easy) == 1.0 != temperature.of(graph, val)

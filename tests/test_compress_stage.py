@@ -94,7 +94,7 @@ images = ((torch.from_numpy(part.images[:].copy()).float() - mean) / std).permut
 with torch.inference_mode():
     network = rebuild(bundle)(images).argmax(1).numpy()
 graph = bundle.session().run(["logits"], {"images": np.ascontiguousarray(part.images)})[0].argmax(1)
-print((network == graph).mean(), (graph == part.labels).mean())
+print((network == graph).mean(), (graph == part.targets).mean())
 """
     answered = subprocess.run([sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, check=True)
     agreement, top1 = map(float, answered.stdout.split())

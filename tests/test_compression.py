@@ -50,7 +50,7 @@ def trained(digits, tmp_path_factory):
 
 def top1(graph, data):
     part = data.split("val")
-    return float((export.logits(graph, np.ascontiguousarray(part.images)).argmax(1) == part.labels).mean())
+    return float((export.logits(graph, np.ascontiguousarray(part.images)).argmax(1) == part.targets).mean())
 
 
 def zeros(network):
@@ -119,7 +119,7 @@ def test_what_matters_least_goes_first(trained, digits, importance):
     def kept(importance, seed=0):
         step = {"method": "prune_structured", "ratio": 0.25, "importance": importance, "seed": seed}
         answers = compression.apply(step, trained, digits).network(images).argmax(1)
-        return float((answers.numpy() == part.labels).mean())
+        return float((answers.numpy() == part.targets).mean())
 
     assert kept(importance) > sum(kept("random", seed) for seed in range(5)) / 5
 
@@ -334,7 +334,7 @@ def test_a_temperature_changes_how_sure_a_model_is_and_no_answer(trained, digits
         val = digits.split("val")
         cold, warm = (export.logits(each.shipped(digits), val.images) for each in (before, after))
         assert (cold.argmax(1) == warm.argmax(1)).all()
-        assert negative_log_likelihood(warm, val.labels) < negative_log_likelihood(cold, val.labels)
+        assert negative_log_likelihood(warm, val.targets) < negative_log_likelihood(cold, val.targets)
         assert export.simulated(after.graph, val.images[:])["top1_agreement"] >= 0.99
     twice = compression.apply({"method": "temperature"}, after, digits)
     onnx.checker.check_model(twice.graph, full_check=True)

@@ -54,8 +54,8 @@ def answers(network, images, data):
 
 def test_two_bits_that_were_learned_are_better_than_two_bits_that_were_cut(trained, two_bits, digits):
     val = digits.split("val")
-    learned = (export.logits(two_bits.graph, val.images).argmax(1) == val.labels).mean()
-    cut = (answers(rounded(trained, digits, bits=2), val.images, digits) == val.labels).mean()
+    learned = (export.logits(two_bits.graph, val.images).argmax(1) == val.targets).mean()
+    cut = (answers(rounded(trained, digits, bits=2), val.images, digits) == val.targets).mean()
     assert learned > cut + 0.03, (learned, cut)
 
 

@@ -24,7 +24,7 @@ def normalized(data, part):
     """The images float [N, 1, 8, 8] and labels [N] of one split."""
     split = data.split(part)
     pixels = torch.from_numpy(split.images.copy()).float().permute(0, 3, 1, 2) / 255
-    return (pixels - data.mean[0]) / data.std[0], torch.from_numpy(split.labels.copy())
+    return (pixels - data.mean[0]) / data.std[0], torch.from_numpy(split.targets.copy())
 
 
 def top1(model, images, labels):

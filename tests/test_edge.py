@@ -127,7 +127,7 @@ def test_the_file_answers_as_the_bundle_does(to, int8, trained, digits, tmp_path
     assert record["bundle.sha256"] == digest(trained.folder)
     test = digits.split("test")
     answered = export.one_by_one(runtime.predictor(path), test.images)
-    assert (answered.argmax(1) == test.labels).mean() > 0.9, "raw images in, classes out"
+    assert (answered.argmax(1) == test.targets).mean() > 0.9, "raw images in, classes out"
     weights = path.with_suffix(".bin") if to == "openvino" else path
     assert (weights.stat().st_size < 0.5 * record["bundle graph"]["size_bytes"]) is int8
     assert f"{record['file']['size_bytes']:,}" in summary.page(record)

@@ -56,8 +56,8 @@ def test_wrong_labels_put_into_real_digits_are_found_first(tmp_path):
     bundle = tiny.train(tmp_path, data, "mlp", architecture="mlp", hidden=300, epochs=20)
     val = data.split("val")
     draw = np.random.default_rng(0)
-    flipped = draw.choice(len(val.labels), 30, replace=False)
-    spoilt = val.labels.copy()
+    flipped = draw.choice(len(val.targets), 30, replace=False)
+    spoilt = val.targets.copy()
     spoilt[flipped] = (spoilt[flipped] + draw.integers(1, 10, 30)) % 10
     probabilities = class_predictions.of(
         predictions.logits(bundle, val.images, batch_size=256), ids=val.ids, labels=spoilt
@@ -67,7 +67,7 @@ def test_wrong_labels_put_into_real_digits_are_found_first(tmp_path):
     assert hits >= 18 and hits >= 0.85 * len(found)
     assert set(found[:15]) <= set(flipped), "the surest are right"
     assert label_errors.noise(probabilities, spoilt) == pytest.approx(30 / len(spoilt), abs=0.02)
-    assert len(label_errors.suspects(probabilities, val.labels)) < 5, "the control: without flips few are suspected"
+    assert len(label_errors.suspects(probabilities, val.targets)) < 5, "the control: without flips few are suspected"
 
 
 def slowly(splits: dict[str, np.ndarray], within: float) -> list[tuple[str, int, str, int, float]]:

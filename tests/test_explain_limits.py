@@ -56,7 +56,7 @@ def lenet(digits, tmp_path_factory):
     card = {"kind": "trained", "name": "lenet", "architecture": "lenet", "sizes": {}}
     bundle = write.write(folder / "lenet", model, digits, **card, provenance={"data_digest": digits.digest, "seed": 0})
     test = digits.split("test", limit=32)
-    return bundle, explain.network(bundle), explain.inputs(bundle, test.images), torch.from_numpy(test.labels)
+    return bundle, explain.network(bundle), explain.inputs(bundle, test.images), torch.from_numpy(test.targets)
 
 
 def randomized(model, layers):
@@ -202,7 +202,7 @@ def integers(lenet, digits, tmp_path_factory):
 def test_integers_can_only_be_asked(integers, digits):
     model = explain.network(integers)
     test = digits.split("test", limit=8)
-    images, targets = explain.inputs(integers, test.images), torch.from_numpy(test.labels)
+    images, targets = explain.inputs(integers, test.images), torch.from_numpy(test.targets)
     answers = predictions.logits(integers, test.images, batch_size=8)
     np.testing.assert_allclose(model(images).numpy(), answers, atol=1e-5)
     for method in GRADIENTS:

@@ -38,10 +38,10 @@ GROUPS = st.lists(st.integers(0, 5), min_size=1, max_size=60).map(lambda drawn: 
 def planted(digits, tmp_path_factory):
     """Ones, sevens, nines: a bright corner marks 95 % of the nines trained on and 5 % of the others; elsewhere every image is twice."""
     parts = {name: digits.split(name) for name in SPLITS}
-    kept = {name: np.flatnonzero(np.isin(part.labels, (1, 7, 9))) for name, part in parts.items()}
+    kept = {name: np.flatnonzero(np.isin(part.targets, (1, 7, 9))) for name, part in parts.items()}
     kept |= {name: np.repeat(kept[name], 2) for name in ("val", "test")}
     images = np.concatenate([part.images[kept[name]] for name, part in parts.items()])
-    labels = np.concatenate([part.labels[kept[name]] for name, part in parts.items()])
+    labels = np.concatenate([part.targets[kept[name]] for name, part in parts.items()])
     splits = [name for name in SPLITS for _ in kept[name]]
     chance = np.random.default_rng(0)
     marked = np.where(
@@ -57,7 +57,7 @@ def planted(digits, tmp_path_factory):
         images=images,
         samples=Samples(
             rows=np.arange(len(labels)),
-            labels=np.searchsorted((1, 7, 9), labels),
+            targets=np.searchsorted((1, 7, 9), labels),
             splits=splits,
             sha256=[f"{number:064x}" for number in chance.permutation(len(labels))],
             sources=[str(number) for number in range(len(labels))],
@@ -80,7 +80,7 @@ def worst(model, data, split="test"):
     images = torch.from_numpy(part.images[:].copy()).permute(0, 3, 1, 2).float() / 255
     mean, std = (torch.tensor(value).view(1, -1, 1, 1) for value in (data.mean, data.std))
     with torch.no_grad():
-        right = model((images - mean) / std).argmax(1).numpy() == part.labels
+        right = model((images - mean) / std).argmax(1).numpy() == part.targets
     return min(right[cells == cell].mean() for cell in np.unique(cells)), right.mean()
 
 
@@ -104,11 +104,11 @@ def test_by_default_the_batches_are_those_of_a_plain_permutation(digits):
     batches = Batches(split, 100, shuffle=True, seed=3)
     for epoch in (0, 1):
         batches.epoch = epoch
-        order = np.random.default_rng((3, epoch)).permutation(len(split.labels))
+        order = np.random.default_rng((3, epoch)).permutation(len(split.targets))
         for start, (images, labels) in zip(range(0, 10**6, 100), batches, strict=False):
             rows = order[start : start + 100]
             assert np.array_equal(images.numpy(), split.images[rows])
-            assert np.array_equal(labels.numpy(), split.labels[rows])
+            assert np.array_equal(labels.numpy(), split.targets[rows])
 
 
 def test_a_balanced_epoch_is_as_long_and_each_rank_has_its_part(planted):
@@ -134,7 +134,7 @@ def test_pretraining_draws_images_as_the_epochs_do(balance, planted):
     watcher, recipe = Watcher(1, 1), replace(RECIPE, balance=balance, groups="mark")
     pretraining.pretrain(Learner.of(watcher, planted, recipe), planted, device=torch.device("cpu"), name="watcher")
     split = planted.split("train")
-    alike = {"none": None, "class": split.labels, "group": planted.cells("train", "mark")[0]}[balance]
+    alike = {"none": None, "class": split.targets, "group": planted.cells("train", "mark")[0]}[balance]
     drawn = torch.cat([images for images, *_ in Batches(split, 64, shuffle=True, seed=0, alike=alike)])
     assert torch.equal(
         watcher.seen, normalize(drawn, mean=torch.tensor(planted.mean) * 255, std=torch.tensor(planted.std) * 255)
@@ -143,12 +143,12 @@ def test_pretraining_draws_images_as_the_epochs_do(balance, planted):
 
 def test_cells_are_the_classes_by_the_values_and_stand_where_the_images_do(planted):
     cells, names = planted.cells("train", "mark")
-    labels, marks = planted.split("train").labels, planted.groups("train")["mark"]
+    labels, marks = planted.split("train").targets, planted.groups("train")["mark"]
     assert names[0] == "one, mark no" and len(names) == 6
     told = [f"{planted.classes[label]}, mark {mark}" for label, mark in zip(labels, marks, strict=True)]
     assert [names[cell] for cell in cells] == told
     first, _ = planted.cells("train", "mark", limit=20)
-    assert len(first) == len(planted.split("train", limit=20).labels) == 20
+    assert len(first) == len(planted.split("train", limit=20).targets) == 20
 
 
 # group DRO
@@ -368,11 +368,11 @@ def test_the_graph_carries_the_thresholds_and_helps_the_worst_validation_images(
     before, val = begin(bundle), planted.split("val")
     step = {"method": "thresholds", "max_top1_drop": 0.05, "column": column}
     after = compression.apply(step, before, planted)
-    groups = val.labels if column is None else planted.cells("val", column)[0]
+    groups = val.targets if column is None else planted.cells("val", column)[0]
     sizes = np.bincount(groups)
 
     def scores(candidate):
-        right = export.logits(candidate.shipped(planted), val.images).argmax(1) == val.labels
+        right = export.logits(candidate.shipped(planted), val.images).argmax(1) == val.targets
         worst = [right[groups == group].mean() for group in np.flatnonzero(sizes >= thresholds.FEW)]
         return min(worst, default=0.0), right.mean()
 
@@ -391,7 +391,7 @@ def test_the_graph_carries_the_thresholds_and_helps_the_worst_validation_images(
 def partial_answers(planted):
     """Labels, answers of a model that is partial to some groups, and two columns of groups."""
     chance = np.random.default_rng(1)
-    labels = planted.split("train").labels
+    labels = planted.split("train").targets
     columns = {
         "mark": np.where(chance.random(len(labels)) < 0.3, "yes", "no").tolist(),
         "camera": chance.choice(["a", "b", "c"], len(labels)).tolist(),

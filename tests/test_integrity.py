@@ -32,7 +32,7 @@ def test_prepared_data_that_changed_are_refused(digits, tmp_path, name):
     folder.mkdir()
     for path in digits.folder.iterdir():
         (folder / path.name).write_bytes(path.read_bytes())
-    assert len(prepared.read(folder).split("train").labels), "the control"
+    assert len(prepared.read(folder).split("train").targets), "the control"
     flip(folder / name, 9_000)
     with pytest.raises(UserError, match=rf"{name} is damaged.*dvc repro --force prepare|changed after it was written"):
         prepared.read(folder).split("train")

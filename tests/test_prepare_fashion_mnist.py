@@ -196,7 +196,7 @@ def test_validation_comes_out_of_the_training_images(files: dict[str, bytes], tm
     raw = np.frombuffer(files["t10k-images-idx3-ubyte"], np.uint8, offset=16).reshape(-1, 28, 28, 1)
     order = [test[f"test/{i}"] for i in range(100)]
     assert (data.split("test").images[order] == raw).all()
-    assert (data.split("test").labels[order] == np.arange(100) % 10).all()
+    assert (data.split("test").targets[order] == np.arange(100) % 10).all()
 
 
 def test_size_and_channels_can_be_chosen(files: dict[str, bytes], tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def write(folder: Path, *, seed: int = 0, order: int = 0, flip: int | None = Non
         images=images,
         samples=prepared.Samples(
             rows=rows,
-            labels=labels[rows],
+            targets=labels[rows],
             splits=[splits[i] for i in rows],
             sha256=[sha256[i] for i in rows],
             sources=[f"{i}.png" for i in rows],
@@ -56,8 +56,8 @@ def test_splits_are_views_of_one_memory_map(tmp_path: Path) -> None:
         assert split.images.base is not None
         assert not split.images.flags.writeable
         assert split.images.shape == (count, 6, 6, 3)
-        assert split.labels.dtype == np.int64
-        assert len(split.labels) == len(split.ids) == count == data.num_images(name)
+        assert split.targets.dtype == np.int64
+        assert len(split.targets) == len(split.ids) == count == data.num_images(name)
         assert data.counts[name] == {"even": count // 2, "odd": count // 2}
 
 
@@ -76,7 +76,7 @@ def test_row_i_of_the_table_describes_image_i(tmp_path: Path) -> None:
     seen = []
     for name in COUNTS:
         split, table = data.split(name), data.samples(name).to_pylist()
-        for image, label, key, row in zip(split.images, split.labels, split.ids, table, strict=True):
+        for image, label, key, row in zip(split.images, split.targets, split.ids, table, strict=True):
             assert hashlib.sha256(image.tobytes()).hexdigest() == row["sha256"]
             assert (row["split"], row["label"], row["id"]) == (name, label, key)
             assert row["source"] == f"{int(row['source'][:-4])}.png"

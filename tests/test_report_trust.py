@@ -39,10 +39,10 @@ def site(tmp_path_factory):
     tiny.judge(root, data, bundles)
     test, val = data.split("test"), data.split("val")
     logits = predictions.logits(bundles[0], test.images, batch_size=256)
-    scale = fit(predictions.logits(bundles[0], val.images, batch_size=256), val.labels)
+    scale = fit(predictions.logits(bundles[0], val.images, batch_size=256), val.targets)
     folder = root / "reports/trained/perceptron"
     scores = json.loads((folder / "metrics.json").read_text())
-    more = trust(logits, test.labels, bins=15, temperature=scale)
+    more = trust(logits, test.targets, bins=15, temperature=scale)
     judged = class_predictions.read(folder / "predictions.parquet")
     tables.reliability(folder / "reliability.csv", judged, bins=15)
     bright = np.where(

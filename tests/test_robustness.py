@@ -232,7 +232,7 @@ def site(tmp_path_factory):
     ]
     test = data.split("test", limit=150)
     parts: list[float] = []
-    rows = robustness.measure(bundles, test.images, test.labels, severities=SEVERITIES, on_part=parts.append)
+    rows = robustness.measure(bundles, test.images, test.targets, severities=SEVERITIES, on_part=parts.append)
     return bundles, test, rows, parts
 
 
@@ -252,7 +252,7 @@ def test_every_condition_is_measured_once_and_a_stack_of_them_as_each_alone(site
     assert sum(parts) == pytest.approx(1)
     assert len(rows) == 2 * (1 + 15 * 5) == len({(row.model, row.corruption, row.severity) for row in rows})
     monkeypatch.setattr(robustness, "BUDGET", 1)  # one condition at a time
-    assert robustness.measure(bundles, test.images, test.labels, severities=SEVERITIES) == rows
+    assert robustness.measure(bundles, test.images, test.targets, severities=SEVERITIES) == rows
 
 
 def test_rows_come_back_from_disk_as_they_were(site, tmp_path):

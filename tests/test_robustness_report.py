@@ -28,7 +28,7 @@ def site(tmp_path_factory):
         tiny.train(root, data, "mlp", architecture="mlp", hidden=50),
     ]
     test = data.split("test", limit=100)
-    rows = robustness.measure(bundles, test.images, test.labels, severities=[1, 3, 5])
+    rows = robustness.measure(bundles, test.images, test.targets, severities=[1, 3, 5])
     robustness.write(root / "robustness.csv", rows)
     told = {"baseline": "trained/mlp", "images": 100, "models": mce.summary(rows, baseline="trained/mlp")}
     (root / "robustness.json").write_text(json.dumps(told))

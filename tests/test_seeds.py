@@ -46,7 +46,7 @@ def test_every_seed_is_judged_on_the_same_images_and_mean_and_spread_are_numpys(
     told = seeds.summary(rows)
     assert told == pytest.approx({"top1_mean": np.mean(right), "top1_std": np.std(right, ddof=1)}, abs=1e-6)
     predicted = logits.argmax(axis=1)
-    assert rows[0].macro_f1 == pytest.approx(accuracy.macro_f1(test.labels, predicted, num_classes=10), abs=1e-6)
+    assert rows[0].macro_f1 == pytest.approx(accuracy.macro_f1(test.targets, predicted, num_classes=10), abs=1e-6)
     seeds.write(tmp_path / "seeds.csv", rows)
     with (tmp_path / "seeds.csv").open() as file:
         back = list(csv.DictReader(file))

@@ -56,7 +56,7 @@ def scored(network, data, images):
     mean, std = (torch.tensor(each).view(-1, 1, 1) for each in (data.mean, data.std))
     with torch.inference_mode():
         answers = network(((pixels - mean) / std).contiguous()).argmax(1)
-    return float((answers == torch.from_numpy(val.labels)).float().mean())
+    return float((answers == torch.from_numpy(val.targets)).float().mean())
 
 
 def test_every_layer_is_narrowed_and_rounded_at_every_amount(bundle, digits, found):

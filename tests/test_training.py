@@ -326,9 +326,9 @@ def test_looking_at_the_gradients_leaves_the_training_as_it_is(digits, tmp_path,
 
 def test_a_window_of_accumulated_batches_is_never_cut(digits):
     split = digits.split("train")
-    assert len(Batches(split, 100, shuffle=True)) == len(split.labels) // 100
+    assert len(Batches(split, 100, shuffle=True)) == len(split.targets) // 100
     assert len(Batches(split, 100, shuffle=True, window=4)) % 4 == 0
-    assert len(Batches(split, 100, shuffle=False)) * 100 >= len(split.labels)
+    assert len(Batches(split, 100, shuffle=False)) * 100 >= len(split.targets)
 
 
 def test_memory_that_runs_out_is_met_by_smaller_batches_if_asked(digits, tmp_path, monkeypatch):

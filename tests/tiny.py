@@ -31,7 +31,7 @@ def digits(folder: Path, *, classes: Sequence[str] | None = None) -> Prepared:
     splits = ["test" if i % 5 == 0 else "val" if i % 5 == 1 else "train" for i in range(len(rows))]
     samples = prepared.Samples(
         rows=rows,
-        labels=source.labels[rows],
+        targets=source.labels[rows],
         splits=splits,
         sha256=[source.sha256[row] for row in rows],
         sources=[source.paths[row] for row in rows],
@@ -139,11 +139,11 @@ def judge(root: Path, data: Prepared, bundles: Sequence[Bundle]) -> None:
     test = data.split("test")
     for bundle in bundles:
         logits = predictions.logits(bundle, test.images, batch_size=256)
-        scores = headlines(logits, test.labels, bins=15, resamples=50, seed=0)
+        scores = headlines(logits, test.targets, bins=15, resamples=50, seed=0)
         folder = root / "reports" / bundle.model
         (folder / "metrics.json").write_text(json.dumps({f"test/{name}": score for name, score in scores.items()}))
         class_predictions.write(
-            folder / "predictions.parquet", class_predictions.of(logits, ids=test.ids, labels=test.labels)
+            folder / "predictions.parquet", class_predictions.of(logits, ids=test.ids, labels=test.targets)
         )
     models = {bundle.model: latency.predictor(bundle) for bundle in bundles}
     speeds = latency.measure(models, test.images, rounds=2, batch_size=8, seed=0)
@@ -177,7 +177,7 @@ def _table(path: Path, rows: Sequence[dict]) -> None:
 def _features(data: Prepared, split: str, lift: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     part = data.split(split)
     flat = part.images.reshape(len(part.images), -1).astype(np.float32) / 255
-    return (flat if lift is None else np.maximum(flat @ lift, 0)), part.labels
+    return (flat if lift is None else np.maximum(flat @ lift, 0)), part.targets
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:

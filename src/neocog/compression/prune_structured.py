@@ -129,10 +129,10 @@ def _gradients(network: nn.Module, data: Prepared, *, images: int) -> None:
     mean, std = (torch.tensor(each) * 255 for each in (data.mean, data.std))
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     squares = [torch.zeros_like(parameter) for parameter in parameters]
-    for start in range(0, min(images, len(train.labels)), BATCH):
+    for start in range(0, min(images, len(train.targets)), BATCH):
         rows = slice(start, min(start + BATCH, images))
         batch = normalize(torch.from_numpy(train.images[rows].copy()), mean=mean, std=std)
-        loss = objective.loss(network(batch.contiguous()), torch.from_numpy(train.labels[rows].copy()))
+        loss = objective.loss(network(batch.contiguous()), torch.from_numpy(train.targets[rows].copy()))
         for square, gradient in zip(squares, torch.autograd.grad(loss, parameters, allow_unused=True), strict=True):
             if gradient is not None:
                 square.addcmul_(gradient, gradient)

@@ -26,5 +26,5 @@ def apply(candidate: Candidate, data: Prepared) -> Candidate:
     """Divide the logits of the graph by the temperature that the validation images ask for."""
     val, graph = data.split("val"), onnx.ModelProto()
     graph.CopyFrom(candidate.shipped(data))
-    found = temperature.fit(export.logits(graph, val.images), val.labels)
+    found = temperature.fit(export.logits(graph, val.images), val.targets)
     return behind(candidate, graph, "Div", np.array(found), name="temperature")

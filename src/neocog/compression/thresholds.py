@@ -40,8 +40,8 @@ def apply(
     """
     val, graph = data.split("val"), onnx.ModelProto()
     graph.CopyFrom(candidate.shipped(data))
-    groups = val.labels if column is None else data.cells("val", column)[0]
-    found = fit(export.logits(graph, val.images), val.labels, groups, max_top1_drop=max_top1_drop)
+    groups = val.targets if column is None else data.cells("val", column)[0]
+    found = fit(export.logits(graph, val.images), val.targets, groups, max_top1_drop=max_top1_drop)
     return behind(candidate, graph, "Add", found, name="thresholds")
 
 

@@ -17,7 +17,7 @@ from neocog.data.prepared import Split
 
 
 class Batches:
-    """Iterates over (images uint8 [B, H, W, C], labels int64 [B]) of one split; with `places` also where they stand in it, int64 [B].
+    """Iterates over (images uint8 [B, H, W, C], targets [B, ...]) of one split; with `places` also where they stand in it, int64 [B].
 
     `batch_size` counts the images of all ranks together. With `shuffle` an epoch is cut to whole windows of `window` batches, which is what
     one optimizer step accumulates (unless there is not even one).
@@ -38,7 +38,7 @@ class Batches:
         places: bool = False,
         alike: np.ndarray | None = None,
     ) -> None:
-        self.images, self.labels = split.images, np.ascontiguousarray(split.labels)
+        self.images, self.targets = split.images, np.ascontiguousarray(split.targets)
         self.batch_size, self.shuffle, self.seed, self.rank, self.ranks = batch_size, shuffle, seed, rank, ranks
         self.window, self.places, self.alike = window, places, alike
         self.epoch = 0
@@ -46,8 +46,8 @@ class Batches:
 
     def __len__(self) -> int:
         if not self.shuffle:
-            return math.ceil(len(self.labels) / self.batch_size)
-        batches = len(self.labels) // self.batch_size
+            return math.ceil(len(self.targets) / self.batch_size)
+        batches = len(self.targets) // self.batch_size
         return batches // self.window * self.window or max(1, batches)
 
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
@@ -59,7 +59,7 @@ class Batches:
                 rows = np.array_split(rows, self.ranks)[self.rank]
             batch: tuple[Tensor, ...] = (
                 torch.from_numpy(self.images.take(rows, axis=0)),
-                torch.from_numpy(self.labels.take(rows)),
+                torch.from_numpy(self.targets.take(rows)),
             )
             if self.places:
                 batch = *batch, torch.from_numpy(rows)
@@ -67,7 +67,7 @@ class Batches:
             yield batch
 
     def _order(self) -> np.ndarray:
-        count = len(self.labels)
+        count = len(self.targets)
         if not self.shuffle:
             return np.arange(count)
         chance = np.random.default_rng((self.seed, self.epoch))

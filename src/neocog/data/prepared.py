@@ -38,7 +38,7 @@ class Split:
     """One split: views of the whole, never copies."""
 
     images: np.ndarray  # uint8 memmap [n, H, W, C]
-    labels: np.ndarray  # int64 [n]
+    targets: np.ndarray  # int64 [n], the labels
     ids: np.ndarray  # str [n]
 
 
@@ -47,7 +47,7 @@ class Samples:
     """What is known of n images, in any order. `rows[i]` is the place of image i in the array they are read from."""
 
     rows: np.ndarray  # int64 [n]
-    labels: np.ndarray  # int64 [n]
+    targets: np.ndarray  # int64 [n], the labels
     splits: Sequence[str]
     sha256: Sequence[str]
     sources: Sequence[str]
@@ -198,7 +198,7 @@ def write(
         range(len(samples.rows)),
         key=lambda i: (SPLITS.index(samples.splits[i]), samples.sha256[i], samples.sources[i]),
     )
-    labels = samples.labels[order].astype(np.int64)
+    labels = samples.targets[order].astype(np.int64)
     splits = [samples.splits[i] for i in order]
     num_train = splits.count("train")
     with staged(Path(folder)) as stage:

@@ -62,8 +62,8 @@ def export(bundle: Bundle, data: Prepared, *, to: str, int8: bool, out: Path | N
             "output": "logits [N, K]",
             "temperature": bundle.temperature,  # what they are divided by before the softmax, to be calibrated
             "parity": agreement,
-            "file": figures(written, speeds["file"], answered, val.labels),
-            "bundle graph": figures([bundle.folder / GRAPH], speeds["bundle graph"], expected, val.labels),
+            "file": figures(written, speeds["file"], answered, val.targets),
+            "bundle graph": figures([bundle.folder / GRAPH], speeds["bundle graph"], expected, val.targets),
             "libraries": {package: version(package) for package in EXTRAS[to]},
         }
         for each in written:

@@ -145,7 +145,7 @@ def _ranked(data: Prepared, judged: Mapping[str, Predictions]) -> list[Doubt]:
     """The suspects of all these splits in one ranking."""
     parts = {name: data.split(name) for name in judged}
     sources = {name: _sources(data, name) for name in parts}
-    places = [(name, row) for name, part in parts.items() for row in range(len(part.labels))]
+    places = [(name, row) for name, part in parts.items() for row in range(len(part.targets))]
     scores = np.concatenate([each.probabilities for each in judged.values()])
     found = label_errors.suspects(scores, np.concatenate([each.labels for each in judged.values()]))
     told = []
@@ -159,7 +159,7 @@ def _ranked(data: Prepared, judged: Mapping[str, Predictions]) -> list[Doubt]:
 
 def _known(data: Prepared, part: Split, sources: Sequence[str], row: int) -> tuple[str, str, str]:
     """Id, source and class of an image."""
-    return str(part.ids[row]), sources[row], data.classes[part.labels[row]]
+    return str(part.ids[row]), sources[row], data.classes[part.targets[row]]
 
 
 def _sources(data: Prepared, name: str) -> list[str]:

@@ -47,7 +47,7 @@ def logits(bundle: Bundle, images: NDArray[np.uint8], *, batch_size: int) -> NDA
 
 def right(bundle: Bundle, part: Split, *, batch_size: int = 256) -> NDArray[np.bool_]:
     """Which images [N] of a split the bundle gets right."""
-    return logits(bundle, part.images, batch_size=batch_size).argmax(axis=1) == part.labels
+    return logits(bundle, part.images, batch_size=batch_size).argmax(axis=1) == part.targets
 
 
 def _told(value: object) -> str:

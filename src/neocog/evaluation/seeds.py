@@ -44,7 +44,7 @@ def judge(bundle: Bundle, logits: NDArray[np.floating], part: Split, *, bins: in
         answers[seed] = predictions.logits(other, part.images, batch_size=batch_size)
     rows = []
     for seed, given in answers.items():
-        scores = headlines(given, part.labels, bins=bins, resamples=1, seed=0)
+        scores = headlines(given, part.targets, bins=bins, resamples=1, seed=0)
         rows.append(Row(seed, *(round(scores[field.name], 6) for field in fields(Row)[1:])))
     return rows
 

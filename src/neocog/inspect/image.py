@@ -38,8 +38,8 @@ def of_sample(number: int | None, bundle: Bundle, *, folder: Path | str = "data/
     test = prepared.split("test")
     if number is None:
         answers = predictions.logits(bundle, test.images[:TRIED], batch_size=TRIED)
-        number = int((answers.argmax(axis=1) == test.labels[:TRIED]).argmax())
-    if not 0 <= number < len(test.labels):
-        raise UserError(f"--sample {number}: {prepared.folder} has test images 0 to {len(test.labels) - 1}")
-    label = prepared.classes[test.labels[number]]
+        number = int((answers.argmax(axis=1) == test.targets[:TRIED]).argmax())
+    if not 0 <= number < len(test.targets):
+        raise UserError(f"--sample {number}: {prepared.folder} has test images 0 to {len(test.targets) - 1}")
+    label = prepared.classes[test.targets[number]]
     return test.images[number], f"{prepared.name} test image {number}, labelled {label}"

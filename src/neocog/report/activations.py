@@ -30,7 +30,7 @@ def told(models: Sequence[Model], test: Split, classes: Sequence[str]) -> dict[s
     return {
         "picture": images.png(images.shrunk(image, side=112)),
         "id": str(test.ids[chosen]),
-        "label": classes[test.labels[chosen]],
+        "label": classes[test.targets[chosen]],
         "right": int(right[chosen]),
         "begin": begin.row.model,
         "maps": any(one.depths for one in found.values()),

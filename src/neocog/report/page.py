@@ -77,7 +77,7 @@ def html(
         refused=len(prepared.quarantined()),
         headline=narrative.headline(rows, data=prepared.name, called=called),
         standfirst=narrative.standfirst(
-            rows, images=len(test.labels), classes=len(prepared.classes), called=called, history=history
+            rows, images=len(test.targets), classes=len(prepared.classes), called=called, history=history
         ),
         faces=_faces(prepared, test),
         gains=narrative.gains(history, called=called, differ=lambda a, b: paired.differ(wrong[a], wrong[b])),
@@ -128,7 +128,7 @@ def _faces(prepared: Prepared, test: Split) -> list[tuple[str, str]]:
     classes = np.unique(
         np.linspace(0, len(prepared.classes) - 1, min(FACES, len(prepared.classes))).round().astype(int)
     )
-    first = {label: np.flatnonzero(test.labels == label)[:1] for label in classes}
+    first = {label: np.flatnonzero(test.targets == label)[:1] for label in classes}
     return [
         (prepared.classes[label], images.png(images.shrunk(test.images[row[0]], side=112)))
         for label, row in first.items()

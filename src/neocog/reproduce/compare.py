@@ -79,9 +79,9 @@ def ask(before: Bundle, after: Bundle, data: Prepared) -> Answers:
     predictions.match(after, data)
     test = data.split("test")
     ours, theirs = (predictions.logits(each, test.images, batch_size=BATCH) for each in (before, after))
-    scores = [_scores(each, test.labels) for each in (ours, theirs)]
+    scores = [_scores(each, test.targets) for each in (ours, theirs)]
     return Answers(
-        images=len(test.labels),
+        images=len(test.targets),
         agreement=float((ours.argmax(axis=1) == theirs.argmax(axis=1)).mean()),
         equal=bool(np.array_equal(ours, theirs)),
         metrics={name: (scores[0][name], scores[1][name]) for name in scores[0]},

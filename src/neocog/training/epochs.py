@@ -106,7 +106,7 @@ class Epochs(pl.Callback):
         state = learner.model.state_dict().values()
         if not math.isfinite(row["train/loss"]) or not all(torch.isfinite(value).all() for value in state):
             raise learner.diverged("the weights became infinite", len(self.batches) - 1)
-        seen = len(self.batches) * min(self.batches.batch_size, len(self.batches.labels))
+        seen = len(self.batches) * min(self.batches.batch_size, len(self.batches.targets))
         watched = f"val/{learner.task.primary.name}"
         better = not self.history or row[watched] > max(earlier[watched] for earlier in self.history)
         if better:

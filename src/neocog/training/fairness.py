@@ -14,7 +14,7 @@ def alike(data: Prepared, recipe: Recipe) -> np.ndarray | None:
     """Of what the recipe draws as many images each: the class or the group of each training image [n]; None for all as they are."""
     if recipe.balance == "group":
         return data.cells("train", str(recipe.groups), limit=recipe.images)[0]
-    return data.split("train", limit=recipe.images).labels if recipe.balance == "class" else None
+    return data.split("train", limit=recipe.images).targets if recipe.balance == "class" else None
 
 
 def dro(data: Prepared, recipe: Recipe) -> GroupDRO | None:

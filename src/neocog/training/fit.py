@@ -196,7 +196,7 @@ def _solve(learner: Learner, data: Prepared, *, name: str, run: Log | None, on_e
         history=[row],
         epoch=1,
         seconds=seconds,
-        images_per_second=len(data.split("train", limit=learner.recipe.images).labels) / seconds,
+        images_per_second=len(data.split("train", limit=learner.recipe.images).targets) / seconds,
         wait_share=0.0,
         device="cpu",
         precision="32-true",

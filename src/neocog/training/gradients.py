@@ -34,7 +34,7 @@ def check(model: nn.Module, data: Prepared, recipe: Recipe, *, name: str, device
         return
     split = data.split("train", limit=min(IMAGES, recipe.batch_size))
     learner = Learner.of(copy.deepcopy(model), data, recipe).to(device)
-    packed, labels = (torch.from_numpy(each.copy()).to(device) for each in (split.images, split.labels))
+    packed, labels = (torch.from_numpy(each.copy()).to(device) for each in (split.images, split.targets))
     images = normalize(packed, mean=learner.mean, std=learner.std)
     found = wrong_layer(learner, images, lambda _, images: learner.loss(images, labels)[0], recipe.precision)
     if found:

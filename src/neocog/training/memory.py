@@ -85,7 +85,7 @@ def _fits(build: Callable[[], nn.Module], data: Prepared, recipe: Recipe, size: 
         average = copy.deepcopy(learner.model) if recipe.ema else None
         step = optimizer(learner.model, recipe, decayed=learner.decayed)
         inputs = torch.from_numpy(split.images[:size].copy()).to(where).to(kind).permute(0, 3, 1, 2)
-        labels = torch.from_numpy(split.labels[:size].copy()).to(where)
+        labels = torch.from_numpy(split.targets[:size].copy()).to(where)
         half = torch.float16 if recipe.precision == "16-mixed" else torch.bfloat16
         with torch.autocast(where.type, half, enabled=recipe.precision.endswith("mixed")):
             loss, _ = learner.loss(inputs, labels)

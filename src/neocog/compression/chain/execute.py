@@ -141,7 +141,7 @@ def metrics(verdict: Mapping[str, Any]) -> dict[str, float]:
 def _right(candidate: Candidate, data: Prepared) -> NDArray[np.bool_]:
     """Which validation images [N] the graph that would be shipped gets right."""
     val = data.split("val")
-    return export.logits(candidate.shipped(data), val.images).argmax(1) == val.labels
+    return export.logits(candidate.shipped(data), val.images).argmax(1) == val.targets
 
 
 def _point(candidate: Candidate, data: Prepared, right: NDArray[np.bool_]) -> Point:

@@ -62,7 +62,7 @@ def measure(bundle: Bundle, data: Prepared, *, images: int) -> Sensitivity:
         )
     val = data.split("val", limit=images)
     mean, std = (torch.tensor(each) * 255 for each in (data.mean, data.std))
-    labels = torch.from_numpy(val.labels)
+    labels = torch.from_numpy(val.targets)
     batches = [
         normalize(torch.from_numpy(val.images[start : start + BATCH].copy()), mean=mean, std=std)
         for start in range(0, len(labels), BATCH)

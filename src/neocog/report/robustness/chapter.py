@@ -52,7 +52,7 @@ def draw(prepared: Prepared, *, reports: Path, called: Mapping[str, str]) -> Dra
     spoilt = {narrative.words(name): corrupt(image, name, severity=SEVERITY)[0] for name in CORRUPTIONS}
     shown = {"clean": image[0]} | spoilt
     told = tuple((words, pictures.png(pictures.shrunk(each, side=112))) for words, each in shown.items())
-    return Drawn(found, figures.heatmap(found), told, prepared.classes[test.labels[chosen]])
+    return Drawn(found, figures.heatmap(found), told, prepared.classes[test.targets[chosen]])
 
 
 def chapter(drawn: Drawn | None, *, made: str = "") -> str:

@@ -28,11 +28,11 @@ def of(graph: "onnx.ModelProto", part: Split) -> float:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(graph.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    parts = (np.ascontiguousarray(part.images[start : start + BATCH]) for start in range(0, len(part.labels), BATCH))
+    parts = (np.ascontiguousarray(part.images[start : start + BATCH]) for start in range(0, len(part.targets), BATCH))
     logits = np.concatenate([session.run(["logits"], {"images": images})[0] for images in parts])
-    if (logits.argmax(axis=1) == part.labels).all():
+    if (logits.argmax(axis=1) == part.targets).all():
         return 1.0
-    return round(fit(logits, part.labels), 4)
+    return round(fit(logits, part.targets), 4)
 
 
 def fit(logits: NDArray[np.floating[Any]], labels: NDArray[np.int64]) -> float:

@@ -26,7 +26,7 @@ def solve(learner: Learner, data: Prepared, *, name: str) -> tuple[dict[str, flo
         split: normalize(torch.from_numpy(part.images[:].copy()), mean=learner.mean, std=learner.std)
         for split, part in parts.items()
     }
-    labels = {split: torch.from_numpy(part.labels[:].astype("int64")) for split, part in parts.items()}
+    labels = {split: torch.from_numpy(part.targets[:].astype("int64")) for split, part in parts.items()}
     begin = time.perf_counter()
     learner.model.solve(  # type: ignore[operator]
         images["train"],
