@@ -278,9 +278,9 @@ def test_predictions_of_other_images_are_refused(site, tmp_path):
     reports = tmp_path / "reports"
     shutil.copytree(root / "reports", reports)
     other = tmp_path / "other"
-    judged = models.predictions.read(reports / "trained/mlp/predictions.parquet")
+    judged = models.class_predictions.read(reports / "trained/mlp/predictions.parquet")
     other.mkdir()
-    models.predictions.write(reports / "trained/mlp/predictions.parquet", replace(judged, ids=judged.ids[::-1]))
+    models.class_predictions.write(reports / "trained/mlp/predictions.parquet", replace(judged, ids=judged.ids[::-1]))
     with pytest.raises(UserError, match=r"about other images.*evaluate@mlp"):
         models.gather(bundles, data, reports=reports)
 

@@ -171,7 +171,7 @@ def test_only_trials_inside_the_space_are_compared(tmp_path):
 
 def test_the_heavy_imports_wait_until_something_is_drawn():
     heavy = {"optuna", "sklearn", "torch", "ray", "pandas"}
-    code = f"import sys; from neocog.report.sweeps import section; print(sorted({heavy} & set(sys.modules)))"
+    code = f"import sys; from neocog.report.sweeps import chapter; print(sorted({heavy} & set(sys.modules)))"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "[]"
 

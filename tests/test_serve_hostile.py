@@ -29,10 +29,10 @@ SERVE = """
 import sys
 from pathlib import Path
 from neocog.bundle import read
-from neocog.serving import app, classifier, pixels, protocol, serve
+from neocog.serving import app, predictor, pixels, protocol, serve
 from neocog.serving.connection import Deadlines
 {fault}
-serve.serve(classifier.load(read.read(Path(sys.argv[1])), threads=1), port=0, limits=app.Limits(deadlines=Deadlines({deadlines})))
+serve.serve(predictor.load(read.read(Path(sys.argv[1])), threads=1), port=0, limits=app.Limits(deadlines=Deadlines({deadlines})))
 """
 LEAK = (
     "kept, items = [], protocol.items; protocol.items = lambda body, kind: kept.append(body * 9) or items(body, kind)"
