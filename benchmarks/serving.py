@@ -47,7 +47,7 @@ class Load:
 
     def __init__(self, bundle: read.Bundle, images: np.ndarray) -> None:
         own = predictor.load(bundle, threads=1)
-        self.expected = own.told(own.probabilities(images))
+        self.expected = own.answers(own.predictions(images))
         pictures = [{"inputs": [_base64(image)]} for image in images]
         arrays = [{"inputs": [image.tolist()]} for image in images]
         self.bodies = {

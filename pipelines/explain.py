@@ -9,8 +9,8 @@ from neocog.data import prepared
 from neocog.evaluation import predictions
 from neocog.orchestration.forked_stage import run
 from neocog.params import load
+from neocog.tasks import task as tasks
 from neocog.tasks.classification import metrics
-from neocog.tasks.classification import predictions as class_predictions
 from pipelines.stale import remove_stale
 
 REPORTS = Path("reports")
@@ -37,15 +37,18 @@ def explain() -> None:
         shown, maps = [], {}
         for bundle, model, methods in gallery.choose(bundles, test.images):
             predictions.match(bundle, data)
-            judged = class_predictions.read(REPORTS / bundle.model / "predictions.parquet")
-            rows = gallery.rows(judged, images=settings.explain.images)
+            task = tasks.task(bundle.task)
+            judged = task.predictions.read(REPORTS / bundle.model / "predictions.parquet")
+            rows = task.examples.choose(judged, images=settings.explain.images)
             chosen = [row for of_kind in rows.values() for row in of_kind]
             shown.append(gallery.shown(bundle, methods, rows))
             given = inputs(bundle, test.images[chosen])
             if warning := gallery.cost_warning(bundle.model, model, given, methods, each=settings.explain.images):
                 print(warning, flush=True)
-            told = gallery.maps(bundle, model, methods, test=test, judged=judged, chosen=chosen)
-            for name, drawn in told.items():
+            targets = task.examples.answered(judged, chosen)
+            for name, drawn in gallery.maps(
+                bundle, model, methods, images=test.images[chosen], targets=targets
+            ).items():
                 maps[f"{bundle.model}/{name}"] = drawn
             print(f"explain: {bundle.model} by {', '.join(methods)}, {len(chosen)} images")
         gallery.write(FOLDER, shown, maps)

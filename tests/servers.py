@@ -40,7 +40,7 @@ class Server:
 
     def expected(self, number: int) -> np.ndarray:
         """The bundle's own probabilities of one image."""
-        return predictor.load(self.bundle).probabilities(self.images[number : number + 1])[0]
+        return predictor.load(self.bundle).predictions(self.images[number : number + 1])[0]
 
 
 def start(bundle: Path, *options: str) -> tuple[subprocess.Popen[str], int]:

@@ -53,7 +53,7 @@ def test_served_probabilities_are_calibrated_however_a_model_boasts(digits, tmp_
     bundle = bundle_of(tmp_path / "p", digits, boast=boast)
     test = digits.split("test")
     raw = predictions.logits(bundle, test.images, batch_size=256)
-    served = np.log(predictor.load(bundle).probabilities(test.images))
+    served = np.log(predictor.load(bundle).predictions(test.images))
     assert negative_log_likelihood(served, test.targets) < 0.9 * negative_log_likelihood(raw, test.targets)
     assert (served.argmax(axis=1) == raw.argmax(axis=1)).all(), "no answer changes"
     val = digits.split("val")

@@ -74,4 +74,4 @@ def test_its_inside_can_be_drawn_and_its_answers_explained(name, done):
         alike = [float(np.corrcoef(one, other)[0, 1]) for one, other in zip(*ours, strict=True)]
         assert min(alike) > 0.95, "the filters are those that were rounded, around their zero"
     told = poster.explained(bundle, image, explain.names())
-    assert "occlusion" in told.maps and abs(told.probability - found.probabilities.max()) < 1e-3
+    assert "occlusion" in told.maps and abs(told.probability - found.prediction.max()) < 1e-3

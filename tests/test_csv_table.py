@@ -127,7 +127,7 @@ def test_every_table_about_hostile_names_is_safe_and_joins(tmp_path):
     leaderboard.write_csv(folder / "leaderboard.csv", [replace(model.row, model="trained/x", verdict="=met")])
 
     answers = [Answer("=a.png", model.predictions.probabilities[0], ""), Answer("-b.png", None, "@no image")]
-    lines = [output_formats.header(CLASSES, 3), *(output_formats.as_csv(each, CLASSES, 3) for each in answers)]
+    lines = [output_formats.header(bundle, 3), *(output_formats.as_csv(each, bundle, 3) for each in answers)]
     (folder / "predict.csv").write_text("\n".join(lines) + "\n", encoding="utf-8", newline="")
     [first, _] = csv_table.read(folder / "predict.csv")
     assert first["file"] == "=a.png"

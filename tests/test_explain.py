@@ -16,6 +16,7 @@ from neocog.evaluation import predictions
 from neocog.inspect import explain
 from neocog.inspect.explain import gallery
 from neocog.inspect.explain.together import together
+from neocog.tasks.classification import examples
 from neocog.tasks.classification import predictions as class_predictions
 from neocog.training.fit import fit
 from neocog.training.recipe import Recipe
@@ -213,13 +214,14 @@ def test_the_gallery_reaches_the_page(trained, digits, tmp_path):
     )
     [(bundle, model, methods)] = gallery.choose([trained], test.images)
     assert methods == ("grad_cam", "rollout", "integrated_gradients"), "one model, shown once"
-    rows = gallery.rows(judged, images=3)
+    rows = examples.choose(judged, images=3)
     right, unsure, sure = rows.values()
     hit = judged.predicted == judged.labels
     assert all(hit[right]) and not any(hit[unsure]) and not any(hit[sure]) and not set(unsure) & set(sure)
     assert len({int(judged.labels[row]) for row in right}) == len(right) == 3, "of different classes"
     chosen = [row for of_kind in rows.values() for row in of_kind]
-    maps = gallery.maps(bundle, model, methods, test=test, judged=judged, chosen=chosen)
+    targets = examples.answered(judged, chosen)
+    maps = gallery.maps(bundle, model, methods, images=test.images[chosen], targets=targets)
     shown = gallery.shown(bundle, methods, rows)
     gallery.write(tmp_path / "explained", [shown], {f"{bundle.model}/{name}": found for name, found in maps.items()})
     [found] = read(tmp_path)

@@ -100,7 +100,7 @@ def test_a_perceptron_shows_one_template_a_class_that_are_its_weights(tmp_path, 
     found = activations.look(bundle, digit)
     np.testing.assert_array_equal(found.filters.weights[3, 0], weights[:, 3].reshape(8, 8))
     assert (found.filters.classes, found.filters.local, found.depths) == (digits.classes, False, ())
-    np.testing.assert_allclose(np.log(found.probabilities[1:] / found.probabilities[0]), np.diff(
+    np.testing.assert_allclose(np.log(found.prediction[1:] / found.prediction[0]), np.diff(
         digit.ravel() / 255 @ weights).cumsum(), rtol=1e-4)  # fmt: skip
 
 

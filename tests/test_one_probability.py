@@ -30,11 +30,11 @@ def bundle(request, digits, tmp_path):
 def test_all_that_tell_an_image_s_probability_tell_the_same(bundle, digits):
     part = digits.split("test")
     image = np.asarray(part.images[0])
-    told = predictor.load(bundle).probabilities(image[None])[0]  # predict, serve, MLflow
+    told = predictor.load(bundle).predictions(image[None])[0]  # predict, serve, MLflow
     logits = predictions.logits(bundle, part.images, batch_size=256)
     judged = class_predictions.of(logits, ids=part.ids, labels=part.targets)
     shown = class_predictions.calibrated(judged, bundle.temperature)  # the page and the audit
-    np.testing.assert_allclose(activations.look(bundle, image).probabilities, told, atol=1e-5)
+    np.testing.assert_allclose(activations.look(bundle, image).prediction, told, atol=1e-5)
     np.testing.assert_allclose(shown.probabilities[0], told, atol=1e-5)
     assert poster.explained(bundle, image, ["occlusion"]).probability == pytest.approx(told.max(), abs=1e-4)
     assert (shown.predicted == judged.predicted).all(), "no answer is another one"

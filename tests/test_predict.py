@@ -107,7 +107,7 @@ def test_many_files_come_back_in_order_from_many_processes(model: Bundle, tmp_pa
         if alone is None:
             assert answer.reason and answer.file.endswith("050.png")
         else:
-            np.testing.assert_allclose(answer.probabilities, asked.probabilities(alone[None])[0], rtol=1e-5)
+            np.testing.assert_allclose(answer.prediction, asked.predictions(alone[None])[0], rtol=1e-5)
 
 
 @pytest.mark.parametrize("resize", ["crop", "pad", "stretch"])
@@ -145,7 +145,7 @@ def test_the_bundle_says_how_its_images_were_made_and_how_sure_to_be(model: Bund
     assert preparation(other) == {"size": 8, "channels": 1, "resize": "pad", "max_pixels": 1000, **before}
     assert preparation(model)["resize"] == "crop"
     image = np.random.default_rng(0).integers(0, 256, (1, 8, 8, 1), dtype=np.uint8)
-    sure, unsure = (predictor.load(each).probabilities(image)[0].astype(float) for each in (model, other))
+    sure, unsure = (predictor.load(each).predictions(image)[0].astype(float) for each in (model, other))
     np.testing.assert_allclose(unsure, np.sqrt(sure) / np.sqrt(sure).sum(), rtol=1e-4)
 
 

@@ -36,6 +36,7 @@ from neocog.cli import main
 from neocog.core.errors import UserError
 from neocog.registry import choose, pack, register
 from neocog.serving import predictor, pyfunc
+from neocog.tasks import task as tasks
 from pipelines import register as stage
 
 ROWS = {  # model: top-1, ms, bytes
@@ -250,9 +251,14 @@ def test_what_is_registered_is_the_bundle_and_mlflow_reads_the_rest(project: Pat
         locate.find("models:/neocog@champion")
 
 
-def test_the_code_that_travels_is_all_that_the_model_needs() -> None:
+@pytest.mark.parametrize("name", tasks.names())
+def test_the_code_that_travels_is_all_that_the_model_needs(name: str) -> None:
     needed = closure(ROOT / "src/neocog/serving/pyfunc.py")
     assert sorted(path.relative_to(ROOT / "src/neocog").as_posix() for path in needed) == sorted(pyfunc.FILES)
+    needed = closure(ROOT / f"src/neocog/tasks/{name}/respond.py") - needed
+    assert sorted(path.relative_to(ROOT / "src/neocog").as_posix() for path in needed) == sorted(
+        tasks.task(name).respond.FILES
+    )
 
 
 def test_mlflow_loads_it_and_gets_the_bundles_own_answers_from_the_code_it_brought(project: Path) -> None:
@@ -280,7 +286,7 @@ for given in (pd.DataFrame({"image": texts}), pd.DataFrame({"image": arrays}), {
     assert ended.returncode == 0, ended.stderr
     *asked, _ = [json.loads(line) for line in ended.stdout.splitlines()]
     own = predictor.load(bundle("trained/mlp"))
-    expected = own.told(own.probabilities(images))
+    expected = own.answers(own.predictions(images))
     for answers in asked:
         for answer, told in zip(answers, expected, strict=True):
             assert answer[-1] == told["class"]
@@ -595,7 +601,7 @@ def served(project: Path) -> Iterator[int]:
 def test_mlflow_models_serve_answers_what_the_bundle_answers(project: Path, served: int) -> None:
     images = np.ascontiguousarray(tiny.digits(project / "again").split("test").images[:3])
     own = predictor.load(bundle("trained/mlp"))
-    expected = own.told(own.probabilities(images))
+    expected = own.answers(own.predictions(images))
     texts, arrays = [base64_of(each) for each in images], images.tolist()
     asked = [
         {"dataframe_split": {"columns": ["image"], "data": [[each] for each in texts]}},

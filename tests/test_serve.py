@@ -137,14 +137,14 @@ def test_requests_that_come_while_the_model_is_busy_are_asked_together() -> None
         return images.reshape(len(images), -1).astype(np.float32)
 
     async def scene() -> None:
-        model = batching.Together(answer, most=8, waiting=20)
+        model = batching.Batcher(answer, batch=8, waiting=20)
         sent = [np.full((size, 1, 1, 1), i, np.uint8) for i, size in enumerate((1, 3, 4, 2, 2))]
-        asked = [asyncio.create_task(model.ask(sent[0]))]
+        asked = [asyncio.create_task(model.predict(sent[0]))]
         await asyncio.sleep(0.1)
-        asked += [asyncio.create_task(model.ask(images)) for images in sent[1:]]
+        asked += [asyncio.create_task(model.predict(images)) for images in sent[1:]]
         await asyncio.sleep(0)
         with pytest.raises(Overloaded):
-            await model.ask(np.zeros((10, 1, 1, 1), np.uint8))
+            await model.predict(np.zeros((10, 1, 1, 1), np.uint8))
         asked[2].cancel()
         free.set()
         for i, task in enumerate(asked):
@@ -162,10 +162,10 @@ def test_a_failing_model_fails_those_that_it_was_asked_for_and_goes_on() -> None
         return np.zeros((len(images), 2), np.float32)
 
     async def scene() -> None:
-        model = batching.Together(answer, waiting=20)
+        model = batching.Batcher(answer, waiting=20)
         with pytest.raises(ValueError, match="too bright"):
-            await model.ask(np.full((1, 1, 1, 1), 99, np.uint8))
-        assert (await model.ask(np.zeros((3, 1, 1, 1), np.uint8))).shape == (3, 2)
+            await model.predict(np.full((1, 1, 1, 1), 99, np.uint8))
+        assert (await model.predict(np.zeros((3, 1, 1, 1), np.uint8))).shape == (3, 2)
 
     asyncio.run(scene())
 

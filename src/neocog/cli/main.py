@@ -195,16 +195,18 @@ def _inspect(options: argparse.Namespace) -> None:
     from neocog.bundle import locate
     from neocog.inspect import activation_rows, activations, activations_poster
     from neocog.inspect import image as subject
+    from neocog.tasks.task import task
 
     bundle = locate.find(options.bundle)
     path = output.checked(options.out or Path(f"{bundle.name}-inside.png"), ".png")
     bundle.session(threads=1)  # a damaged graph is said in a sentence
     image, about = subject.of(options, bundle)
     found = activations.look(bundle, image)
+    likeliest = task(bundle.task).respond.likeliest(found.prediction, card=bundle.card, top=activations_poster.CLASSES)
     activations_poster.write(
-        activations_poster.draw(found, image, classes=bundle.classes, name=bundle.model, about=about), path
+        activations_poster.draw(found, image, likeliest=likeliest, name=bundle.model, about=about), path
     )
-    said = f"{bundle.classes[found.probabilities.argmax()]} ({found.probabilities.max():.1%})"
+    said = ", ".join(f"{name} ({probability:.1%})" for name, probability in likeliest[:1])
     say(f"{path}: {bundle.model} says {said} of {about}; {activation_rows.summary(found)}")
 
 

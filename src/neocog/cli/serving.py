@@ -71,7 +71,7 @@ def _predict(options: argparse.Namespace) -> None:
     how["resize"] = options.resize or how["resize"]
     found = files.find(options.files)
     answers = predict.predict(predictor.load(bundle), found, how=how, workers=options.workers)
-    output_formats.show(answers, bundle.classes, top=options.top, form=options.form, total=len(found))
+    output_formats.show(answers, bundle, top=options.top, form=options.form, total=len(found))
 
 
 def _serve(options: argparse.Namespace) -> None:

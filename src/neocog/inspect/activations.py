@@ -15,7 +15,7 @@ from onnx import inliner, numpy_helper
 from neocog.bundle import graph_tensors
 from neocog.bundle.read import GRAPH, Bundle
 from neocog.evaluation.complexity import CONVOLUTIONS, PRODUCTS
-from neocog.tasks.classification.calibration import probabilities
+from neocog.tasks.task import task
 
 DEPTHS = 4
 INTEGERS = ("ConvInteger", "MatMulInteger")
@@ -59,9 +59,9 @@ class Depth:
 
 @dataclass(frozen=True)
 class Inside:
-    """What a bundle makes of one image. `filters` is None where no weights lie on the image, `depths` empty without maps."""
+    """`prediction`, filters and maps of one image. `filters` is None where no weights lie on the image, `depths` empty without maps."""
 
-    probabilities: Floats
+    prediction: Floats
     filters: Filters | None
     depths: tuple[Depth, ...]
 
@@ -70,8 +70,9 @@ def look(bundle: Bundle, image: NDArray[np.uint8], *, depths: int = DEPTHS) -> I
     """The filters of `bundle`, and its maps of `image` uint8 [H, W, C] at so many depths, evenly spread."""
     model = inliner.inline_local_functions(onnx.load(bundle.folder / GRAPH))
     tensors = _run(model, image[None])
+    outputs = tensors[model.graph.output[0].name]
     return Inside(
-        probabilities=probabilities(tensors["logits"], temperature=bundle.temperature)[0],
+        prediction=task(bundle.task).respond.calibrated(outputs, card=bundle.card)[0],
         filters=_filters(model.graph, tensors, bundle),
         depths=tuple(_depths(model.graph, tensors, depths)),
     )

@@ -1,10 +1,8 @@
 """One picture of what goes on inside a network: an image, what the model says of it, its first weights, its maps."""
 
 import textwrap
-from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from neocog.core.errors import UserError
@@ -17,11 +15,12 @@ from neocog.inspect.activations import Inside
 MARGIN, LABEL, LINE, SPACE = 32, 210, 20, 22  # px around all, of the words left of a row, of a line, between rows
 FACE, BAR = 180, 240  # px of the image, and of the bar of a class that is certain
 CLASSES = 5  # most likely ones that are named
+Likeliest = list[tuple[str, float]]  # class and probability
 PAPER, INK, SOFT, BLUE = (252, 250, 245), (33, 30, 26), (106, 100, 90), (0, 104, 165)
 
 
-def draw(inside: Inside, image: Pixels, *, classes: Sequence[str], name: str, about: str) -> Image.Image:
-    """The poster of the model `name` looking at `image` uint8 [H, W, C], of which `about` says where it comes from."""
+def draw(inside: Inside, image: Pixels, *, likeliest: Likeliest, name: str, about: str) -> Image.Image:
+    """The poster of the model `name` looking at `image` uint8 [H, W, C] (`about` says whence); bars of the `likeliest` classes."""
     rows, side = activation_rows.rows(inside), colormaps.side(image.shape[0])
     drawn = [_row(row, side=side) for row in rows]
     missing = textwrap.wrap(activation_rows.missing(inside), 120)
@@ -30,7 +29,7 @@ def draw(inside: Inside, image: Pixels, *, classes: Sequence[str], name: str, ab
     height += SPACE + LINE * len(missing) if missing else 0
     canvas = Image.new("RGB", (2 * MARGIN + LABEL + across, height), PAPER)
     pen = ImageDraw.Draw(canvas)
-    _head(canvas, pen, inside, image, classes=classes, name=name, about=about)
+    _head(canvas, pen, image, likeliest=likeliest, name=name, about=about)
     top = MARGIN + FACE + SPACE
     for row, part in zip(rows, drawn, strict=True):
         pen.text((MARGIN, top), row.heading, INK, font(15))
@@ -73,10 +72,9 @@ def write(poster: Image.Image, path: Path) -> None:
 def _head(
     canvas: Image.Image,
     pen: ImageDraw.ImageDraw,
-    inside: Inside,
     image: Pixels,
     *,
-    classes: Sequence[str],
+    likeliest: Likeliest,
     name: str,
     about: str,
 ) -> None:
@@ -88,12 +86,11 @@ def _head(
     room = canvas.width - MARGIN - left
     pen.text((left, top - 4), _fitting(name, room, font(26)), INK, font(26))
     pen.text((left, top + 34), _fitting(about, room, font(14)), SOFT, font(14))
-    likely = np.argsort(-inside.probabilities, kind="stable")[:CLASSES]
-    widest = min(200.0, max(font(14).getlength(classes[label]) for label in likely))
-    for i, label in enumerate(likely):
-        probability, y = float(inside.probabilities[label]), top + 68 + i * 23
+    widest = min(200.0, max((font(14).getlength(label) for label, _ in likeliest), default=0.0))
+    for i, (label, probability) in enumerate(likeliest):
+        y = top + 68 + i * 23
         bar = left + widest + 14
-        pen.text((left, y), _fitting(classes[label], widest, font(14)), INK if i == 0 else SOFT, font(14))
+        pen.text((left, y), _fitting(label, widest, font(14)), INK if i == 0 else SOFT, font(14))
         pen.rectangle((bar, y + 4, bar + 2 + BAR * probability, y + 14), BLUE)
         percent = numbers.percent(probability).replace(numbers.THIN, " ")
         pen.text((bar + BAR * probability + 12, y), percent, INK if i == 0 else SOFT, font(14))

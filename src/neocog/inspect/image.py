@@ -12,6 +12,7 @@ from neocog.data.prepared import read
 from neocog.data.sources.decode import decode
 from neocog.evaluation import predictions
 from neocog.evaluation.preparation import preparation
+from neocog.tasks.task import task
 
 TRIED = 100  # test images among which to look for one that the model gets right
 
@@ -19,7 +20,7 @@ Subject = tuple[NDArray[np.uint8], str]  # uint8 [H, W, C], and where it comes f
 
 
 def of(options: Namespace, bundle: Bundle) -> Subject:
-    """What the options of `asked.py` name. Raises UserError."""
+    """The image that the options of `cli/image_options.py` name. Raises UserError."""
     return of_file(options.image, bundle) if options.image else of_sample(options.sample, bundle)
 
 
@@ -35,11 +36,11 @@ def of_sample(number: int | None, bundle: Bundle, *, folder: Path | str = "data/
     """Test image `number` of the prepared data; without a number the first that the bundle gets right. Raises UserError."""
     prepared = read(folder)
     predictions.match(bundle, prepared)
-    test = prepared.split("test")
+    test, examples = prepared.split("test"), task(bundle.task).examples
     if number is None:
-        answers = predictions.logits(bundle, test.images[:TRIED], batch_size=TRIED)
-        number = int((answers.argmax(axis=1) == test.targets[:TRIED]).argmax())
+        outputs = predictions.logits(bundle, test.images[:TRIED], batch_size=TRIED)
+        number = int(examples.correct(outputs, test.targets[:TRIED]).argmax())
     if not 0 <= number < len(test.targets):
         raise UserError(f"--sample {number}: {prepared.folder} has test images 0 to {len(test.targets) - 1}")
-    label = prepared.classes[test.targets[number]]
-    return test.images[number], f"{prepared.name} test image {number}, labelled {label}"
+    caption = examples.caption(test.targets[number], classes=prepared.classes)
+    return test.images[number], f"{prepared.name} test image {number}, {caption}"

@@ -31,6 +31,7 @@ from neocog.bundle.read import CARD, GRAPH, WEIGHTS, Bundle
 from neocog.core.errors import NeocogError
 from neocog.serving import pyfunc
 from neocog.serving.protocol import COLUMN
+from neocog.tasks.task import task
 
 PACKAGES = ("mlflow", "numpy", "onnxruntime", "pillow")
 EXAMPLE, SERVING_EXAMPLE = "input_example.json", "serving_input_example.json"
@@ -44,7 +45,7 @@ def write(folder: Path, bundle: Bundle, *, digest: str, model_id: str, location:
         shutil.copyfile(bundle.folder / name, folder / BUNDLE / name)
     if read.digest(folder / BUNDLE) != digest:
         raise NeocogError(f"{bundle.folder}: changed while it was registered; run the same again")
-    for name in pyfunc.FILES:
+    for name in (*pyfunc.FILES, *task(bundle.task).respond.FILES):
         path = folder / "code" / "neocog" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(_SOURCE / name, path)
@@ -85,20 +86,16 @@ def _mlmodel(bundle: Bundle, *, digest: str, model_id: str, location: str, run_i
             "serving_input_path": SERVING_EXAMPLE,
             "type": "dataframe",
         },
-        "signature": _signature(),
+        "signature": _signature(bundle),
         "type_hint_from_example": False,
         "utc_time_created": str(datetime.now(UTC).replace(tzinfo=None)),
     }
 
 
-def _signature() -> dict[str, str | None]:
+def _signature(bundle: Bundle) -> dict[str, str | None]:
     """`any`, for MLflow has no type that is either text or an array; what is wrong with an image is said by what reads it."""
     inputs = [{"type": "any", "name": COLUMN, "required": True}]
-    outputs = [
-        {"type": "string", "name": "class", "required": True},
-        {"type": "double", "name": "probability", "required": True},
-        {"type": "map", "values": {"type": "double"}, "name": "probabilities", "required": True},
-    ]
+    outputs = task(bundle.task).respond.SCHEMA
     return {"inputs": json.dumps(inputs), "outputs": json.dumps(outputs), "params": None}
 
 

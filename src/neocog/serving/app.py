@@ -1,4 +1,4 @@
-"""The HTTP side: MLflow's four paths, limits, and one sentence for whoever sends something wrong."""
+"""HTTP application: MLflow's four paths, limits on requests, and one sentence for a bad request."""
 
 import asyncio
 import ctypes
@@ -20,10 +20,10 @@ from neocog.bundle import read
 from neocog.core.errors import UserError
 from neocog.evaluation.preparation import preparation
 from neocog.serving import pixels, protocol
-from neocog.serving.batching import Pixels, Together
+from neocog.serving.batching import Batcher, Pixels
 from neocog.serving.budget import Budget, Overloaded, Share
 from neocog.serving.connection import CODES, FULL, JSON, Deadlines
-from neocog.serving.predictor import Classifier
+from neocog.serving.predictor import Predictor
 
 HELD = 16  # times `max_bytes`: memory for all requests under way, from the body to the answer
 DRAINED = 8  # times `max_bytes`: so much of a body that is too large is still read, so that its sender hears why
@@ -31,7 +31,6 @@ CROWDED = 4  # times `max_pixels`: so many pixels wait to be decoded
 LARGE = 4_000_000  # pixels: a request with more is decoded by one thread for all such, since each pixel takes 14 bytes
 PIECE = 1 << 16  # bytes of an answer that are written before the client has taken those before
 RELEASED = 8 << 20  # bytes, or pixels: requests that took more leave memory behind that is given back to the system
-TOLD = 150  # bytes that a class takes in an answer, and in the dictionaries before it
 
 
 @dataclass(frozen=True)
@@ -48,26 +47,26 @@ class Limits:
 class Service:
     """What answers: one bundle behind `/invocations`, `/health`, `/ping` and `/version`."""
 
-    def __init__(self, classifier: Classifier, limits: Limits) -> None:
+    def __init__(self, predictor: Predictor, limits: Limits) -> None:
         self._limits = limits
-        self._classifier = classifier
-        self._how = preparation(classifier.bundle)
+        self._predictor = predictor
+        self._how = preparation(predictor.bundle)
         self._memory = Budget(HELD * limits.max_bytes)
         self._crowd = Budget(CROWDED * max(limits.max_pixels, self._how["max_pixels"]))
-        self._together = Together(classifier.probabilities, waiting=limits.max_waiting)
+        self._batcher = Batcher(predictor.predictions, waiting=limits.max_waiting)
         self._readers = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="reader")
         self._decoder = ThreadPoolExecutor(1, thread_name_prefix="decoder")
-        self.about = about(classifier)
+        self.about = about(predictor)
 
     async def invocations(self, request: Request) -> Response:
         """Images in, `predictions` out."""
         share = Share(self._memory)
         try:
             images = await self._images(request, share)
-            probabilities = await self._together.ask(images)
+            predictions = await self._batcher.predict(images)
             loop = asyncio.get_running_loop()
             written = await loop.run_in_executor(
-                self._readers, lambda: protocol.response(self._classifier.told(probabilities))
+                self._readers, lambda: protocol.response(self._predictor.answers(predictions))
             )
             return _Answer(written, share)
         except BaseException:
@@ -111,7 +110,7 @@ class Service:
         finally:
             crowd.resize(0)
         del items
-        needed = images.nbytes + len(images) * TOLD * len(self._classifier.bundle.classes)
+        needed = images.nbytes + len(images) * self._predictor.respond.answer_bytes(self._predictor.bundle.card)
         if needed > self._memory.most:
             raise protocol.TooLarge(f"the answer for {len(images)} images would take {needed >> 20:,} MB; send fewer")
         share.resize(needed)
@@ -162,9 +161,9 @@ class _Answer(Response):
             self._share.resize(0)
 
 
-def about(classifier: Classifier) -> dict[str, object]:
+def about(predictor: Predictor) -> dict[str, object]:
     """What `/version` says."""
-    bundle = classifier.bundle
+    bundle = predictor.bundle
     return {
         "neocog": version("neocog"),
         "model": bundle.model,
@@ -172,7 +171,7 @@ def about(classifier: Classifier) -> dict[str, object]:
         "bundle_sha256": read.digest(bundle.folder),
         "classes": bundle.classes,
         "input": {"size": bundle.size, "channels": bundle.channels},
-        "temperature": classifier.temperature,
+        "temperature": bundle.temperature,
     }
 
 

@@ -1,4 +1,4 @@
-"""Requests that arrive while the model is busy are asked together: one pass of the graph for many of them."""
+"""Dynamic batching: requests that arrive while the model is busy share one pass of the graph."""
 
 import asyncio
 from collections import deque
@@ -12,30 +12,30 @@ from neocog.serving.budget import Overloaded
 from neocog.serving.predictor import BATCH
 
 Pixels = NDArray[np.uint8]
-Probabilities = NDArray[np.float32]
+Predictions = NDArray[np.float32]
 
 
-class Together:
-    """`answer` (images [N, H, W, C] -> probabilities [N, K]) for many callers of one event loop; it runs in a thread of its own.
+class Batcher:
+    """Batched calls of `predict` (images [N, H, W, C] -> predictions [N, ...]) for one event loop, in a thread of its own.
 
-    Nobody waits for others to come: a request that finds the model idle is asked alone and at once. At most `waiting` images wait.
+    No request waits for others to come: one that finds the model idle is predicted alone and at once. At most `waiting` images wait.
     """
 
-    def __init__(self, answer: Callable[[Pixels], Probabilities], *, most: int = BATCH, waiting: int) -> None:
-        self._answer = answer
-        self._most = most
-        self._room = waiting
-        self._queue: deque[tuple[Pixels, asyncio.Future[Probabilities]]] = deque()
+    def __init__(self, predict: Callable[[Pixels], Predictions], *, batch: int = BATCH, waiting: int) -> None:
+        self._predict = predict
+        self._batch = batch
+        self._free = waiting
+        self._queue: deque[tuple[Pixels, asyncio.Future[Predictions]]] = deque()
         self._worker: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
 
-    async def ask(self, images: Pixels) -> Probabilities:
-        """The probabilities [N, K] of one request's images. Raises Overloaded, or what `answer` raises."""
-        if self._queue and len(images) > self._room:
+    async def predict(self, images: Pixels) -> Predictions:
+        """The predictions [N, ...] of one request's images. Raises Overloaded, or what `predict` raises."""
+        if self._queue and len(images) > self._free:
             raise Overloaded
-        future: asyncio.Future[Probabilities] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Predictions] = asyncio.get_running_loop().create_future()
         self._queue.append((images, future))
-        self._room -= len(images)
+        self._free -= len(images)
         if self._worker is None:
             self._worker = asyncio.create_task(self._work())
         return await future
@@ -45,7 +45,7 @@ class Together:
             batch = self._take()
             try:
                 images = batch[0][0] if len(batch) == 1 else np.concatenate([images for images, _ in batch])
-                found = await asyncio.get_running_loop().run_in_executor(self._thread, self._answer, images)
+                found = await asyncio.get_running_loop().run_in_executor(self._thread, self._predict, images)
             except Exception as error:
                 for _, future in batch:
                     if not future.done():
@@ -58,12 +58,12 @@ class Together:
                 start += len(images)
         self._worker = None
 
-    def _take(self) -> list[tuple[Pixels, "asyncio.Future[Probabilities]"]]:
+    def _take(self) -> list[tuple[Pixels, "asyncio.Future[Predictions]"]]:
         """The next requests, as many as make one batch; a single large one is one."""
         batch = [self._queue.popleft()]
         total = len(batch[0][0])
-        while self._queue and total + len(self._queue[0][0]) <= self._most:
+        while self._queue and total + len(self._queue[0][0]) <= self._batch:
             batch.append(self._queue.popleft())
             total += len(batch[-1][0])
-        self._room += total
+        self._free += total
         return batch

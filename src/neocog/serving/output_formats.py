@@ -1,18 +1,19 @@
-"""Answers as lines, one a file: for people, as JSON, as CSV."""
+"""Predictions as lines, one a file: for people, as JSON, as CSV."""
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+from neocog.bundle.read import Bundle
 from neocog.core import csv_table
 from neocog.core.errors import UserError
 from neocog.core.escape import say
 from neocog.serving.predict import Answer
-from neocog.serving.predictor import ranked
+from neocog.tasks.task import task
 
 
-def show(answers: Iterable[Answer], classes: Sequence[str], *, top: int, form: str, total: int) -> None:
+def show(answers: Iterable[Answer], bundle: Bundle, *, top: int, form: str, total: int) -> None:
     """Print the answers as `text`, `json` or `csv`, and on stderr what was refused; a bar where the lines go elsewhere than its terminal.
 
     Raises UserError, when all are printed, if a file was refused.
@@ -21,10 +22,10 @@ def show(answers: Iterable[Answer], classes: Sequence[str], *, top: int, form: s
     line = {"text": text, "json": as_json, "csv": as_csv}[form]
     bar = sys.stderr.isatty() and not out.isatty()
     if form == "csv":
-        print(header(classes, top), file=out)
-    for answer in _watched(answers, total) if bar else answers:
-        if said := line(answer, classes, top):
-            (say if form == "text" or out.isatty() else print)(said, file=out, flush=bool(answer.reason))
+        print(header(bundle, top), file=out)
+    for answer in _with_progress(answers, total) if bar else answers:
+        if written := line(answer, bundle, top):
+            (say if form == "text" or out.isatty() else print)(written, file=out, flush=bool(answer.reason))
         if answer.reason:
             refused += 1
             say(f"neocog: refused {answer.file}: {answer.reason}", file=sys.stderr)
@@ -36,43 +37,39 @@ def show(answers: Iterable[Answer], classes: Sequence[str], *, top: int, form: s
         )
 
 
-def text(answer: Answer, classes: Sequence[str], top: int) -> str:
+def text(answer: Answer, bundle: Bundle, top: int) -> str:
     """shoe.jpg: Ankle boot 93.1%, Sneaker 5.0%, Sandal 1.2%; empty for a refused file."""
-    said = ", ".join(f"{name} {probability:.1%}" for name, probability in likeliest(answer, classes, top))
-    return f"{answer.file}: {said}" if said else ""
+    if answer.prediction is None:
+        return ""
+    return f"{answer.file}: {task(bundle.task).respond.text(answer.prediction, card=bundle.card, top=top)}"
 
 
-def as_json(answer: Answer, classes: Sequence[str], top: int) -> str:
-    """One JSON object: `file` and `predictions` [{class, probability}], or `refused` with the reason."""
+def as_json(answer: Answer, bundle: Bundle, top: int) -> str:
+    """One JSON object: `file` and `predictions`, or `refused` with the reason."""
     entry: dict[str, Any] = {"file": answer.file}
-    if answer.reason:
+    if answer.prediction is None:
         entry["refused"] = answer.reason
     else:
-        entry["predictions"] = [{"class": c, "probability": p} for c, p in likeliest(answer, classes, top)]
+        entry["predictions"] = task(bundle.task).respond.entries(answer.prediction, card=bundle.card, top=top)
     return json.dumps(entry)  # in ASCII: what a pipe of another encoding made of a letter would be no JSON
 
 
-def as_csv(answer: Answer, classes: Sequence[str], top: int) -> str:
+def as_csv(answer: Answer, bundle: Bundle, top: int) -> str:
     """The line under `header`."""
-    best = [cell for c, p in likeliest(answer, classes, top) for cell in (c, f"{p:.6f}")]
-    return csv_table.line([answer.file, *(best or [""] * 2 * min(top, len(classes))), answer.reason])
+    respond = task(bundle.task).respond
+    if answer.prediction is None:
+        cells = [""] * len(respond.columns(card=bundle.card, top=top))
+    else:
+        cells = respond.cells(answer.prediction, card=bundle.card, top=top)
+    return csv_table.line([answer.file, *cells, answer.reason])
 
 
-def header(classes: Sequence[str], top: int) -> str:
-    """file, class_1, probability_1, class_2, ..., refused."""
-    places = range(1, min(top, len(classes)) + 1)
-    return csv_table.line(["file", *(f"{what}_{i}" for i in places for what in ("class", "probability")), "refused"])
+def header(bundle: Bundle, top: int) -> str:
+    """The columns: file, those of the task, refused."""
+    return csv_table.line(["file", *task(bundle.task).respond.columns(card=bundle.card, top=top), "refused"])
 
 
-def likeliest(answer: Answer, classes: Sequence[str], top: int) -> list[tuple[str, float]]:
-    """The `top` likeliest classes and their probabilities; none of a refused file."""
-    if answer.probabilities is None:
-        return []
-    order = ranked(answer.probabilities[None])[0, :top]
-    return [(classes[i], float(answer.probabilities[i])) for i in order]
-
-
-def _watched(answers: Iterable[Answer], total: int) -> Iterator[Answer]:
+def _with_progress(answers: Iterable[Answer], total: int) -> Iterator[Answer]:
     from rich.console import Console
     from rich.progress import Progress
 

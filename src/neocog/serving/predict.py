@@ -1,4 +1,4 @@
-"""What a model says of image files: decoded as `prepare` decodes them, asked in batches, answered in the order they were named."""
+"""Predict image files: decoded as `prepare` decodes them, in batches, answered in the order they were named."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,21 +12,21 @@ from neocog.data.sources.decode import Decoded, decode
 from neocog.data.sources.decode_all import decode_all
 from neocog.serving.files import File
 from neocog.serving.pixels import Preparation
-from neocog.serving.predictor import BATCH, Classifier
+from neocog.serving.predictor import BATCH, Predictor
 
 FEW = 64  # files that are read before processes to read them have started
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What was said of one file: `probabilities` [K], or the `reason` why nothing could be."""
+    """The answer for one file: its `prediction`, or the `reason` why there is none."""
 
     file: str
-    probabilities: NDArray[np.float32] | None = None
+    prediction: NDArray[np.float32] | None = None
     reason: str = ""
 
 
-def predict(classifier: Classifier, files: Sequence[File], *, how: Preparation, workers: int = 0) -> Iterator[Answer]:
+def predict(predictor: Predictor, files: Sequence[File], *, how: Preparation, workers: int = 0) -> Iterator[Answer]:
     """One answer a file, in their order; `workers` processes decode (0: one for each core, for a few files none)."""
     found = {i: Decoded(reason=file.reason) for i, file in enumerate(files) if file.reason}
     todo = [i for i, file in enumerate(files) if not file.reason]
@@ -36,9 +36,9 @@ def predict(classifier: Classifier, files: Sequence[File], *, how: Preparation, 
         while ready in found:
             ready += 1
         if ready - done >= BATCH:
-            yield from _answers(classifier, files[done:ready], [found.pop(i) for i in range(done, ready)])
+            yield from _answers(predictor, files[done:ready], [found.pop(i) for i in range(done, ready)])
             done = ready
-    yield from _answers(classifier, files[done:], [found[i] for i in range(done, len(files))])
+    yield from _answers(predictor, files[done:], [found[i] for i in range(done, len(files))])
 
 
 def _decode(paths: Sequence[Path], how: Preparation, workers: int) -> Iterable[tuple[int, Decoded]]:
@@ -47,11 +47,11 @@ def _decode(paths: Sequence[Path], how: Preparation, workers: int) -> Iterable[t
     return decode_all(Path(os.sep), [os.path.abspath(path) for path in paths], **how, workers=workers)  # noqa: PTH100 - keeps links
 
 
-def _answers(classifier: Classifier, files: Sequence[File], decoded: Sequence[Decoded]) -> Iterator[Answer]:
+def _answers(predictor: Predictor, files: Sequence[File], decoded: Sequence[Decoded]) -> Iterator[Answer]:
     rows = [each.pixels for each in decoded if each.pixels is not None]
-    probabilities = iter(classifier.probabilities(np.stack(rows)) if rows else ())
+    predictions = iter(predictor.predictions(np.stack(rows)) if rows else ())
     for file, each in zip(files, decoded, strict=True):
         if each.pixels is None:
             yield Answer(file.name, reason=each.reason)
         else:
-            yield Answer(file.name, next(probabilities))
+            yield Answer(file.name, next(predictions))

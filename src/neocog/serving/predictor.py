@@ -1,6 +1,8 @@
-"""A bundle ready to answer: raw pixels in, calibrated probabilities out."""
+"""A bundle ready to answer: raw pixels in, predictions of its task out."""
 
 from dataclasses import dataclass
+from functools import cached_property
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -8,65 +10,59 @@ from numpy.typing import NDArray
 
 from neocog.bundle.read import GRAPH, Bundle, damaged
 from neocog.core.errors import NeocogError
-from neocog.tasks.classification.calibration import probabilities
+from neocog.tasks.task import task
 
 if TYPE_CHECKING:
     import onnxruntime
 
-BATCH = 256  # images that the graph is asked about at a time
+BATCH = 256  # images in one pass of the graph
 
 
 @dataclass(frozen=True)
-class Classifier:
-    """A bundle in ONNX Runtime; several threads may ask at once. Logits are divided by `temperature` (Guo et al. 2017)."""
+class Predictor:
+    """A bundle in ONNX Runtime; several threads may call it at once."""
 
     bundle: Bundle
     session: "onnxruntime.InferenceSession"
-    temperature: float
 
-    def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Probabilities [N, K] of images uint8 [N, H, W, C]. Raises NeocogError when the model gives NaN."""
-        parts = [self._of(images[start : start + BATCH]) for start in range(0, len(images), BATCH)]
-        return np.concatenate(parts) if parts else np.zeros((0, len(self.bundle.classes)), np.float32)
+    @cached_property
+    def respond(self) -> ModuleType:
+        """What the bundle's task says of predictions."""
+        return task(self.bundle.task).respond
 
-    def _of(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        logits = self.session.run(["logits"], {"images": np.ascontiguousarray(images)})[0]
-        if not np.isfinite(logits).all():
+    def predictions(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Calibrated predictions [N, ...] of images uint8 [N, H, W, C]. Raises NeocogError when the model gives NaN."""
+        parts = [self._predictions(images[start : start + BATCH]) for start in range(0, len(images), BATCH)]
+        return (
+            np.concatenate(parts) if parts else np.zeros((0, *self.respond.output_shape(self.bundle.card)), np.float32)
+        )
+
+    def _predictions(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        outputs = self.session.run(None, {"images": np.ascontiguousarray(images)})[0]
+        if not np.isfinite(outputs).all():
             raise NeocogError(f"{self.bundle.model}: its logits are NaN or infinite; train the model again")
-        return probabilities(logits, temperature=self.temperature)
+        calibrated: NDArray[np.float32] = self.respond.calibrated(outputs, card=self.bundle.card)
+        return calibrated
 
-    def told(self, probabilities: NDArray[np.float32]) -> list[dict[str, Any]]:
-        """Each row of [N, K] as `class`, its `probability`, and the `probabilities` of all by name, likeliest first."""
-        classes = self.bundle.classes
-        rows = []
-        for row, order in zip(probabilities.tolist(), ranked(probabilities).tolist(), strict=True):
-            rows.append(
-                {
-                    "class": classes[order[0]],
-                    "probability": row[order[0]],
-                    "probabilities": {classes[i]: row[i] for i in order},
-                }
-            )
+    def answers(self, predictions: NDArray[np.float32]) -> list[dict[str, Any]]:
+        """Each prediction as a JSON object."""
+        rows: list[dict[str, Any]] = self.respond.answers(predictions, card=self.bundle.card)
         return rows
 
 
-def load(bundle: Bundle, *, threads: int = 0) -> Classifier:
-    """The bundle with its graph loaded, and asked one black image; `threads` 0 lets the runtime choose.
+def load(bundle: Bundle, *, threads: int = 0) -> Predictor:
+    """Load a bundle's graph and try it on one black image; `threads` 0 lets the runtime choose.
 
     Raises UserError when the graph is damaged, NeocogError when its answer is NaN.
     """
-    loaded = Classifier(bundle, bundle.session(threads=threads), bundle.temperature)
+    loaded = Predictor(bundle, bundle.session(threads=threads))
+    expected = (1, *loaded.respond.output_shape(bundle.card))
     try:
-        answered = loaded.probabilities(np.zeros((1, bundle.size, bundle.size, bundle.channels), np.uint8)).shape
+        shape = loaded.predictions(np.zeros((1, bundle.size, bundle.size, bundle.channels), np.uint8)).shape
     except NeocogError:
         raise
     except Exception as error:  # the runtime's own have no ancestor in common
         raise damaged(bundle.folder / GRAPH, f"it does not take an image: {type(error).__name__}") from error
-    if answered != (1, len(bundle.classes)):
-        raise damaged(bundle.folder / GRAPH, f"its answer has shape {list(answered)}, not [1, {len(bundle.classes)}]")
+    if shape != expected:
+        raise damaged(bundle.folder / GRAPH, f"its answer has shape {list(shape)}, not {list(expected)}")
     return loaded
-
-
-def ranked(probabilities: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Classes [N, K] from the likeliest on; a tie goes to the lower class, as in argmax."""
-    return np.argsort(-probabilities, axis=1, kind="stable")

@@ -15,7 +15,7 @@ from neocog.evaluation.preparation import preparation
 from neocog.serving import pixels, predictor
 from neocog.serving.protocol import COLUMN
 
-# The files of this package that travel: this one and whatever it imports.
+# The files of this package that travel with every model: this one and whatever it imports. Its task adds `respond.FILES`.
 FILES = (
     "__init__.py",
     "bundle/__init__.py",
@@ -41,24 +41,21 @@ FILES = (
     "serving/predictor.py",
     "serving/protocol.py",
     "serving/pyfunc.py",
-    "statistics/__init__.py",
-    "statistics/arrays.py",
     "tasks/__init__.py",
-    "tasks/classification/__init__.py",
-    "tasks/classification/calibration.py",
+    "tasks/task.py",
 )
 
 
 class Model:
-    """What MLflow asks."""
+    """Python model as MLflow loads it."""
 
     def __init__(self, folder: Path) -> None:
         bundle = read.read(folder)
-        self._classifier = predictor.load(bundle)
+        self._predictor = predictor.load(bundle)
         self._how = preparation(bundle)
 
     def predict(self, model_input: Any, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
-        """`class`, `probability` and `probabilities` of each image in a data frame's column `image`, or in an array or list.
+        """The answer for each image in a data frame's column `image`, or in an array or list.
 
         Raises MlflowException naming the first image that cannot be used: what MLflow answers as a bad request, with that sentence.
         """
@@ -73,7 +70,7 @@ class Model:
             from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 
             raise MlflowException(str(error), error_code=INVALID_PARAMETER_VALUE) from None
-        return self._classifier.told(self._classifier.probabilities(images))
+        return self._predictor.answers(self._predictor.predictions(images))
 
 
 def _items(given: Any) -> Iterable[Any]:

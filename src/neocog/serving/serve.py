@@ -1,4 +1,4 @@
-"""`neocog serve`: listens, answers until Ctrl-C or SIGTERM, and lets what was begun come to its end."""
+"""HTTP server of `neocog serve`: answers until Ctrl-C or SIGTERM, then finishes the requests under way."""
 
 import errno
 import ipaddress
@@ -16,7 +16,7 @@ import uvicorn
 from neocog.core.errors import UserError
 from neocog.serving import app
 from neocog.serving.connection import Connection, Deadlines
-from neocog.serving.predictor import Classifier
+from neocog.serving.predictor import Predictor
 
 GRACE = 10  # s for requests under way, once it is told to stop
 BACKLOG = 128  # connections that wait to be accepted
@@ -33,12 +33,10 @@ class _Server(uvicorn.Server):
         print(self.greeting, flush=True)
 
 
-def serve(
-    classifier: Classifier, *, host: str = "127.0.0.1", port: int = 8000, limits: app.Limits | None = None
-) -> None:
+def serve(predictor: Predictor, *, host: str = "127.0.0.1", port: int = 8000, limits: app.Limits | None = None) -> None:
     """Answer until told to stop; `port` 0 takes any free one. Raises UserError when the address cannot be had."""
     limits = limits or app.Limits()
-    service = app.Service(classifier, limits)
+    service = app.Service(predictor, limits)
     listening = _listen(host, port)
     shown = f"[{host}]" if ":" in host else host
     where = f"http://{shown}:{listening.getsockname()[1]}"
@@ -67,7 +65,7 @@ def serve(
         )
     )
     server.greeting = (
-        f"{classifier.bundle.model} ({str(service.about['bundle_sha256'])[:12]}) answers on {where}: "
+        f"{predictor.bundle.model} ({str(service.about['bundle_sha256'])[:12]}) answers on {where}: "
         "POST /invocations, GET /health, /version; Ctrl-C ends it"
     )
     server.run(sockets=[listening])

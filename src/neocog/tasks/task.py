@@ -6,7 +6,9 @@
 | `objective.py` | `loss(outputs, targets, ...)`, and what is watched: `sums(outputs, targets, ...)`, `means(total)` |
 | `decode.py` | `OUTPUTS`: the names of what the graph gives out; `Decode(outputs)`: the module behind the network, inside the graph |
 | `metrics.py` | `PRIMARY`, `METRICS`, `scores(outputs, targets)`, `primary(outputs, targets, weights=)`, `evaluate(...)`, `agreement()` |
-| `respond.py` | `calibrated(outputs, bundle)`, `answers(predictions, classes=)`: what `predict` and `serve` say |
+| `respond.py` | `calibrated(outputs, card=)`, `answers(predictions, card=)`, `text`, `cells`, ...: what `predict` and `serve` say |
+| `predictions.py` | `read(path)`, `write(path, predictions)`: predictions.parquet |
+| `examples.py` | `choose(predictions, images=)`, `answered(predictions, rows)`, `correct(outputs, targets)`, `caption(target, classes=)` |
 | `chapters/` | its own part of the report |
 
 `outputs` is an array [N, ...] that the network gives for N images, `targets` what `targets.py` reads for them.
@@ -64,6 +66,14 @@ class Task:
     @cached_property
     def respond(self) -> ModuleType:
         return self._file("respond")
+
+    @cached_property
+    def predictions(self) -> ModuleType:
+        return self._file("predictions")
+
+    @cached_property
+    def examples(self) -> ModuleType:
+        return self._file("examples")
 
     @cached_property
     def chapters(self) -> ModuleType:

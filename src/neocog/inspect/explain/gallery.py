@@ -16,12 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from neocog.bundle.read import Bundle
-from neocog.data.prepared import Split
 from neocog.inspect import explain
 from neocog.inspect.explain.together import together
-from neocog.tasks.classification.predictions import Predictions
 
-RIGHT, UNSURE, SURE = "right", "wrong, and unsure", "wrong, and sure"
 WHERE = ("grad_cam", "rollout")  # tell where: the first asks for a network with maps, the second for attention
 BESIDE = "integrated_gradients"
 SLOW = 30.0  # seconds that a network may take without a word
@@ -57,17 +54,6 @@ def shown(bundle: Bundle, methods: Sequence[str], chosen: dict[str, list[int]]) 
     return Shown(bundle.model, tuple(methods), signed, chosen)
 
 
-def rows(judged: Predictions, *, images: int) -> dict[str, list[int]]:
-    """So many rows of each kind: right ones of different classes, and mistakes of the least and the most confidence."""
-    right, wrong = (np.flatnonzero((judged.predicted == judged.labels) == is_right) for is_right in (True, False))
-    first = [int(right[judged.labels[right] == label][0]) for label in np.unique(judged.labels[right])]
-    evenly = np.linspace(0, len(first) - 1, min(images, len(first))).round().astype(int).tolist()
-    order = wrong[np.argsort(-judged.confidence[wrong], kind="stable")]
-    sure = order[:images]
-    unsure = order[len(sure) :][::-1][:images]
-    return {RIGHT: [first[i] for i in evenly], UNSURE: unsure.tolist(), SURE: sure.tolist()}
-
-
 def expected_seconds(model: nn.Module, images: Tensor, methods: Sequence[str]) -> float:
     """How long `methods` will take for all images [N, C, H, W], by the time that a batch of them takes forward and backward."""
     batch = images[: together(images)].clone().requires_grad_()
@@ -90,17 +76,16 @@ def cost_warning(name: str, model: nn.Module, images: Tensor, methods: Sequence[
 
 
 def maps(
-    bundle: Bundle, model: nn.Module, methods: Sequence[str], *, test: Split, judged: Predictions, chosen: Sequence[int]
+    bundle: Bundle, model: nn.Module, methods: Sequence[str], *, images: NDArray[np.uint8], targets: NDArray[np.int64]
 ) -> dict[str, NDArray[np.float16]]:
-    """What each method says about the class that the model answered, [N, H, W] in the order of `chosen`."""
-    given = explain.inputs(bundle, test.images[list(chosen)])
-    targets = torch.from_numpy(np.asarray(judged.predicted[list(chosen)], np.int64))
-    told = {}
+    """Maps [N, H, W] by each method of what speaks for the outputs `targets` [N] in `images` uint8 [N, H, W, C]."""
+    given, index = explain.inputs(bundle, images), torch.from_numpy(targets)
+    drawn = {}
     for name in methods:
-        found = explain.method(name).maps(model, given, targets).detach().numpy()
+        found = explain.method(name).maps(model, given, index).detach().numpy()
         largest = np.abs(found).max(axis=(1, 2), keepdims=True)
-        told[name] = np.divide(found, largest, out=np.zeros_like(found), where=largest > 0).astype(np.float16)
-    return told
+        drawn[name] = np.divide(found, largest, out=np.zeros_like(found), where=largest > 0).astype(np.float16)
+    return drawn
 
 
 def write(folder: Path, shown: Sequence[Shown], drawn: dict[str, NDArray[np.float16]]) -> None:

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from neocog.bundle.read import Bundle
-from neocog.core.errors import UserError, nearest
+from neocog.core.errors import UserError
 from neocog.drawing import colormaps
 from neocog.drawing.images import Pixels, shrunk
 from neocog.inspect import explain
 from neocog.inspect.activations_poster import INK, MARGIN, PAPER, SOFT, font
-from neocog.tasks.classification.calibration import probabilities
+from neocog.tasks.task import task
 
 FACE, GAP, HEAD, UNDER = 200, 16, 70, 26  # px of a picture, between two, of the words above, of those below
 
@@ -35,23 +35,22 @@ def explained(bundle: Bundle, image: Pixels, methods: Sequence[str], *, of: str 
 
     Raises UserError for an unknown class, or if no method has anything to say.
     """
-    if of is not None and of not in bundle.classes:
-        raise UserError(f"--of {of}: {bundle.model} knows no such class; {nearest(of, bundle.classes)}")
+    respond = task(bundle.task).respond
     model, given = explain.network(bundle), explain.inputs(bundle, image[None])
     with torch.no_grad():
-        says = probabilities(model(given).numpy(), temperature=bundle.temperature)[0]
-    target = bundle.classes.index(of) if of is not None else int(says.argmax())
+        prediction = respond.calibrated(model(given).numpy(), card=bundle.card)[0]
+    target = respond.target(prediction, card=bundle.card, name=of, model=bundle.model)
     maps, missing = {}, {}
     for name in methods:
         method = explain.method(name)
         if why := method.missing(model, given):
             missing[name] = why
         else:
-            maps[name] = method.maps(model, given, torch.tensor([target])).detach().numpy()[0]
+            maps[name] = method.maps(model, given, torch.tensor([target.index])).detach().numpy()[0]
     if not maps:
         told = "; ".join(f"{name}: {why}" for name, why in missing.items())
         raise UserError(f"nothing explains {bundle.model}: {told}; try --method occlusion")
-    return Explanation(bundle.model, bundle.classes[target], float(says[target]), maps, missing)
+    return Explanation(bundle.model, target.name, target.probability, maps, missing)
 
 
 def draw(told: Explanation, image: Pixels, *, about: str) -> Image.Image:
