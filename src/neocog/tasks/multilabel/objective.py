@@ -1,0 +1,51 @@
+"""What is minimized, and what is watched while a network trains, as sums that add up over batches and ranks."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+BINS = 512  # of logits, by which average precision is watched: a ranking adds up over batches only as a histogram
+REACH = 16.0  # logits beyond it share a bin with it
+
+
+def loss(logits: Tensor, targets: Tensor, *, label_smoothing: float = 0.0, reduction: str = "mean") -> Tensor:
+    """Mean binary cross-entropy over logits [N, K] and targets [N, K]; of each image [N] with `reduction` "none"."""
+    wanted = targets.to(logits.dtype)
+    if label_smoothing:
+        wanted = wanted.lerp(torch.full_like(wanted, 0.5), label_smoothing)
+    each = F.binary_cross_entropy_with_logits(logits, wanted, reduction="none").mean(dim=1)
+    return each if reduction == "none" else each.mean()
+
+
+def soften(targets: Tensor, *, classes: int) -> Tensor:
+    """Targets [N, K] as shares, which may be mixed."""
+    return targets.float()
+
+
+def sums(logits: Tensor, targets: Tensor, *, loss: Tensor | None = None) -> Tensor:
+    """[summed loss, number of images, and for each label a histogram of the logits of images without and with it, 2 x BINS].
+
+    `loss` is the batch's mean loss where it is known already; of mixed images, a label counts from a share of a half on.
+    """
+    images, labels = targets.shape
+    kind = torch.float32 if logits.device.type == "mps" else torch.float64  # Apple's GPUs have no doubles
+    summed = _each(logits, targets).sum() if loss is None else loss.detach() * images
+    bins = ((logits.float().clamp(-REACH, REACH) + REACH) * ((BINS - 1) / (2 * REACH))).round().long()
+    cells = (torch.arange(labels, device=logits.device) * 2 + (targets >= 0.5).long()) * BINS + bins
+    histogram = torch.bincount(cells.flatten(), minlength=labels * 2 * BINS)
+    return torch.cat([torch.stack([summed.to(kind), torch.full_like(summed, images, dtype=kind)]), histogram.to(kind)])
+
+
+def means(total: Tensor) -> dict[str, float]:
+    """The sums of an epoch as {name: mean}; `map` is that of the histograms, where logits of one bin are equal."""
+    summed, images = total[:2].tolist()
+    without, own = total[2:].double().cpu().reshape(-1, 2, BINS).flip(-1).unbind(1)
+    found, passed = own.cumsum(1), (own + without).cumsum(1)
+    precision = torch.where(passed > 0, found / passed.clamp(min=1), 0.0)
+    occurs = own.sum(1) > 0
+    scores = ((own * precision).sum(1) / own.sum(1).clamp(min=1))[occurs]
+    return {"loss": summed / images, "map": float(scores.mean()) if len(scores) else 0.0}
+
+
+def _each(logits: Tensor, targets: Tensor) -> Tensor:
+    return loss(logits.float(), targets, reduction="none")
