@@ -14,9 +14,10 @@ from neocog.data.prepared import Prepared
 from neocog.evaluation import audit as audits
 from neocog.evaluation import predictions
 from neocog.params import load
-from neocog.tasks.classification import metrics
+from neocog.tasks import task as tasks
 from neocog.tasks.classification import predictions as class_predictions
 from neocog.tasks.classification.predictions import Predictions
+from neocog.tasks.task import Metric
 from pipelines.stale import remove_stale
 
 REPORTS = Path("reports")
@@ -30,7 +31,9 @@ def audit() -> None:
     remove_stale(settings.models)
     how = settings.audit
     data = prepared.read("data/prepared")
-    bundle = read.read(_best(settings.models) if how.model == "best" else Path("models") / how.model)
+    bundle = read.read(
+        _best(settings.models, tasks.task(data.task).primary) if how.model == "best" else Path("models") / how.model
+    )
     predictions.match(bundle, data)
     with tracking.start(
         "audit",
@@ -77,9 +80,11 @@ def _judged(bundle: Bundle, data: Prepared, name: str) -> Predictions:
     return class_predictions.of(logits, ids=part.ids, labels=part.targets)
 
 
-def _best(folders: Sequence[Path]) -> Path:
-    """The model that is right most often on the test images; the first of equals."""
-    return max(folders, key=lambda folder: metrics.top1(REPORTS, f"{folder.parent.name}/{folder.name}"))
+def _best(folders: Sequence[Path], metric: Metric) -> Path:
+    """The best model on the test images; the first of equals."""
+    models = {f"{folder.parent.name}/{folder.name}": folder for folder in folders}
+    scores = {each: metric.better * predictions.test_score(REPORTS, each, metric=metric.name) for each in models}
+    return models[max(scores, key=lambda each: scores[each])]
 
 
 if __name__ == "__main__":

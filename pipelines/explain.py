@@ -10,7 +10,6 @@ from neocog.evaluation import predictions
 from neocog.orchestration.forked_stage import run
 from neocog.params import load
 from neocog.tasks import task as tasks
-from neocog.tasks.classification import metrics
 from pipelines.stale import remove_stale
 
 REPORTS = Path("reports")
@@ -23,7 +22,8 @@ def explain() -> None:
     remove_stale(settings.models)
     data = prepared.read("data/prepared")
     bundles = [read.read(folder) for folder in settings.models if folder.parent.name != "compressed"]
-    bundles.sort(key=lambda bundle: -metrics.top1(REPORTS, bundle.model))
+    primary = tasks.task(data.task).primary
+    bundles.sort(key=lambda each: -primary.better * predictions.test_score(REPORTS, each.model, metric=primary.name))
     with tracking.start(
         "explain",
         experiment=settings.tracking.experiment,

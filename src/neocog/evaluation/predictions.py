@@ -1,4 +1,7 @@
-"""What a bundle answers about prepared images, through ONNX Runtime."""
+"""What a bundle answers about prepared images, through ONNX Runtime, and how good that was."""
+
+import json
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +51,15 @@ def logits(bundle: Bundle, images: NDArray[np.uint8], *, batch_size: int) -> NDA
 def right(bundle: Bundle, part: Split, *, batch_size: int = 256) -> NDArray[np.bool_]:
     """Which images [N] of a split the bundle gets right."""
     return logits(bundle, part.images, batch_size=batch_size).argmax(axis=1) == part.targets
+
+
+def test_score(reports: Path, model: str, *, metric: str) -> float:
+    """The `metric` of `<kind>/<name>` on the test images, as `evaluate` left it. Raises UserError when it did not."""
+    path = reports / model / "metrics.json"
+    try:
+        return float(json.loads(path.read_text())[f"test/{metric}"])
+    except (OSError, KeyError, ValueError) as error:
+        raise UserError(f"{path} is missing or damaged ({error!r}); `dvc repro` makes it") from None
 
 
 def _told(value: object) -> str:

@@ -1,18 +1,25 @@
-"""Is one model better than another? Asked on the same images, of which only those count that one gets right and the other wrong."""
+"""Is one model better than another, on the same images? Where an image is right or wrong, only those count that tell the two apart.
 
+A score that is no mean over images, such as mean average precision, is compared by resampling the images.
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import exp, lgamma, log
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.statistics.arrays import Floats
+from neocog.statistics.arrays import Floats, Ints
 from neocog.statistics.intervals import wilson_middle
+
+Difference = Callable[[Ints | None], float]
+RESAMPLES = 2000  # of a paired bootstrap: the smallest p-value that it can give is 0.001
 
 
 @dataclass(frozen=True)
 class Paired:
-    """What `compare` found. `difference` of top-1 (first minus second), the ends of its 95 % interval, and the p-value."""
+    """What a comparison found: the `difference` of the scores (first minus second), the ends of its 95 % interval, and the p-value."""
 
     difference: float
     low: float
@@ -31,6 +38,21 @@ def compare(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Paired:
     low, high = newcombe(wins, correct)
     better, worse = int(wins[0, 1]), int(wins[1, 0])
     return Paired((better - worse) / len(first), float(low[0, 1]), float(high[0, 1]), mcnemar(better, worse))
+
+
+def resampled(difference: Difference, n: int, *, resamples: int = RESAMPLES, seed: int = 0) -> Paired:
+    """Compare two models by the `difference` of a score over `n` images, given how often each was drawn [n] (None: once).
+
+    A paired bootstrap: both models are scored on the same resampled images. The interval is the percentile interval, the p-value twice
+    the share of resamples on the other side of 0 (Efron & Tibshirani 1993, ch. 13 and 15).
+    """
+    draw = np.random.default_rng(seed)
+    found = difference(None)
+    again = np.array([difference(np.bincount(draw.integers(n, size=n), minlength=n)) for _ in range(resamples)])
+    low, high = np.quantile(again, [0.025, 0.975])
+    other = min(int((again <= 0).sum()), int((again >= 0).sum()))
+    p_value = min(1.0, 2 * (other + 1) / (resamples + 1))
+    return Paired(float(found), float(min(low, found)), float(max(high, found)), p_value)
 
 
 def newcombe(wins: NDArray[np.int64], correct: NDArray[np.bool_]) -> tuple[Floats, Floats]:

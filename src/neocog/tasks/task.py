@@ -5,7 +5,8 @@
 | `targets.py` | `COLUMNS`, `of(table, classes=)`, `counts(targets, classes=)`, `balanced(targets)`, `soften(targets, classes=)` |
 | `objective.py` | `loss(outputs, targets, ...)`, and what is watched: `sums(outputs, targets, ...)`, `means(total)` |
 | `decode.py` | `OUTPUTS`: the names of what the graph gives out; `Decode(outputs)`: the module behind the network, inside the graph |
-| `metrics.py` | `PRIMARY`, `METRICS`, `scores(outputs, targets)`, `primary(outputs, targets, weights=)`, `evaluate(...)`, `agreement()` |
+| `metrics.py` | `PRIMARY`, `METRICS`, `scores(outputs, targets)` [N], `primary(outputs, targets, weights=)`, |
+| | `agreement(expected, answered, slack=)` [N], `numbers(outputs, targets, bins=)`: what seeds.csv has of each seed |
 | `respond.py` | `calibrated(outputs, card=)`, `answers(predictions, card=)`, `text`, `cells`, ...: what `predict` and `serve` say |
 | `predictions.py` | `read(path)`, `write(path, predictions)`: predictions.parquet |
 | `examples.py` | `choose(predictions, images=)`, `answered(predictions, rows)`, `correct(outputs, targets)`, `caption(target, classes=)` |
@@ -19,8 +20,11 @@ from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from neocog.core.errors import UserError, nearest
+from neocog.statistics import paired
+from neocog.statistics.paired import Paired
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,16 @@ class Task:
         """The metric that models are ranked by."""
         metric: Metric = self.metrics.PRIMARY
         return metric
+
+    def compare(self, first: Any, second: Any, targets: Any) -> Paired:
+        """Two models by their outputs for the same N images: McNemar's test where an image is right or wrong, else a paired bootstrap."""
+        ours, theirs = (self.metrics.scores(each, targets) for each in (first, second))
+        if ours.dtype == bool:
+            return paired.compare(ours, theirs)
+        primary = self.metrics.primary
+        return paired.resampled(
+            lambda weights: primary(first, targets, weights) - primary(second, targets, weights), len(targets)
+        )
 
     def _file(self, name: str) -> ModuleType:
         return import_module(f"neocog.tasks.{self.name}.{name}")

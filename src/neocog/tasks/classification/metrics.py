@@ -1,21 +1,51 @@
 """The few numbers a model is known by, each with its interval, from the logits of one split."""
 
-import json
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.core.errors import UserError
-from neocog.statistics.arrays import Floats, Ints
+from neocog.statistics.arrays import Bools, Floats, Ints, Weights
 from neocog.statistics.intervals import bootstrap, wilson
 from neocog.tasks.classification.accuracy import macro_f1, share, within
 from neocog.tasks.classification.calibration import expected_calibration_error, log_softmax, negative_log_likelihood
 from neocog.tasks.task import Metric
 
 PRIMARY = Metric("top1", "top-1", "share of test images whose class comes first")
-FRACTIONS = ("top1", "top5", "macro_f1", "ece")
+METRICS = (
+    PRIMARY,
+    Metric("top5", "top-5", "share of test images whose class is among the five highest"),
+    Metric("macro_f1", "macro-F1", "harmonic mean of precision and recall, averaged over the classes"),
+    Metric("ece", "ECE", "calibration error: how far confidence is from accuracy", better=-1),
+)
+FRACTIONS = tuple(metric.name for metric in METRICS)
+
+
+def scores(outputs: NDArray[np.floating], targets: Ints) -> Bools:
+    """Which images [N] are right, by logits [N, K] and labels [N]."""
+    return np.asarray(outputs.argmax(axis=1) == targets)
+
+
+def primary(outputs: NDArray[np.floating], targets: Ints, weights: Weights = None) -> float:
+    """Top-1 of logits [N, K] with labels [N], each image counted `weights` [N] times."""
+    return share(scores(outputs, targets), weights=weights)
+
+
+def agreement(expected: NDArray[np.floating], answered: NDArray[np.floating], *, slack: float = 0.0) -> Bools:
+    """Which images [N] two models give the same class, by their logits [N, K].
+
+    Where the two highest logits expected are at most `slack` apart, either class will do.
+    """
+    first, second = expected.argmax(axis=1), answered.argmax(axis=1)
+    rows = np.arange(len(expected))
+    margin = expected[rows, first] - expected[rows, second]
+    return np.asarray((first == second) | ((slack > 0) & (margin <= slack)))
+
+
+def numbers(outputs: NDArray[np.floating], targets: Ints, *, bins: int) -> dict[str, float]:
+    """Top1, top5, macro_f1, nll and ece of logits [N, K] with labels [N], without intervals: a line of seeds.csv."""
+    found = headlines(outputs, targets, bins=bins, resamples=1, seed=0)
+    return {name: found[name] for name in ("top1", "top5", "macro_f1", "nll", "ece")}
 
 
 def headlines(logits: NDArray[np.floating], labels: Ints, *, bins: int, resamples: int, seed: int) -> dict[str, float]:
@@ -54,12 +84,3 @@ def sentence(scores: Mapping[str, float]) -> str:
         f"{words} {100 * scores[name]:.1f} % ({100 * scores[f'{name}_low']:.1f} - {100 * scores[f'{name}_high']:.1f})"
         for name, words in told.items()
     )
-
-
-def top1(reports: Path, model: str) -> float:
-    """Top-1 of `<kind>/<name>` on the test images, as `evaluate` left it. Raises UserError when it did not."""
-    path = reports / model / "metrics.json"
-    try:
-        return float(json.loads(path.read_text())["test/top1"])
-    except (OSError, KeyError, ValueError) as error:
-        raise UserError(f"{path} is missing or damaged ({error!r}); `dvc repro` makes it") from None
