@@ -66,7 +66,7 @@ def planted(folder: Path, source: Source, *, names: dict[str, str], share: float
 
 def _of(source: Source, name: str, given: str) -> Iterator[int]:
     """Where the images of a class are that the source gives to a split."""
-    every = zip(source.rows, source.labels, source.given, strict=True)
+    every = zip(source.rows, source.targets, source.given, strict=True)
     return (int(place) for place, label, theirs in every if label == source.classes.index(name) and theirs == given)
 
 

@@ -58,9 +58,7 @@ def bare(model: nn.Module, data: prepared.Prepared, recipe: Recipe, count: int) 
     order = torch.randperm(count)
     for start in range(0, count - recipe.batch_size + 1, recipe.batch_size):
         rows = order[start : start + recipe.batch_size]
-        inputs, targets = training_batch(
-            images[rows], labels[rows], augmentation, mean=mean, std=std, classes=len(data.classes)
-        )
+        inputs, targets = training_batch(images[rows], labels[rows], augmentation, mean=mean, std=std, soften=F.one_hot)
         inputs = inputs if recipe.channels_last else inputs.contiguous()
         step.zero_grad()
         F.cross_entropy(model(inputs), targets, label_smoothing=recipe.label_smoothing).backward()

@@ -43,7 +43,7 @@ class Planted:
 def plant(folder: Path) -> Planted:
     """Digits by fifths into test, val and train; 15 labels each of val and test are wrong, 12 test images are noisy training images."""
     source, draw = digits(), np.random.default_rng(0)
-    images, labels = np.array(source.images), source.labels.copy()
+    images, labels = np.array(source.images), source.targets.copy()
     splits = np.array([("test", "val", "train", "train", "train")[i % 5] for i in range(len(labels))])
     held, trained = (np.flatnonzero(splits == name) for name in ("test", "train"))
     chosen, origins = draw.choice(held, TWINS, replace=False), draw.choice(trained, TWINS, replace=False)

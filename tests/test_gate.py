@@ -5,6 +5,8 @@ import pytest
 
 from neocog.core.errors import UserError
 from neocog.data import quality_checks
+from neocog.data.prepared import SPLITS
+from neocog.tasks.classification.targets import CONTRADICTION, counts
 
 
 def refused(*images: tuple[str, int, str]) -> dict[str, str]:
@@ -15,7 +17,7 @@ def refused(*images: tuple[str, int, str]) -> dict[str, str]:
     return {
         paths[i]: reason
         for i, reason in quality_checks.duplicates(
-            labels, [path.split("/")[0] for path in paths], sha256, paths
+            labels, [path.split("/")[0] for path in paths], sha256, paths, contradiction=CONTRADICTION
         ).items()
     }
 
@@ -54,9 +56,10 @@ def test_stop_names_twenty_and_counts_the_rest() -> None:
 def check(labels: list[int], splits: str, *, classes: int = 2, bad: tuple[tuple[str, str], ...] = ()) -> list[str]:
     """`splits` has one letter an image: r (train), v (val), t (test)."""
     names = {"r": "train", "v": "val", "t": "test"}
-    return quality_checks.check_classes(
-        np.array(labels, int), [names[s] for s in splits], [f"c{i}" for i in range(classes)], bad
-    )
+    where = np.array([names[s] for s in splits], "U5")
+    numbers = {split: counts(np.array(labels, int)[where == split], classes=classes) for split in SPLITS}
+    images = {split: int((where == split).sum()) for split in SPLITS}
+    return quality_checks.check_classes(numbers, images, [f"c{i}" for i in range(classes)], bad)
 
 
 def test_classes_that_can_be_learnt_and_judged_pass_without_a_note() -> None:

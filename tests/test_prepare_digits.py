@@ -15,7 +15,7 @@ def test_digits_are_those_of_scikit_learn() -> None:
     from sklearn.datasets import load_digits
 
     theirs, ours = load_digits(), digits()
-    np.testing.assert_array_equal(ours.labels, theirs.target)
+    np.testing.assert_array_equal(ours.targets, theirs.target)
     np.testing.assert_array_equal(ours.images[..., 0], np.rint(theirs.images * (255 / 16)))
     assert (ours.images.min(), ours.images.max(), ours.images.dtype) == (0, 255, np.uint8)
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -193,3 +194,36 @@ def test_a_killed_write_leaves_the_old_one_and_the_next_cleans_up(tmp_path: Path
     write(tmp_path / "p", seed=1)
     assert [path.name for path in tmp_path.iterdir()] == ["p"]
     assert content(tmp_path / "p") != before
+
+
+def test_a_task_of_several_labels_an_image_keeps_its_columns_and_the_number_of_images(tmp_path, monkeypatch):
+    """The room asks the task what its targets are: one that has lists in the place of a label is written and read again."""
+    targets = ModuleType("targets")
+    vars(targets).update(
+        COLUMNS={"labels": "list<int64>"},
+        columns=lambda targets: {"labels": [np.flatnonzero(row).tolist() for row in targets]},
+        of=lambda table, classes: np.array(
+            [[label in row for label in range(classes)] for row in table.column("labels").to_pylist()], bool
+        ),
+        counts=lambda targets, classes: targets.sum(0),
+    )
+    monkeypatch.setattr(prepared.tasks, "task", lambda name: SimpleNamespace(targets=targets))
+    several = np.array([[True, True, False], [False, False, False], [False, True, True]])
+    samples = prepared.Samples(
+        np.arange(3), several, list(prepared.SPLITS), ["ab" * 32] * 3, ["x", "y", "z"], {"site": ["a", "b", None]}
+    )
+    images = np.zeros((3, 2, 2, 1), np.uint8)
+    written = prepared.write(
+        tmp_path / "data",
+        name="x",
+        task="several",
+        classes=["a", "b", "c"],
+        images=images,
+        samples=samples,
+        source_digest="",
+    )
+    assert [written.num_images(split) for split in prepared.SPLITS] == [1, 1, 1]
+    assert written.counts["train"] == {"a": 1, "b": 1, "c": 0}
+    assert written.groups("train") == {"site": ["a"]}
+    for row, split in enumerate(prepared.SPLITS):
+        np.testing.assert_array_equal(written.split(split).targets, several[[row]])

@@ -91,7 +91,7 @@ def project(tmp_path_factory) -> Path:
     for name in NAMES:
         (folder / "data/raw" / name).mkdir()
     source = digits()
-    for number, (pixels, label) in enumerate(zip(source.images, source.labels, strict=True)):
+    for number, (pixels, label) in enumerate(zip(source.images, source.targets, strict=True)):
         if label < len(NAMES) and number < 10 * IMAGES:
             image = Image.fromarray(pixels.squeeze()).resize((40, 32))
             image.convert("RGB").save(folder / "data/raw" / NAMES[label] / f"{number}.jpg")

@@ -92,7 +92,14 @@ def few(classes: int, images: int) -> tuple[list[str], list[int]]:
 def test_every_class_keeps_an_image_to_train_on_and_nothing_else_moves(classes: int, images: int) -> None:
     shas, labels = few(classes, images)
     plain = split_all(shas)
-    splits = assign(["train"] * len(shas), shas, carved=BOTH, val_fraction=0.1, test_fraction=0.2, labels=labels)
+    splits = assign(
+        ["train"] * len(shas),
+        shas,
+        carved=BOTH,
+        val_fraction=0.1,
+        test_fraction=0.2,
+        shown=[(label,) for label in labels],
+    )
     untrained = {*labels} - {label for label, split in zip(labels, plain, strict=True) if split == "train"}
     assert untrained  # the control: by content alone, some have none
     moved = [i for i, (before, after) in enumerate(zip(plain, splits, strict=True)) if before != after]
@@ -110,7 +117,9 @@ def test_adding_images_moves_others_only_in_classes_that_had_none_to_train_on(
         how = {"carved": BOTH, "val_fraction": val, "test_fraction": test}
         plain = assign(["train"] * len(shas), shas, **how)  # type: ignore[arg-type]
         trained = {label for label, split in zip(labels, plain, strict=True) if split == "train"}
-        return dict(zip(shas, assign(["train"] * len(shas), shas, labels=labels, **how), strict=True)), trained  # type: ignore[arg-type]
+        return dict(
+            zip(shas, assign(["train"] * len(shas), shas, shown=[(label,) for label in labels], **how), strict=True)
+        ), trained  # type: ignore[arg-type]
 
     before, trained = cut(old)
     after, _ = cut(old + new)
@@ -123,7 +132,9 @@ def test_adding_images_moves_others_only_in_classes_that_had_none_to_train_on(
 def test_copies_of_the_image_that_is_kept_stay_with_it_and_given_splits_stay_given() -> None:
     low = [sha for i in range(200) if position(sha := hashlib.sha256(bytes([i])).hexdigest()) < 0.2]
     shas, labels, named = [low[0], low[0], low[1], low[2]], [0, 0, 0, 1], ["train", "train", "train", "test"]
-    splits = assign(named, shas, carved=("val",), val_fraction=0.999, test_fraction=0.1, labels=labels)
+    splits = assign(
+        named, shas, carved=("val",), val_fraction=0.999, test_fraction=0.1, shown=[(label,) for label in labels]
+    )
     assert splits[0] == splits[1]
     assert splits.count("train") in (1, 2)
     assert splits[3] == "test"
@@ -133,13 +144,33 @@ def test_the_fraction_that_is_named_fills_the_split() -> None:
     shas, labels = few(2, 3)
     for split in BOTH:
         how: dict[str, float] = {"val_fraction": 0.01, "test_fraction": 0.01}
-        found = enough(split, ["train"] * 6, shas, carved=BOTH, labels=labels, **how)
+        found = enough(split, ["train"] * 6, shas, carved=BOTH, shown=[(label,) for label in labels], **how)
         assert found is not None
-        filled = assign(["train"] * 6, shas, carved=BOTH, labels=labels, **(how | {f"{split}_fraction": found}))
+        filled = assign(
+            ["train"] * 6,
+            shas,
+            carved=BOTH,
+            shown=[(label,) for label in labels],
+            **(how | {f"{split}_fraction": found}),
+        )
         assert split in filled
-        less = assign(["train"] * 6, shas, carved=BOTH, labels=labels, **(how | {f"{split}_fraction": found - 0.01}))
+        less = assign(
+            ["train"] * 6,
+            shas,
+            carved=BOTH,
+            shown=[(label,) for label in labels],
+            **(how | {f"{split}_fraction": found - 0.01}),
+        )
         assert split not in less
     assert (
-        enough("val", ["train"] * 2, shas[::3], carved=BOTH, labels=labels[::3], val_fraction=0.1, test_fraction=0.1)
+        enough(
+            "val",
+            ["train"] * 2,
+            shas[::3],
+            carved=BOTH,
+            shown=[(label,) for label in labels[::3]],
+            val_fraction=0.1,
+            test_fraction=0.1,
+        )
         is None
     )

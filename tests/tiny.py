@@ -27,11 +27,11 @@ def digits(folder: Path, *, classes: Sequence[str] | None = None) -> Prepared:
     """scikit-learn's digits as a prepared data set, or only the first of them under other names."""
     source = all_digits()
     names = tuple(classes or source.classes)
-    rows = np.flatnonzero(source.labels < len(names))
+    rows = np.flatnonzero(source.targets < len(names))
     splits = ["test" if i % 5 == 0 else "val" if i % 5 == 1 else "train" for i in range(len(rows))]
     samples = prepared.Samples(
         rows=rows,
-        targets=source.labels[rows],
+        targets=source.targets[rows],
         splits=splits,
         sha256=[source.sha256[row] for row in rows],
         sources=[source.paths[row] for row in rows],

@@ -1,9 +1,9 @@
 """From packed uint8 to what the network sees, a whole batch at a time, on the device where the batch is."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -74,19 +74,24 @@ def normalize(images: Tensor, *, mean: Tensor, std: Tensor) -> Tensor:
 
 
 def training_batch(
-    images: Tensor, labels: Tensor, augmentation: Augmentation, *, mean: Tensor, std: Tensor, classes: int
+    images: Tensor,
+    targets: Tensor,
+    augmentation: Augmentation,
+    *,
+    mean: Tensor,
+    std: Tensor,
+    soften: Callable[[Tensor], Tensor],
 ) -> tuple[Tensor, Tensor]:
-    """Packed images [N, H, W, C] and labels [N] -> augmented float [N, C, H, W] and targets:
+    """Packed images [N, H, W, C] and targets [N, ...] -> augmented float [N, C, H, W] and targets.
 
-    labels [N], or shares [N, classes] when images are mixed.
+    Where images are mixed the targets are what `soften` makes of them, mixed likewise.
     """
     if augmentation.flip or augmentation.crop:
         images = shift_and_flip(images, flip=augmentation.flip, crop=augmentation.crop)
-    batch, targets = normalize(images, mean=mean, std=std), labels
+    batch = normalize(images, mean=mean, std=std)
     if augmentation.cutout:
         batch = cut_out(batch, side=augmentation.cutout)
     if augmentation.mixup or augmentation.cutmix:
-        targets = F.one_hot(labels, classes).to(batch.dtype)
         mix, alpha = (mix_up, augmentation.mixup) if augmentation.mixup else (cut_mix, augmentation.cutmix)
-        batch, targets = mix(batch, targets, alpha=alpha)
+        batch, targets = mix(batch, soften(targets).to(batch.dtype), alpha=alpha)
     return batch, targets

@@ -59,7 +59,7 @@ class Batches:
                 rows = np.array_split(rows, self.ranks)[self.rank]
             batch: tuple[Tensor, ...] = (
                 torch.from_numpy(self.images.take(rows, axis=0)),
-                torch.from_numpy(self.targets.take(rows)),
+                torch.from_numpy(self.targets.take(rows, axis=0)),
             )
             if self.places:
                 batch = *batch, torch.from_numpy(rows)

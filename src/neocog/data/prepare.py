@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from neocog.core.errors import NeocogError, UserError, nearest
 from neocog.data import quality_checks
 from neocog.data.prepared import SPLITS, Prepared, Samples, write
@@ -15,8 +17,10 @@ from neocog.data.sources.digits import digits
 from neocog.data.sources.fashion_mnist import fashion_mnist
 from neocog.data.sources.folder import folder
 from neocog.data.sources.groups import Groups, read_groups
-from neocog.data.sources.source import NAMES, Source
+from neocog.data.sources.source import Source
 from neocog.data.splits import Carving, assign, enough
+from neocog.tasks import task as tasks
+from neocog.tasks.task import Task
 
 RESIZES = ("crop", "pad", "stretch")
 
@@ -25,6 +29,7 @@ def prepare(
     target: Path | str,
     *,
     source: str,
+    task: str = "classification",
     root: Path | str = "data/raw",
     name: str | None = None,
     size: int | None = None,
@@ -39,15 +44,16 @@ def prepare(
     max_pixels: int = 50_000_000,
     workers: int = 0,
 ) -> Prepared:
-    """Prepare `fashion_mnist`, `digits` or the images of a `folder` below `root`, and write the result to `target`.
+    """Prepare the images of a source for a `task`, and write the result to `target`.
 
-    `name` is what the data set is called (None: as its source, or its folder), `size` the side in pixels (None: as it
-    is, 64 for a folder), `channels` 1, 3 or None (1 unless an image has colour), `background` what transparency is laid
-    on and `resize: pad` adds, `bits` how many of 16-bit gray are used, `groups` a CSV. Raises UserError, with nothing
-    written, when the input cannot be used.
+    `source`: `fashion_mnist`, `digits`, a `folder` of images below `root`, or one that only the task has. `name` is what the data set
+    is called (None: as its source, or its folder), `size` the side in pixels (None: as it is, 64 for a folder), `channels` 1, 3 or
+    None (1 unless an image has colour), `background` what transparency is laid on and `resize: pad` adds, `bits` how many of 16-bit
+    gray are used, `groups` a CSV. Raises UserError, with nothing written, when the input cannot be used.
     """
+    kind = tasks.task(task)
     for key, value, known in (
-        ("source", source, NAMES),
+        ("source", source, kind.targets.SOURCES),
         ("resize", resize, RESIZES),
         ("on_bad", on_bad, quality_checks.ON_BAD),
     ):
@@ -56,7 +62,7 @@ def prepare(
     if size is not None and size < 4:
         raise UserError(f"data.size (={size}) is too small; a side needs at least 4 pixels")
     rgb(background)
-    table = read_groups(Path(groups).expanduser()) if groups is not None else None
+    table = read_groups(Path(groups).expanduser(), task=task) if groups is not None else None
     target, root = Path(target), Path(root).expanduser()
     try:
         if source == "digits":
@@ -64,7 +70,8 @@ def prepare(
         elif source == "fashion_mnist":
             found = fashion_mnist(root, size=size, channels=channels)
         else:
-            found = folder(
+            read = folder if source == "folder" else kind.source(source).read
+            found = read(
                 root,
                 scratch=target.parent,
                 size=size,
@@ -77,13 +84,14 @@ def prepare(
             )
         return _pass_gate(
             target,
+            kind,
             replace(found, name=name or found.name),
             table,
             on_bad=on_bad,
             val_fraction=val_fraction,
             test_fraction=test_fraction,
             preparation={"resize": resize, "background": background, "bits": bits, "max_pixels": max_pixels}
-            if source == "folder"
+            if source not in ("digits", "fashion_mnist")
             else {},
         )
     except OSError as error:
@@ -96,6 +104,7 @@ def prepare(
 
 def _pass_gate(
     target: Path,
+    kind: Task,
     found: Source,
     table: Groups | None,
     *,
@@ -104,22 +113,26 @@ def _pass_gate(
     test_fraction: float,
     preparation: dict[str, str | int],
 ) -> Prepared:
-    twins = quality_checks.duplicates(found.labels, found.given, found.sha256, found.paths)
+    twins = quality_checks.duplicates(
+        found.targets, found.given, found.sha256, found.paths, contradiction=kind.targets.CONTRADICTION
+    )
     refused = sorted([*found.refused, *((found.paths[i], reason) for i, reason in twins.items())])
     if on_bad == "stop":
         quality_checks.stop(refused)
     kept = [i for i in range(len(found.paths)) if i not in twins]
     sha256 = [found.sha256[i] for i in kept]
     paths = [found.paths[i] for i in kept]
-    labels, given = found.labels[kept], [found.given[i] for i in kept]
+    targets, given = found.targets[kept], [found.given[i] for i in kept]
+    shown = kind.targets.shown(targets)
     carving: Carving = {"carved": found.carved, "val_fraction": val_fraction, "test_fraction": test_fraction}
-    splits = assign(given, sha256, labels=labels.tolist(), **carving)
+    splits = assign(given, sha256, shown=shown, **carving)
+    where = np.asarray(splits, dtype="U5")
     notes = quality_checks.check_classes(
-        labels,
-        splits,
+        {split: kind.targets.counts(targets[where == split], classes=len(found.classes)) for split in SPLITS},
+        Counter(splits),
         found.classes,
         refused,
-        enough=lambda split: enough(split, given, sha256, labels=labels.tolist(), **carving),
+        enough=lambda split: enough(split, given, sha256, shown=shown, **carving),
     )
     notes = [*found.notes, *notes]
     again = quality_checks.repeated(splits, sha256)
@@ -133,12 +146,13 @@ def _pass_gate(
         name=found.name,
         classes=found.classes,
         images=found.images,
-        samples=Samples(found.rows[kept], labels, splits, sha256, paths, columns),
+        samples=Samples(found.rows[kept], targets, splits, sha256, paths, columns),
         source_digest=found.digest
         if table is None
         else hashlib.sha256(f"{found.digest}{table.sha256}".encode()).hexdigest(),
         quarantine=refused,
         notes=notes,
+        task=kind.name,
         preparation=preparation,
     )
     return replace(written, passed_over=Counter(found.leftovers.values()))

@@ -3,8 +3,8 @@
 | file | content |
 |---|---|
 | `images.npy` | uint8 `[N, H, W, C]`: train, then val, then test; within a split by content hash |
-| `samples.parquet` | row i describes image i: id, split, label, sha256, source, group columns |
-| `dataset.json` | what the whole is: classes, shape, mean and std of train, counts, notes, digests |
+| `samples.parquet` | row i describes image i: id, split, the task's target columns, sha256, source, group columns |
+| `dataset.json` | what the whole is: task, classes, shape, mean and std of train, counts, notes, digests |
 | `quarantine.csv` | path, reason: what was refused |
 
 The same input gives the same bytes: no time, no absolute path, nothing of the machine.
@@ -13,9 +13,10 @@ The same input gives the same bytes: no time, no absolute path, nothing of the m
 import hashlib
 import json
 import mmap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,12 +25,13 @@ from neocog.core import csv_table, integrity
 from neocog.core.atomic_folder import staged
 from neocog.core.errors import UserError, nearest
 from neocog.data.pixel_statistics import PixelSums
+from neocog.tasks import task as tasks
 
 if TYPE_CHECKING:
     import pyarrow
 
 SPLITS = ("train", "val", "test")
-OWN_COLUMNS = ("id", "split", "label", "sha256", "source")
+OWN_COLUMNS = ("id", "split", "sha256", "source")  # besides those of the task
 _BLOCK = 1 << 22  # bytes of images handled at a time
 
 
@@ -38,7 +40,7 @@ class Split:
     """One split: views of the whole, never copies."""
 
     images: np.ndarray  # uint8 memmap [n, H, W, C]
-    targets: np.ndarray  # int64 [n], the labels
+    targets: np.ndarray  # [n, ...], as the task's `targets.py` has them
     ids: np.ndarray  # str [n]
 
 
@@ -47,7 +49,7 @@ class Samples:
     """What is known of n images, in any order. `rows[i]` is the place of image i in the array they are read from."""
 
     rows: np.ndarray  # int64 [n]
-    targets: np.ndarray  # int64 [n], the labels
+    targets: np.ndarray  # [n, ...], as the task's `targets.py` has them
     splits: Sequence[str]
     sha256: Sequence[str]
     sources: Sequence[str]
@@ -75,9 +77,10 @@ class Prepared:
         default_factory=dict
     )  # leftovers by kind; not on disk, since they change nothing
     files: Mapping[str, str] = field(default_factory=dict)  # SHA-256 of images.npy and samples.parquet
+    images: Mapping[str, int] = field(default_factory=dict)  # split -> number of images
 
     def split(self, name: str, *, limit: int | None = None) -> Split:
-        """The images, labels and ids of `train`, `val` or `test`, the first `limit` of them: a random choice, since they stand by hash.
+        """The images, targets and ids of `train`, `val` or `test`, the first `limit` of them: a random choice, since they stand by hash.
 
         Raises UserError for another name.
         """
@@ -87,7 +90,7 @@ class Prepared:
         shape = (sum(map(self.num_images, SPLITS)), self.size, self.size, self.channels)
         try:
             images = np.load(self.folder / "images.npy", mmap_mode="r")
-            table = self.samples(name, columns=["id", "label"])
+            table = self.samples(name, columns=["id", *self._targets.COLUMNS])
         except (OSError, ValueError) as error:  # pyarrow's own errors are among them
             raise self._spoilt(str(error)) from error
         if images.shape != shape or images.dtype != np.uint8 or table.num_rows != stop - start:
@@ -98,7 +101,7 @@ class Prepared:
         table = table.slice(0, limit)
         return Split(
             images[start:stop][:limit],
-            np.array(table.column("label").to_pylist(), np.int64),
+            self._targets.of(table, classes=len(self.classes)),
             np.array(table.column("id").to_pylist()),
         )
 
@@ -113,10 +116,11 @@ class Prepared:
     def groups(self, name: str) -> dict[str, list[str | None]]:
         """The group columns of one split, by name: a value or None for each image."""
         table = self.samples(name)
-        return {column: table.column(column).to_pylist() for column in table.column_names if column not in OWN_COLUMNS}
+        own = own_columns(self.task)
+        return {column: table.column(column).to_pylist() for column in table.column_names if column not in own}
 
     def cells(self, name: str, column: str, *, limit: int | None = None) -> tuple[np.ndarray, tuple[str, ...]]:
-        """The groups of a split that a class and a value of `column` make: which one each image [n] is of, int64, and their names.
+        """The groups of a split that a stratum (a class) and a value of `column` make: which one each image [n] is of, int64, and names.
 
         Only those that hold images count. Images without a value are a group of their class too. Raises UserError for another column.
         """
@@ -126,10 +130,11 @@ class Prepared:
                 f"there are: {', '.join(columns)}" if columns else "there is none; name a CSV of them in data.groups"
             )
             raise UserError(f"groups (={column!r}) is no group column of {self.folder}; {there}")
-        labels = self.samples(name, columns=["label"]).column("label").to_pylist()
-        pairs = [(label, value or "") for label, value in zip(labels, columns[column], strict=True)][:limit]
+        targets = self._targets.of(self.samples(name, columns=[*self._targets.COLUMNS]), classes=len(self.classes))
+        strata, called = self._targets.strata(targets, classes=self.classes)
+        pairs = [(int(stratum), value or "") for stratum, value in zip(strata, columns[column], strict=True)][:limit]
         cells = {pair: number for number, pair in enumerate(sorted(set(pairs)))}
-        names = tuple(f"{self.classes[label]}, {column} {value or 'unknown'}" for label, value in cells)
+        names = tuple(f"{called[stratum]}, {column} {value or 'unknown'}" for stratum, value in cells)
         return np.array([cells[pair] for pair in pairs], np.int64), names
 
     def quarantined(self) -> list[tuple[str, str]]:
@@ -138,7 +143,11 @@ class Prepared:
 
     def num_images(self, name: str) -> int:
         """The number of images of one split."""
-        return sum(self.counts[name].values())
+        return self.images[name]
+
+    @property
+    def _targets(self) -> ModuleType:
+        return tasks.task(self.task).targets
 
     def _spoilt(self, why: str) -> UserError:
         return UserError(f"{self.folder}: changed after it was written ({why}); run `dvc repro prepare --force`")
@@ -168,6 +177,7 @@ def read(folder: Path | str = "data/prepared") -> Prepared:
             digest=card["digest"],
             preparation=card.get("preparation", {}),
             files=card.get("files", {}),
+            images=card.get("images") or _totals(card["counts"]),
         )
     except FileNotFoundError:
         raise UserError(f"{folder}: no prepared data set is there (no dataset.json); run `dvc repro prepare`") from None
@@ -198,7 +208,8 @@ def write(
         range(len(samples.rows)),
         key=lambda i: (SPLITS.index(samples.splits[i]), samples.sha256[i], samples.sources[i]),
     )
-    labels = samples.targets[order].astype(np.int64)
+    kind = tasks.task(task).targets
+    targets = samples.targets[order]
     splits = [samples.splits[i] for i in order]
     num_train = splits.count("train")
     with staged(Path(folder)) as stage:
@@ -218,13 +229,17 @@ def write(
         columns: dict[str, Sequence[object]] = {
             "id": _ids([samples.sha256[i] for i in order]),
             "split": splits,
-            "label": labels.tolist(),
+            **kind.columns(targets),
             "sha256": [samples.sha256[i] for i in order],
             "source": [samples.sources[i] for i in order],
             **{group: [values[i] for i in order] for group, values in samples.groups.items()},
         }
-        _write_samples(stage / "samples.parquet", columns)
+        _write_samples(stage / "samples.parquet", columns, kind.COLUMNS)
         csv_table.write(stage / "quarantine.csv", ("path", "reason"), sorted(quarantine))
+        where = np.asarray(splits)
+        shown = {split: kind.counts(targets[where == split], classes=len(classes)).tolist() for split in SPLITS}
+        counts = {split: dict(zip(classes, numbers, strict=True)) for split, numbers in shown.items()}
+        per_split = {split: splits.count(split) for split in SPLITS}
         card: dict[str, object] = {
             "name": name,
             "task": task,
@@ -233,7 +248,8 @@ def write(
             "size": shape[1],
             "mean": sums.mean(),
             "std": sums.std(),
-            "counts": _counts(labels, splits, classes),
+            "counts": counts,
+            **({"images": per_split} if per_split != _totals(counts) else {}),  # an image may show several classes
             "notes": list(notes),
             "source_digest": source_digest,
             **({"preparation": dict(preparation)} if preparation else {}),
@@ -261,16 +277,29 @@ def _ids(hashes: Sequence[str]) -> list[str]:
     return ids
 
 
-def _write_samples(path: Path, columns: Mapping[str, Sequence[object]]) -> None:
+def own_columns(task: str) -> Collection[str]:
+    """The columns of samples.parquet that are no groups."""
+    return {*OWN_COLUMNS, *tasks.task(task).targets.COLUMNS}
+
+
+def _write_samples(path: Path, columns: Mapping[str, Sequence[object]], targets: Mapping[str, str]) -> None:
     import pyarrow
     import pyarrow.parquet
 
-    types = {column: pyarrow.int64() if column == "label" else pyarrow.string() for column in columns}
+    types = {column: _arrow(targets.get(column, "string")) for column in columns}
     table = pyarrow.table({column: pyarrow.array(values, types[column]) for column, values in columns.items()})
     pyarrow.parquet.write_table(table, path, compression="zstd", use_dictionary=["split"], store_schema=False)
 
 
-def _counts(labels: np.ndarray, splits: Sequence[str], classes: Sequence[str]) -> dict[str, dict[str, int]]:
-    which = np.asarray(splits)
-    counted = {split: np.bincount(labels[which == split], minlength=len(classes)) for split in SPLITS}
-    return {split: dict(zip(classes, counts.tolist(), strict=True)) for split, counts in counted.items()}
+def _arrow(name: str) -> "pyarrow.DataType":
+    """A type of Arrow by its name, such as int64 or list<int64>."""
+    import pyarrow
+
+    if name.startswith("list<"):
+        return pyarrow.list_(_arrow(name[5:-1]))
+    return pyarrow.type_for_alias(name)
+
+
+def _totals(counts: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
+    """The number of images of each split, where each shows one class."""
+    return {split: sum(of.values()) for split, of in counts.items()}

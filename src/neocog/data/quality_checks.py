@@ -1,7 +1,7 @@
 """What is refused before anything is trained, and in which words."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -13,20 +13,22 @@ _NAMED = 20  # refused files, or classes, that an error names one by one
 _KEPT = ("test", "val", "train")  # whose copy stays when an image lies in several splits: judging comes first
 
 
-def duplicates(labels: np.ndarray, given: Sequence[str], sha256: Sequence[str], paths: Sequence[str]) -> dict[int, str]:
+def duplicates(
+    targets: np.ndarray, given: Sequence[str], sha256: Sequence[str], paths: Sequence[str], *, contradiction: str
+) -> dict[int, str]:
     """The images to refuse because another has exactly the same pixels: index -> reason.
 
-    Copies with different labels are all refused, since nobody knows which is right. Copies in several splits are kept
-    in one only: test before val before train. Copies with one label in one split stay.
+    Copies with different targets are all refused, since nobody knows which are right: a `contradiction`, of `{twin}`. Copies in several
+    splits are kept in one only: test before val before train. Copies with the same targets in one split stay.
     """
     refused = {}
     for copies in _copies(sha256):
         copies.sort(key=lambda i: (_KEPT.index(given[i]), paths[i]))
         first = copies[0]
-        if len({int(labels[i]) for i in copies}) > 1:
+        differ = {i: None for i in copies if not np.array_equal(targets[i], targets[first])}  # in their order
+        if differ:
             for i in copies:
-                twin = next(j for j in copies if labels[j] != labels[i])
-                refused[i] = f"two labels: same pixels as {paths[twin]}, which lies in another class"
+                refused[i] = contradiction.format(twin=paths[first if i in differ else next(iter(differ))])
         else:
             for i in copies:
                 if given[i] != given[first]:
@@ -52,13 +54,12 @@ def stop(refused: Sequence[tuple[str, str]]) -> None:
         )
 
 
-def check_present(labels: np.ndarray, classes: Sequence[str], refused: Sequence[tuple[str, str]]) -> None:
-    """Raise UserError for fewer than two classes, and for a class without an image."""
+def check_present(total: np.ndarray, classes: Sequence[str], refused: Sequence[tuple[str, str]]) -> None:
+    """Raise UserError for fewer than two classes, and for a class without an image, by the number of images of each class [K]."""
     if len(classes) < 2:
         raise UserError(
             f"data.root: only one class ({', '.join(classes)}); there is nothing to tell apart, add another"
         )
-    total = np.bincount(labels, minlength=len(classes))
     if not total.any():
         remedy = "mend them" if refused else "name a folder that holds images"
         raise UserError(f"data.root: no readable image{_first(refused)}; {remedy}")
@@ -71,8 +72,8 @@ def check_present(labels: np.ndarray, classes: Sequence[str], refused: Sequence[
 
 
 def check_classes(
-    labels: np.ndarray,
-    splits: Sequence[str],
+    counts: Mapping[str, np.ndarray],
+    images: Mapping[str, int],
     classes: Sequence[str],
     refused: Sequence[tuple[str, str]],
     *,
@@ -80,21 +81,21 @@ def check_classes(
 ) -> list[str]:
     """Refuse what cannot be learnt or judged; return the notes on what can, but poorly.
 
+    `counts` are those of each class [K], by split, and `images` the number of images of each split.
     `enough` tells with which fraction a split that is cut out of train would not be empty.
     Raises UserError for: fewer than two classes, a class without an image or without one to train on, an empty split.
     """
-    check_present(labels, classes, refused)
-    which = np.asarray(splits, dtype="U5")
-    counts = {split: np.bincount(labels[which == split], minlength=len(classes)) for split in SPLITS}
+    total = sum(counts[split] for split in SPLITS)
+    check_present(np.asarray(total), classes, refused)
     untrained = counts["train"] == 0
     if untrained.any():
         names = [name for name, missing in zip(classes, untrained, strict=True) if missing]
         raise UserError(
-            f"{_have(names)} {untrained[labels].sum()} images and none of them is in train; "
+            f"{_have(names)} {np.asarray(total)[untrained].sum()} images and none of them is in train; "
             "add images of it to the folder train, or remove it from the others"
         )
     for split in ("val", "test"):
-        if not counts[split].any():
+        if not images[split]:
             fraction = enough(split)
             setting = f"set data.{split}_fraction: {fraction}" if fraction else ""
             raise UserError(

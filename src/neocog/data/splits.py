@@ -43,12 +43,12 @@ def assign(
     carved: Collection[str],
     val_fraction: float,
     test_fraction: float,
-    labels: Sequence[int] | None = None,
+    shown: Sequence[Collection[int]] | None = None,
 ) -> list[str]:
     """The split of each image: `given`, except that the splits in `carved` are cut out of `train`.
 
-    Both fractions are shares of what `train` holds before anything is cut out of it; of each class in `labels` that has
-    images there, one stays. Raises UserError when they leave nothing to train on.
+    Both fractions are shares of what `train` holds before anything is cut out of it; of each class in `shown`, those of
+    each image, that has images there, one stays. Raises UserError when they leave nothing to train on.
     """
     test = test_fraction if "test" in carved else 0.0
     val = val_fraction if "val" in carved else 0.0
@@ -63,22 +63,28 @@ def assign(
         return "test" if place < test else "val" if place >= 1 - val else "train"
 
     splits = [cut(sha) if split == "train" else split for split, sha in zip(given, sha256, strict=True)]
-    if labels is not None:
-        trained = {label for label, split in zip(labels, splits, strict=True) if split == "train"}
+    if shown is not None:
+        trained = {label for labels, split in zip(shown, splits, strict=True) if split == "train" for label in labels}
         kept: dict[int, tuple[float, str]] = {}  # of each other class: distance from train's part, and hash
-        for label, split, sha in zip(labels, given, sha256, strict=True):
-            if split == "train" and label not in trained:
-                place = position(sha)
-                away = test - place if place < test else place - (1 - val)
-                kept[label] = min(kept.get(label, (away, sha)), (away, sha))
-        for i, (label, split) in enumerate(zip(labels, given, strict=True)):
-            if split == "train" and label in kept and kept[label][1] == sha256[i]:  # with its copies
-                splits[i] = "train"
+        for labels, split, sha in zip(shown, given, sha256, strict=True):
+            for label in labels if split == "train" else ():
+                if label not in trained:
+                    place = position(sha)
+                    away = test - place if place < test else place - (1 - val)
+                    kept[label] = min(kept.get(label, (away, sha)), (away, sha))
+        for i, (labels, split) in enumerate(zip(shown, given, strict=True)):
+            if split == "train" and any(kept[label][1] == sha256[i] for label in labels if label in kept):
+                splits[i] = "train"  # with its copies
     return splits
 
 
 def enough(
-    split: str, given: Sequence[str], sha256: Sequence[str], *, labels: Sequence[int], **carving: Unpack[Carving]
+    split: str,
+    given: Sequence[str],
+    sha256: Sequence[str],
+    *,
+    shown: Sequence[Collection[int]],
+    **carving: Unpack[Carving],
 ) -> float | None:
     """The smallest fraction, in hundredths, with which the empty `val` or `test` gets an image, if there is one."""
     if split not in carving["carved"]:
@@ -95,7 +101,7 @@ def enough(
             carved=carving["carved"],
             val_fraction=fractions["val"],
             test_fraction=fractions["test"],
-            labels=labels,
+            shown=shown,
         )
         if split in cut:
             return fractions[split]

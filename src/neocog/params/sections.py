@@ -1,10 +1,12 @@
 """What each section of params.yaml may hold: strict and typed; the names are the sections'."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, TypeAdapter, field_validator, model_validator
+from pydantic import BaseModel, Field, TypeAdapter, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from neocog.compression.chain.goals import Goals
 from neocog.core.constrained_types import (
@@ -23,17 +25,26 @@ from neocog.core.constrained_types import (
     Seed,
 )
 from neocog.core.validation import STRICT
+from neocog.tasks import task as tasks
 from neocog.training.recipe import Recipe
 from neocog.tuning.space import MOST_TRIALS, Method, Scheduler, Spec
 
 Batch = Annotated[int, Field(ge=1, le=65_536)]  # images that a graph is asked about at once
 
 
+def _chosen(value: str, known: Iterable[str]) -> str:
+    """`value`, refused as a Literal refuses it if it is none of `known`."""
+    if value not in known:
+        raise PydanticCustomError("literal_error", "is none of {expected}", {"expected": ", ".join(known)})
+    return value
+
+
 class Data(BaseModel):
     """Where images come from and what `prepare` makes of them."""
 
     model_config = STRICT
-    source: Literal["fashion_mnist", "digits", "folder"] = "fashion_mnist"
+    task: str = "classification"
+    source: str = "fashion_mnist"
     root: Annotated[str, Field(min_length=1)] = "data/raw"
     name: Annotated[str, Field(min_length=1)] | None = None
     size: Annotated[int, Field(ge=4, le=LARGEST_IMAGE)] | None = None
@@ -47,6 +58,16 @@ class Data(BaseModel):
     groups: str | None = None
     max_pixels: Annotated[int, Field(ge=1, le=2**31 - 1)] = 50_000_000
     workers: Processes = 0
+
+    @field_validator("task")
+    @classmethod
+    def _a_task(cls, value: str) -> str:
+        return _chosen(value, tasks.names())
+
+    @field_validator("source")
+    @classmethod
+    def _a_source(cls, value: str, info: ValidationInfo) -> str:
+        return _chosen(value, tasks.task(info.data.get("task", "classification")).targets.SOURCES)
 
     @field_validator("background")
     @classmethod

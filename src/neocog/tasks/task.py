@@ -2,8 +2,10 @@
 
 | file | what the other rooms call |
 |---|---|
-| `targets.py` | `COLUMNS`, `of(table, classes=)`, `counts(targets, classes=)`, `balanced(targets)`, `soften(targets, classes=)` |
-| `objective.py` | `loss(outputs, targets, ...)`, and what is watched: `sums(outputs, targets, ...)`, `means(total)` |
+| `targets.py` (no torch) | targets [N, ...] as `COLUMNS` of samples.parquet: `columns(targets)`, `of(table, classes=)`; by `SOURCES` |
+| | their classes: `counts(targets, classes=)`, `shown(targets)`, `strata(targets, classes=)`; two for equal pixels: `CONTRADICTION` |
+| `sources/<name>.py` | a source that only this task has: `read(root, scratch=, size=, ...)`, as `data/sources/folder.py` |
+| `objective.py` | `loss(outputs, targets)`; for mixed images `soften(targets, classes=)`; watched: `sums(outputs, targets)`, `means` |
 | `decode.py` | `OUTPUTS`: the names of what the graph gives out; `Decode(outputs)`: the module behind the network, inside the graph |
 | `metrics.py` | `PRIMARY`, `METRICS`, `scores(outputs, targets)` [N], `primary(outputs, targets, weights=)`, |
 | | `agreement(expected, answered, slack=)` [N], `numbers(outputs, targets, bins=)`: what seeds.csv has of each seed |
@@ -12,7 +14,8 @@
 | `examples.py` | `choose(predictions, images=)`, `answered(predictions, rows)`, `correct(outputs, targets)`, `caption(target, classes=)` |
 | `chapters/` | its own part of the report |
 
-`outputs` is an array [N, ...] that the network gives for N images, `targets` what `targets.py` reads for them.
+`outputs` is an array [N, ...] that the network gives for N images, `targets` the array [N, ...] that `targets.py` reads for them, of which
+`targets[i]` are the targets of image i.
 """
 
 from dataclasses import dataclass
@@ -98,6 +101,10 @@ class Task:
         return paired.resampled(
             lambda weights: primary(first, targets, weights) - primary(second, targets, weights), len(targets)
         )
+
+    def source(self, name: str) -> ModuleType:
+        """The file of a source that only this task has."""
+        return self._file(f"sources.{name}")
 
     def _file(self, name: str) -> ModuleType:
         return import_module(f"neocog.tasks.{self.name}.{name}")

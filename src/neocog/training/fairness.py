@@ -6,6 +6,7 @@ from torch import nn
 
 from neocog.core.errors import UserError
 from neocog.data.prepared import Prepared
+from neocog.tasks import task as tasks
 from neocog.training.group_dro import GroupDRO
 from neocog.training.recipe import Recipe
 
@@ -14,7 +15,11 @@ def alike(data: Prepared, recipe: Recipe) -> np.ndarray | None:
     """Of what the recipe draws as many images each: the class or the group of each training image [n]; None for all as they are."""
     if recipe.balance == "group":
         return data.cells("train", str(recipe.groups), limit=recipe.images)[0]
-    return data.split("train", limit=recipe.images).targets if recipe.balance == "class" else None
+    if recipe.balance == "class":
+        targets = data.split("train", limit=recipe.images).targets
+        alike: np.ndarray = tasks.task(data.task).targets.strata(targets, classes=data.classes)[0]
+        return alike
+    return None
 
 
 def dro(data: Prepared, recipe: Recipe) -> GroupDRO | None:

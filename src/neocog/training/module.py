@@ -132,9 +132,10 @@ class Learner(pl.LightningModule):
             getattr(torch, self.device.type).manual_seed(seed)
 
     def training_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> Tensor:
-        packed, labels, *places = batch
+        packed, targets, *places = batch
+        soften = partial(self.objective.soften, classes=self.classes)
         images, targets = training_batch(
-            packed, labels, self.augmentation, mean=self.mean, std=self.std, classes=self.classes
+            packed, targets, self.augmentation, mean=self.mean, std=self.std, soften=soften
         )
         if self.rule is None:
             loss, logits = self.loss(images, targets, places=places[0] if places else None)

@@ -41,7 +41,8 @@ def folder(
     not hold class folders with files in them.
     """
     listing = list_images(root)
-    check_present(np.array(listing.labels, dtype=np.int64), listing.classes, listing.refused)
+    labels = np.array(listing.labels, np.int64)
+    check_present(np.bincount(labels, minlength=len(listing.classes)), listing.classes, listing.refused)
     scratch.mkdir(parents=True, exist_ok=True)
     size = size or SIZE
     shape = (len(listing.paths), size, size, channels or 3)
@@ -87,7 +88,7 @@ def folder(
         classes=tuple(listing.classes),
         images=images if channels or colour else images[..., :1],
         rows=readable,
-        labels=np.array(listing.labels, dtype=np.int64)[readable],
+        targets=labels[readable],
         given=[listing.given[i] for i in readable],
         carved=listing.carved,
         sha256=[sha256[i] for i in readable],

@@ -8,13 +8,13 @@ import csv
 import hashlib
 import io
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from neocog.core.errors import UserError, nearest
-from neocog.data.prepared import OWN_COLUMNS
+from neocog.data.prepared import own_columns
 
 
 @dataclass(frozen=True)
@@ -51,15 +51,15 @@ def header(path: Path) -> list[str]:
     return []
 
 
-def read_groups(path: Path) -> Groups:
-    """Read the CSV that `data.groups` names. Raises UserError naming the file, the line and what is wrong there."""
+def read_groups(path: Path, *, task: str = "classification") -> Groups:
+    """Read the CSV that `data.groups` names, of a data set of the `task`. Raises UserError naming file, line and what is wrong there."""
     name = f"data.groups (={str(path)!r})"
     try:
         content = path.read_bytes()
         with io.StringIO(content.decode("utf-8-sig"), newline="") as file:
             rows = csv.reader(file, strict=True)
             header = [column.strip() for column in next(rows, [])]
-            columns = _columns(name, header)
+            columns = _columns(name, header, own_columns(task))
             at = header.index("path")
             values: dict[str, tuple[str | None, ...]] = {}
             for row in rows:
@@ -80,7 +80,7 @@ def read_groups(path: Path) -> Groups:
     return Groups(columns, values, hashlib.sha256(content).hexdigest())
 
 
-def _columns(name: str, header: Sequence[str]) -> tuple[str, ...]:
+def _columns(name: str, header: Sequence[str], own: Collection[str]) -> tuple[str, ...]:
     if "path" not in header:
         raise UserError(f"{name}: no column 'path'; {nearest('path', header)}")
     columns = tuple(column for column in header if column != "path")
@@ -88,7 +88,7 @@ def _columns(name: str, header: Sequence[str]) -> tuple[str, ...]:
         raise UserError(f"{name}: no column besides 'path'; add what the images are to be grouped by")
     if len(set(header)) != len(header) or "" in header:
         raise UserError(f"{name}: its columns need different, non-empty names, they are {', '.join(map(repr, header))}")
-    taken = [column for column in columns if column in OWN_COLUMNS]
+    taken = [column for column in columns if column in own]
     if taken:
         raise UserError(f"{name}: the column names {', '.join(taken)} are neocog's own; rename them")
     return columns

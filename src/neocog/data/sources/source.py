@@ -8,8 +8,6 @@ import numpy as np
 from neocog.data.sources.decode import to_row
 from neocog.data.splits import content_hash
 
-NAMES = ("fashion_mnist", "digits", "folder")
-
 
 @dataclass(frozen=True)
 class Source:
@@ -24,7 +22,9 @@ class Source:
     classes: tuple[str, ...]
     images: np.ndarray  # uint8 [M, H, W, C], may be a memmap
     rows: np.ndarray  # int64 [N]
-    labels: np.ndarray  # int64 [N]
+    targets: (
+        np.ndarray
+    )  # [N, ...], as the task's `targets.py` has them: of the sources of this folder the labels, int64 [N]
     given: Sequence[str]
     carved: Collection[str]
     sha256: Sequence[str]  # of the pixels before they were resized
@@ -57,7 +57,7 @@ def packed(
         classes=tuple(classes),
         images=np.broadcast_to(pixels[..., None], (*pixels.shape, channels or 1)),
         rows=np.arange(len(pixels)),
-        labels=labels.astype(np.int64),
+        targets=labels.astype(np.int64),
         given=given,
         carved=carved,
         sha256=sha256,

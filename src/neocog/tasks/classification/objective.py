@@ -10,6 +10,11 @@ def loss(logits: Tensor, targets: Tensor, *, label_smoothing: float = 0.0, reduc
     return F.cross_entropy(logits, targets, label_smoothing=label_smoothing, reduction=reduction)
 
 
+def soften(labels: Tensor, *, classes: int) -> Tensor:
+    """Labels [N] as shares [N, K], which may be mixed."""
+    return F.one_hot(labels, classes)
+
+
 def sums(logits: Tensor, targets: Tensor, *, loss: Tensor | None = None) -> Tensor:
     """[summed loss, number right, number of images] over logits [N, K] and targets (labels [N] or shares [N, K]).
 

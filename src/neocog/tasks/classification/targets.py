@@ -1,0 +1,40 @@
+"""The targets of classification: one label an image, int64 [N]."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from neocog.statistics.arrays import Ints
+
+if TYPE_CHECKING:
+    import pyarrow
+
+SOURCES = ("fashion_mnist", "digits", "folder")  # of data.source, that give these targets
+COLUMNS = {"label": "int64"}  # of samples.parquet, by their type in Arrow
+CONTRADICTION = "two labels: same pixels as {twin}, which lies in another class"
+
+
+def columns(targets: Ints) -> dict[str, list[int]]:
+    """What stands of labels [N] in each of the `COLUMNS`."""
+    return {"label": np.asarray(targets, np.int64).tolist()}
+
+
+def of(table: "pyarrow.Table", *, classes: int) -> Ints:
+    """The labels [N] that the columns of samples.parquet hold."""
+    return np.array(table.column("label").to_pylist(), np.int64)
+
+
+def counts(targets: Ints, *, classes: int) -> Ints:
+    """The number of images of each class [K], of labels [N]."""
+    return np.bincount(np.asarray(targets, np.int64), minlength=classes)
+
+
+def shown(targets: Ints) -> list[tuple[int, ...]]:
+    """The classes that each image shows, of labels [N]: one of an image."""
+    return [(label,) for label in np.asarray(targets, np.int64).tolist()]
+
+
+def strata(targets: Ints, *, classes: Sequence[str]) -> tuple[Ints, Sequence[str]]:
+    """The stratum of each image [N] from which `balance: class` draws alike, and the names of the strata: the classes."""
+    return targets, classes
