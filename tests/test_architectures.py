@@ -88,6 +88,31 @@ def test_backbone_and_head_come_apart(name):
     assert torch.equal(model.head(features), model(images))
 
 
+STRIDES = {
+    **{name: [1, 2, 4, 8] for name in ("alexnet", "vgg", "shufflenet")},
+    **{name: [2, 4, 8] for name in ("googlenet", "densenet", "efficientnet", "hybrid")},
+    **{name: [2, 4, 8, 16] for name in ("resnet", "mobilenet")},
+    **{"lenet": [1, 2, 4], "timm": [2, 4, 8, 16, 32], "vit": [16]},  # at 64 px, in 4 x 4 patches
+}
+
+
+def test_backbones_give_their_maps_at_every_stride():
+    for name in NAMES:
+        model = build(name, size=64).eval()
+        if name not in STRIDES:
+            assert not hasattr(model, "forward_features"), name
+            continue
+        with torch.no_grad():
+            images = torch.rand(2, 1, 64, 64)
+            maps, last = model.feature_maps(images), model.forward_features(images)
+        assert list(maps) == STRIDES[name], name
+        lost = 4 if name == "lenet" else 0  # its second filters have no border
+        assert all(64 // stride - lost <= each.shape[2] <= 64 // stride for stride, each in maps.items()), name
+        assert all(each.shape[0] == 2 and each.shape[2] == each.shape[3] for each in maps.values()), name
+        assert torch.equal(maps[max(maps)], last), "the coarsest are those that the head decides by"
+    assert len(STRIDES) == 12
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_parameter_gets_a_gradient(name):
     model = build(name).train()
@@ -190,6 +215,7 @@ def test_a_published_form_has_a_backbone_whatever_the_images_and_classes(name, f
     assert model(images).shape == (2, 7)
     features = model.forward_features(images)
     assert features.ndim == 4 and features.shape[0] == 2
+    assert {16, 32} & set(model.feature_maps(images)), "as detectors want them"
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from neocog import architectures
-from neocog.architectures.blocks import activation, exchange, global_pooling, init, norm, padding, pooling
-from neocog.architectures.blocks.choices import CHOICES
+from neocog.architectures.blocks import CHOICES, activation, exchange, global_pooling, init, norm, padding, pooling
 from neocog.architectures.blocks.network import take_channels
 from neocog.core.errors import UserError
 
@@ -168,8 +167,8 @@ def test_an_initialization_draws_weights_anew_and_sets_biases_to_zero(choice):
 
 
 def test_exchange_counts_what_it_found():
-    assert exchange.exchange(nn.Sequential(nn.ReLU(), nn.Sequential(nn.ReLU())), (nn.ReLU,), lambda _: nn.Tanh()) == 2
-    assert exchange.exchange(nn.Sequential(nn.ReLU()), (nn.Tanh,), lambda _: nn.ReLU()) == 0
+    assert exchange(nn.Sequential(nn.ReLU(), nn.Sequential(nn.ReLU())), (nn.ReLU,), lambda _: nn.Tanh()) == 2
+    assert exchange(nn.Sequential(nn.ReLU()), (nn.Tanh,), lambda _: nn.ReLU()) == 0
 
 
 def test_the_first_convolution_takes_as_many_channels_as_the_images_have():

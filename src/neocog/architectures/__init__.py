@@ -18,7 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
-from neocog.architectures.blocks.choices import CHOICES
+from neocog.architectures.blocks import CHOICES
 from neocog.core import plugin_metadata
 from neocog.core.errors import UserError, nearest
 

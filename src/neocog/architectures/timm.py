@@ -50,6 +50,11 @@ class TimmNetwork(nn.Module):
             .unflatten(2, self.network.patch_embed.grid_size)
         )
 
+    def feature_maps(self, images: Tensor) -> dict[int, Tensor]:
+        """The last maps [N, F, h, w] of every stride that timm's network gives out, by stride, from fine to coarse."""
+        maps = self.network.forward_intermediates(images, intermediates_only=True)
+        return {info["reduction"]: each for info, each in zip(self.network.feature_info, maps, strict=True)}
+
     def forward(self, images: Tensor) -> Tensor:
         return self.network(images)
 

@@ -40,6 +40,10 @@ class PatchNetwork(nn.Module):
         tokens = self.transformer.forward_features(self.border(images))[:, self.transformer.num_prefix_tokens :]
         return tokens.transpose(1, 2).unflatten(2, self.transformer.patch_embed.grid_size)
 
+    def feature_maps(self, images: Tensor) -> dict[int, Tensor]:
+        """The same maps by their stride, the side of a patch."""
+        return {self.transformer.patch_embed.patch_size[0]: self.forward_features(images)}
+
     def head(self, features: Tensor) -> Tensor:
         """Logits from the mean over the patches; not for forms that ask a class token."""
         return self.transformer.forward_head(features.flatten(2).transpose(1, 2))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, get_args
 
 from neocog import architectures, compression
-from neocog.architectures.blocks.choices import CHOICES
+from neocog.architectures.blocks import CHOICES
 from neocog.drawing import numbers
 
 SMALL_IS = "small: 28 px, gray, ten classes; others: their own size, RGB, 1000 classes"

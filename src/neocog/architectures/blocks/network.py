@@ -1,5 +1,7 @@
-"""A network in two parts, so that any task can take the first."""
+"""Networks in two parts, backbone and head, so that a task can put a head of its own on the backbone's maps."""
 
+from collections.abc import Iterator
+from math import log2
 from typing import Any
 
 from torch import Tensor, nn
@@ -17,8 +19,26 @@ class Network(nn.Module):
         """The maps [N, F, h, w] that the head decides by."""
         return self.features(images)
 
+    def feature_maps(self, images: Tensor) -> dict[int, Tensor]:
+        """The backbone's last maps [N, F, h, w] of every stride that it has, by stride: 1, 2, 4, ... from fine to coarse."""
+        maps, stride, features = {1: images}, 1, images
+        for layer in _layers(self.features):
+            before, features = features.shape[2], layer(features)
+            stride *= max(1, 2 ** round(log2(before / features.shape[2])))  # a border that is lost is no stride
+            maps[stride] = features
+        return {stride: features for stride, features in maps.items() if features is not images}
+
     def forward(self, images: Tensor) -> Tensor:
         return self.head(self.forward_features(images))
+
+
+def _layers(module: nn.Module) -> Iterator[nn.Module]:
+    """The layers and blocks that plain sequences inside `module` run one after the other."""
+    if type(module) is nn.Sequential:
+        for each in module:
+            yield from _layers(each)
+    else:
+        yield module
 
 
 def from_torchvision(form: str, *, channels: int, classes: int) -> Any:
