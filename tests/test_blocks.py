@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from neocog import architectures
-from neocog.architectures.blocks import CHOICES, activation, exchange, global_pooling, init, norm, padding, pooling
-from neocog.architectures.blocks.network import take_channels
+from neocog.architectures.blocks import CHOICES, activation, global_pooling, init, norm, padding, pooling
+from neocog.architectures.blocks.network import exchange, take_channels
 from neocog.core.errors import UserError
 
 FILES = {

@@ -5,11 +5,7 @@ in place what the network has of that kind. An architecture's `BLOCKS` names the
 params are checked with `CHOICES`.
 """
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
-
-if TYPE_CHECKING:
-    from torch import nn
+from typing import Any, Literal
 
 CHOICES: dict[str, Any] = {
     "norm": Literal["batch", "layer", "instance", "group", "none"],
@@ -21,11 +17,3 @@ CHOICES: dict[str, Any] = {
         "kaiming_normal", "kaiming_uniform", "xavier_normal", "xavier_uniform", "lecun_normal", "orthogonal"
     ],
 }
-
-
-def exchange(model: "nn.Module", kinds: "tuple[type[nn.Module], ...]", make: "Callable[[nn.Module], nn.Module]") -> int:
-    """Replace every module of `kinds` inside `model` by `make(module)`; return how many there were."""
-    found = [(name, module) for name, module in model.named_modules() if name and type(module) in kinds]
-    for name, module in found:
-        model.set_submodule(name, make(module))
-    return len(found)

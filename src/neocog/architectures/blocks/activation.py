@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from neocog.architectures.blocks import exchange
+from neocog.architectures.blocks.network import exchange
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,

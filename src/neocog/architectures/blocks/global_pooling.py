@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from neocog.architectures.blocks import exchange
+from neocog.architectures.blocks.network import exchange
 
 
 class GlobalAverage(nn.Module):

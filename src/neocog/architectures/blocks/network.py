@@ -1,6 +1,6 @@
 """Networks in two parts, backbone and head, so that a task can put a head of its own on the backbone's maps."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from math import log2
 from typing import Any
 
@@ -46,6 +46,14 @@ def from_torchvision(form: str, *, channels: int, classes: int) -> Any:
     network = get_model(form, num_classes=classes)
     take_channels(network, channels)
     return network
+
+
+def exchange(model: nn.Module, kinds: tuple[type[nn.Module], ...], make: Callable[[nn.Module], nn.Module]) -> int:
+    """Replace every module of `kinds` inside `model` by `make(module)`; return how many there were."""
+    found = [(name, module) for name, module in model.named_modules() if name and type(module) in kinds]
+    for name, module in found:
+        model.set_submodule(name, make(module))
+    return len(found)
 
 
 def take_channels(network: nn.Module, channels: int) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from neocog.architectures.blocks import exchange
+from neocog.architectures.blocks.network import exchange
 
 
 class ChannelBias(nn.Module):

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from neocog.architectures.blocks import exchange
+from neocog.architectures.blocks.network import exchange
 
 
 class StochasticPool2d(nn.Module):
