@@ -42,7 +42,7 @@ def right(name: str, sizes: dict[str, Any], recipe: Recipe, data: prepared.Prepa
         fitted = fit(build, data, recipe, name=f"{name} seed {recipe.seed}", work=work / "work")
         made = provenance.provenance(fitted, data_digest=data.digest, params={}, code_digest="")
         card = {"kind": "trained", "name": name, "architecture": name, "sizes": sizes, "provenance": made}
-        return predictions.right(write.write(work / "bundle", fitted.model, data, **card), data.split("test"))
+        return predictions.scores(write.write(work / "bundle", fitted.model, data, **card), data.split("test"))
 
 
 def report(found: dict[str, list[NDArray[np.bool_]]]) -> None:

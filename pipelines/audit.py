@@ -76,7 +76,7 @@ def _judged(bundle: Bundle, data: Prepared, name: str) -> Predictions:
         if judged.ids.tolist() != part.ids.tolist():
             raise UserError(f"{path} is about other images than {data.folder}; `dvc repro` judges {bundle.model} again")
         return judged
-    logits = predictions.logits(bundle, part.images, batch_size=BATCH)
+    logits = predictions.outputs(bundle, part.images, batch_size=BATCH)
     return class_predictions.of(logits, ids=part.ids, labels=part.targets)
 
 

@@ -16,6 +16,7 @@ from neocog.data import prepared
 from neocog.evaluation import mce, predictions
 from neocog.evaluation import robustness as spoilt
 from neocog.params import load
+from neocog.tasks.task import task as task_named
 
 REPORTS = Path("reports")
 SLOW = 120.0  # seconds, from which on it is said how long it takes
@@ -71,13 +72,14 @@ def robustness() -> None:
                 on_part=on_part,
             )
         REPORTS.mkdir(exist_ok=True)
-        found = mce.summary(rows, baseline=baseline)
-        spoilt.write(REPORTS / "robustness.csv", rows)
+        metric = task_named(data.task).primary
+        found = mce.summary(rows, metric, baseline=baseline)
+        spoilt.write(REPORTS / "robustness.csv", rows, metric)
         told = {"baseline": baseline, "images": len(test.targets), "models": found}
         (REPORTS / "robustness.json").write_text(json.dumps(told, indent=2) + "\n")
         for model, scores in found.items():
             log.metrics({f"robustness/{model.replace('/', '.')}/{name}": value for name, value in scores.items()})
-            print(f"{model}: {mce.sentence(scores, baseline=baseline)}")
+            print(f"{model}: {mce.sentence(scores, metric, baseline=baseline)}")
         for name in ("robustness.csv", "robustness.json"):
             log.artifact(REPORTS / name)
 

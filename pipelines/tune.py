@@ -59,14 +59,14 @@ def tune(architecture: str) -> None:
         )
         finalists = sweep.confirm(job, found, budget, children=logged)
         val, winner = data.split("val"), next(iter(finalists), None)
-        right, ours = predictions.right(before, val), None
+        right, ours = predictions.scores(before, val), None
         if winner:
             fitted = sweep.trained(winner, here=work)
             origin = provenance.provenance(fitted, data_digest=data.digest, params=resolved, code_digest=code)
             sizes = job.settings(winner.values)[1]
             named = {"kind": "tuned", "name": architecture, "architecture": architecture}
             bundle = write.write(folder, fitted.model, data, **named, sizes=sizes, provenance=origin)
-            ours = predictions.right(bundle, val)
+            ours = predictions.scores(bundle, val)
         choice = record.choose(right, ours)
         if not choice.better:
             bundle = write.again(folder, before, kind="tuned")

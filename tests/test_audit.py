@@ -98,7 +98,7 @@ def judged(site):
     told = {}
     for name in ("val", "test", "train"):
         part = planted.data.split(name)
-        logits = predictions.logits(mlp, part.images, batch_size=256)
+        logits = predictions.outputs(mlp, part.images, batch_size=256)
         told[name] = class_predictions.of(logits, ids=part.ids, labels=part.targets)
     return told
 

@@ -52,19 +52,19 @@ def test_sources_without_files_say_nothing_of_files(digits, tmp_path):
 def test_served_probabilities_are_calibrated_however_a_model_boasts(digits, tmp_path, boast):
     bundle = bundle_of(tmp_path / "p", digits, boast=boast)
     test = digits.split("test")
-    raw = predictions.logits(bundle, test.images, batch_size=256)
+    raw = predictions.outputs(bundle, test.images, batch_size=256)
     served = np.log(predictor.load(bundle).predictions(test.images))
     assert negative_log_likelihood(served, test.targets) < 0.9 * negative_log_likelihood(raw, test.targets)
     assert (served.argmax(axis=1) == raw.argmax(axis=1)).all(), "no answer changes"
     val = digits.split("val")
-    own = temperature.fit(predictions.logits(bundle, val.images, batch_size=256), val.targets)
+    own = temperature.fit(predictions.outputs(bundle, val.images, batch_size=256), val.targets)
     assert bundle.card["temperature"] == pytest.approx(own, abs=1e-4)
 
 
 def test_images_that_are_all_right_cannot_tell_how_sure_is_too_sure(digits, tmp_path):
     bundle = bundle_of(tmp_path / "p", digits)
     val = digits.split("val")
-    right = predictions.right(bundle, val)
+    right = predictions.scores(bundle, val)
     graph = onnx.load(bundle.folder / "model.onnx")
     easy = type(val)(val.images[right], val.targets[right], val.ids[right])
     assert 0 < right.mean() < 1

@@ -33,7 +33,7 @@ def bundle(data, tmp_path_factory) -> Bundle:
 def judged(data, bundle) -> class_predictions.Predictions:
     test = data.split("test")
     return class_predictions.of(
-        predictions.logits(bundle, test.images, batch_size=64), ids=test.ids, labels=test.targets
+        predictions.outputs(bundle, test.images, batch_size=64), ids=test.ids, labels=test.targets
     )
 
 
@@ -43,7 +43,7 @@ def test_real_digits_are_mostly_recognised(judged):
 
 def test_the_batch_size_changes_nothing(data, bundle):
     images = data.split("test").images
-    together, alone = (predictions.logits(bundle, images, batch_size=size) for size in (1000, 7))
+    together, alone = (predictions.outputs(bundle, images, batch_size=size) for size in (1000, 7))
     np.testing.assert_allclose(together, alone, rtol=1e-5, atol=1e-5)
 
 
@@ -57,7 +57,7 @@ def test_a_batch_of_large_images_holds_fewer_of_them(side, sizes):
 
     bundle = SimpleNamespace(session=lambda: SimpleNamespace(run=run))
     images = np.broadcast_to(np.zeros((), np.uint8), (300, side, side, 1))
-    assert predictions.logits(bundle, images, batch_size=256).shape == (300, 2)
+    assert predictions.outputs(bundle, images, batch_size=256).shape == (300, 2)
     assert asked == sizes
 
 
@@ -94,12 +94,12 @@ def test_logits_that_are_no_numbers_are_refused(data, tmp_path):
     from neocog.bundle.read import read
 
     with pytest.raises(UserError, match=r"trained.broken: logits of \d+ of \d+ images are NaN"):
-        predictions.logits(read(folder), data.split("test").images, batch_size=64)
+        predictions.outputs(read(folder), data.split("test").images, batch_size=64)
 
 
 def test_a_split_without_images_is_refused(data, bundle):
     with pytest.raises(UserError, match="no images"):
-        predictions.logits(bundle, data.split("test").images[:0], batch_size=64)
+        predictions.outputs(bundle, data.split("test").images[:0], batch_size=64)
 
 
 def test_tables_hold_every_class_and_every_image(judged, tmp_path):

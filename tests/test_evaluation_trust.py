@@ -117,7 +117,7 @@ def test_groups_are_judged_apart_and_the_worst_is_named():
     correct = np.array([True] * 30 + [False] * 10 + [True] * 20 + [False])
     columns = {"light": ["dark"] * 40 + ["day"] * 20 + [None], "camera": ["a"] * 61}
     found = slices.slices(correct, columns)
-    assert [(each.column, each.value, each.images, round(each.top1, 2)) for each in found] == [
+    assert [(each.column, each.value, each.images, round(each.score, 2)) for each in found] == [
         ("light", "dark", 40, 0.75),
         ("light", "day", 20, 1.0),
         ("camera", "a", 61, 0.82),

@@ -80,7 +80,7 @@ def test_it_takes_images_as_training_did(trained, digits):
     torch.testing.assert_close(explain.inputs(trained, image), given, rtol=1e-4, atol=1e-4)
     with torch.no_grad():
         ours = explain.network(trained)(explain.inputs(trained, image)).numpy()
-    np.testing.assert_allclose(ours, predictions.logits(trained, image, batch_size=3), atol=1e-3)
+    np.testing.assert_allclose(ours, predictions.outputs(trained, image, batch_size=3), atol=1e-3)
 
 
 @pytest.mark.parametrize(("size", "most"), [(8, 6272), (28, 512), (64, 98), (224, 8), (2000, 1)])
@@ -210,7 +210,7 @@ def test_the_gallery_reaches_the_page(trained, digits, tmp_path):
 
     test = digits.split("test")
     judged = class_predictions.of(
-        predictions.logits(trained, test.images, batch_size=64), ids=test.ids, labels=test.targets
+        predictions.outputs(trained, test.images, batch_size=64), ids=test.ids, labels=test.targets
     )
     [(bundle, model, methods)] = gallery.choose([trained], test.images)
     assert methods == ("grad_cam", "rollout", "integrated_gradients"), "one model, shown once"

@@ -203,7 +203,7 @@ def test_integers_can_only_be_asked(integers, digits):
     model = explain.network(integers)
     test = digits.split("test", limit=8)
     images, targets = explain.inputs(integers, test.images), torch.from_numpy(test.targets)
-    answers = predictions.logits(integers, test.images, batch_size=8)
+    answers = predictions.outputs(integers, test.images, batch_size=8)
     np.testing.assert_allclose(model(images).numpy(), answers, atol=1e-5)
     for method in GRADIENTS:
         assert explain.method(method).missing(model, images)

@@ -31,7 +31,7 @@ def test_all_that_tell_an_image_s_probability_tell_the_same(bundle, digits):
     part = digits.split("test")
     image = np.asarray(part.images[0])
     told = predictor.load(bundle).predictions(image[None])[0]  # predict, serve, MLflow
-    logits = predictions.logits(bundle, part.images, batch_size=256)
+    logits = predictions.outputs(bundle, part.images, batch_size=256)
     judged = class_predictions.of(logits, ids=part.ids, labels=part.targets)
     shown = class_predictions.calibrated(judged, bundle.temperature)  # the page and the audit
     np.testing.assert_allclose(activations.look(bundle, image).prediction, told, atol=1e-5)

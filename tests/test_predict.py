@@ -55,7 +55,7 @@ def test_each_file_gets_a_line_in_the_order_it_was_named(model: Bundle, photos: 
     assert [Path(line.partition(":")[0]).name for line in lines] == [f"{i}.png" for i in (2, 0, 1, 2, 3, 4)]
     assert all(line.count("%") == 2 for line in lines)
     test = tiny.digits(tmp_path / "again").split("test").images[:5]
-    expected = predictions.logits(model, test, batch_size=5).argmax(axis=1)
+    expected = predictions.outputs(model, test, batch_size=5).argmax(axis=1)
     assert [int(line.split()[1]) for line in lines[1:]] == expected.tolist()
 
 

@@ -38,8 +38,8 @@ def site(tmp_path_factory):
     ]
     tiny.judge(root, data, bundles)
     test, val = data.split("test"), data.split("val")
-    logits = predictions.logits(bundles[0], test.images, batch_size=256)
-    scale = fit(predictions.logits(bundles[0], val.images, batch_size=256), val.targets)
+    logits = predictions.outputs(bundles[0], test.images, batch_size=256)
+    scale = fit(predictions.outputs(bundles[0], val.images, batch_size=256), val.targets)
     folder = root / "reports/trained/perceptron"
     scores = json.loads((folder / "metrics.json").read_text())
     more = trust(logits, test.targets, bins=15, temperature=scale)
@@ -97,12 +97,12 @@ def test_every_model_has_a_panel_with_its_figures_well_formed(site):
 def test_groups_are_those_that_came_with_the_images_and_the_classes(site):
     found = gathered(site)[0]
     assert list(found["perceptron"].groups) == ["light", "class"] and list(found["mlp"].groups) == ["class"]
-    by_class = {each.value: each.top1 for each in found["mlp"].groups["class"]}
+    by_class = {each.value: each.score for each in found["mlp"].groups["class"]}
     model = found["mlp"].model
     for label, name in enumerate(model.bundle.classes):
         assert by_class[name] == pytest.approx((~model.wrong)[model.predictions.labels == label].mean())
     worst, best = found["mlp"].extremes
-    assert worst.top1 == min(by_class.values()) and best.top1 == max(by_class.values())
+    assert worst.score == min(by_class.values()) and best.score == max(by_class.values())
     assert f"worst on {worst.value}" in told.fair(found["mlp"])
 
 
@@ -135,7 +135,7 @@ def test_a_model_that_is_too_sure_is_called_so(site):
 def test_the_gap_has_the_interval_of_the_metrics_and_groups_are_told_how_alike_they_are(site):
     found, drawn = gathered(site)
     groups, scores = found["perceptron"].groups["light"], found["perceptron"].scores
-    dark, bright = sorted(groups, key=lambda each: each.top1)
+    dark, bright = sorted(groups, key=lambda each: each.score)
     assert ahead(bright, dark) == pytest.approx(
         [scores[f"test/group_gap{end}"] for end in ("", "_low", "_high")], abs=1e-6
     )
@@ -166,8 +166,8 @@ def test_the_worst_group_shows_what_it_takes_for_what(site):
     found, drawn = gathered(site)
     worst, matrix = found["perceptron"].confused["light"]
     groups = found["perceptron"].groups["light"]
-    assert worst == min(groups, key=lambda each: each.top1)
-    assert matrix.sum() == worst.images and np.trace(matrix) / worst.images == pytest.approx(worst.top1, abs=1e-6)
+    assert worst == min(groups, key=lambda each: each.score)
+    assert matrix.sum() == worst.images and np.trace(matrix) / worst.images == pytest.approx(worst.score, abs=1e-6)
     other = found["perceptron"].model.confusion - matrix
     assert other.min() >= 0 and other.sum() == sum(each.images for each in groups) - worst.images
     page = chapter.chapter(drawn, data="digest")

@@ -20,6 +20,7 @@ from neocog.evaluation import mce, robustness
 from neocog.evaluation.corruptions import blur, digital, noise, plasma, weather
 from neocog.evaluation.corruptions.suite import CORRUPTIONS, FAMILIES, SEVERITIES, corrupt, suite
 from neocog.evaluation.robustness import CLEAN, Row
+from neocog.tasks.classification.metrics import PRIMARY
 
 # The published strengths of elastic_transform trade large bends for small wobbles: pixels differ less, shapes more.
 WEAKER_IN_PIXELS = {"elastic_transform"}
@@ -240,7 +241,7 @@ def test_a_real_model_gets_worse_with_severity(site):
     _, _, rows, _ = site
     for model in ("trained/perceptron", "trained/mlp"):
         by_severity = [
-            np.mean([row.top1 for row in rows if row.model == model and row.severity == each]) for each in range(6)
+            np.mean([row.score for row in rows if row.model == model and row.severity == each]) for each in range(6)
         ]
         assert by_severity[0] > 0.75
         assert by_severity == sorted(by_severity, reverse=True)
@@ -257,10 +258,10 @@ def test_every_condition_is_measured_once_and_a_stack_of_them_as_each_alone(site
 
 def test_rows_come_back_from_disk_as_they_were(site, tmp_path):
     rows = site[2]
-    robustness.write(tmp_path / "robustness.csv", rows)
+    robustness.write(tmp_path / "robustness.csv", rows, PRIMARY)
     back = robustness.read(tmp_path / "robustness.csv")
     assert [(r.model, r.corruption, r.severity) for r in back] == [(r.model, r.corruption, r.severity) for r in rows]
-    assert [r.top1 for r in back] == pytest.approx([r.top1 for r in rows], abs=1e-6)
+    assert [r.score for r in back] == pytest.approx([r.score for r in rows], abs=1e-6)
     (tmp_path / "robustness.csv").write_text("model,corruption,severity,top1\na,snow,bad,0.1\n")
     with pytest.raises(UserError, match="damaged"):
         robustness.read(tmp_path / "robustness.csv")
@@ -275,7 +276,7 @@ def test_mce_by_hand():
         ]
 
     both = rows("a", 0.9, (0.8, 0.6), (0.5, 0.3)) + rows("b", 0.95, (0.9, 0.8), (0.5, 0.5))
-    found = mce.summary(both, baseline="a")
+    found = mce.summary(both, PRIMARY, baseline="a")
     # errors summed over severities: a 0.6 and 1.2, b 0.3 and 1.0; added to the clean ones: a 0.4 and 1.0, b 0.2 and 0.9
     assert found["b"]["mce"] == pytest.approx(100 * (0.3 / 0.6 + 1.0 / 1.2) / 2, abs=1e-4)
     assert found["b"]["relative_mce"] == pytest.approx(100 * (0.2 / 0.4 + 0.9 / 1.0) / 2, abs=1e-4)
@@ -304,10 +305,10 @@ def test_who_errs_so_many_times_as_often_has_so_many_times_100(errors, times):
 
 def test_the_baseline_of_real_models_has_100_and_the_other_does_not(site):
     for baseline, other in (("trained/mlp", "trained/perceptron"), ("trained/perceptron", "trained/mlp")):
-        found = mce.summary(site[2], baseline=baseline)
+        found = mce.summary(site[2], PRIMARY, baseline=baseline)
         assert found[baseline]["mce"] == found[baseline]["relative_mce"] == 100
         assert found[other]["mce"] != 100
-        assert mce.sentence(found[baseline], baseline=baseline).endswith(f"mCE 100.0 ({baseline}: 100)")
+        assert mce.sentence(found[baseline], PRIMARY, baseline=baseline).endswith(f"mCE 100.0 ({baseline}: 100)")
 
 
 def test_the_baseline_is_the_first_model_unless_another_is_wanted():

@@ -17,6 +17,7 @@ from neocog.core.errors import UserError
 from neocog.evaluation import predictions, seeds
 from neocog.params import load
 from neocog.tasks.classification import accuracy
+from neocog.tasks.classification.metrics import PRIMARY
 
 
 @pytest.fixture(scope="module")
@@ -37,27 +38,29 @@ def bundle(data, tmp_path_factory):
 
 def test_every_seed_is_judged_on_the_same_images_and_mean_and_spread_are_numpys(bundle, data, tmp_path):
     test = data.split("test")
-    logits = predictions.logits(bundle, test.images, batch_size=256)
+    logits = predictions.outputs(bundle, test.images, batch_size=256)
     rows = seeds.judge(bundle, logits, test, bins=15, batch_size=100)
     assert [row.seed for row in rows] == [0, 3, 12]
     folders = [bundle.folder, bundle.folder / "seeds/3", bundle.folder / "seeds/12"]
-    right = [float(predictions.right(read.read(folder), test).mean()) for folder in folders]
-    assert [row.top1 for row in rows] == pytest.approx(right, abs=1e-6) and len(set(right)) == 3
-    told = seeds.summary(rows)
+    right = [float(predictions.scores(read.read(folder), test).mean()) for folder in folders]
+    assert [row.scores["top1"] for row in rows] == pytest.approx(right, abs=1e-6) and len(set(right)) == 3
+    told = seeds.summary(rows, PRIMARY)
     assert told == pytest.approx({"top1_mean": np.mean(right), "top1_std": np.std(right, ddof=1)}, abs=1e-6)
     predicted = logits.argmax(axis=1)
-    assert rows[0].macro_f1 == pytest.approx(accuracy.macro_f1(test.targets, predicted, num_classes=10), abs=1e-6)
+    assert rows[0].scores["macro_f1"] == pytest.approx(
+        accuracy.macro_f1(test.targets, predicted, num_classes=10), abs=1e-6
+    )
     seeds.write(tmp_path / "seeds.csv", rows)
     with (tmp_path / "seeds.csv").open() as file:
         back = list(csv.DictReader(file))
     assert list(back[0]) == ["seed", "top1", "top5", "macro_f1", "nll", "ece"]
-    assert [float(row["top1"]) for row in back] == [row.top1 for row in rows]
+    assert [float(row["top1"]) for row in back] == [row.scores["top1"] for row in rows]
 
 
 def test_a_single_seed_has_a_row_but_no_spread(data, tmp_path):
     bundle, test = tiny.train(tmp_path, data, "perceptron", epochs=1), data.split("test")
-    rows = seeds.judge(bundle, predictions.logits(bundle, test.images, batch_size=256), test, bins=15, batch_size=256)
-    assert len(rows) == 1 and seeds.summary(rows) == {} == seeds.further(bundle)
+    rows = seeds.judge(bundle, predictions.outputs(bundle, test.images, batch_size=256), test, bins=15, batch_size=256)
+    assert len(rows) == 1 and seeds.summary(rows, PRIMARY) == {} == seeds.further(bundle)
 
 
 def test_what_lies_in_a_bundle_beside_its_three_files_does_not_change_its_digest(data, tmp_path):

@@ -138,7 +138,7 @@ def judge(root: Path, data: Prepared, bundles: Sequence[Bundle]) -> None:
     """What the stages evaluate and benchmark write about the bundles, under <root>/reports."""
     test = data.split("test")
     for bundle in bundles:
-        logits = predictions.logits(bundle, test.images, batch_size=256)
+        logits = predictions.outputs(bundle, test.images, batch_size=256)
         scores = headlines(logits, test.targets, bins=15, resamples=50, seed=0)
         folder = root / "reports" / bundle.model
         (folder / "metrics.json").write_text(json.dumps({f"test/{name}": score for name, score in scores.items()}))

@@ -41,7 +41,7 @@ def export(bundle: Bundle, data: Prepared, *, to: str, int8: bool, out: Path | N
         raise UserError(f"--out {path}: {to} writes a {runtime.SUFFIX} into a folder that is there")
     rounded = int8 or "integer" in bundle.card["parity"]
     val = data.split("val", limit=CHECKED)
-    expected = predictions.logits(bundle, val.images, batch_size=256)
+    expected = predictions.outputs(bundle, val.images, batch_size=256)
     with tempfile.TemporaryDirectory(prefix=".neocog-", dir=path.parent) as temporary:
         file = Path(temporary) / path.name
         with quiet():

@@ -10,15 +10,21 @@ import numpy as np
 
 from neocog.core.errors import UserError, nearest
 from neocog.evaluation.robustness import CLEAN, Row
+from neocog.tasks.task import Metric
 
 NOTHING = 1e-9  # an error below which there is none
 
 
-def errors(rows: Sequence[Row], model: str) -> dict[str, float]:
-    """The model's error under each corruption, `clean` among them, averaged over the severities."""
+def errors(rows: Sequence[Row], model: str, metric: Metric) -> dict[str, float]:
+    """The model's error (1 - score, or the score itself where less is better) under each corruption, averaged over the severities.
+
+    `clean` is among them.
+    """
     own = [row for row in rows if row.model == model]
     names = dict.fromkeys(row.corruption for row in own)
-    return {name: 1 - float(np.mean([row.top1 for row in own if row.corruption == name])) for name in names}
+    return {
+        name: _turned(float(np.mean([row.score for row in own if row.corruption == name])), metric) for name in names
+    }
 
 
 def corruption_error(model: Mapping[str, float], baseline: Mapping[str, float]) -> float | None:
@@ -37,10 +43,10 @@ def relative_corruption_error(model: Mapping[str, float], baseline: Mapping[str,
     return _percent(_under(model, less=model[CLEAN]), _under(baseline, less=baseline[CLEAN]))
 
 
-def summary(rows: Sequence[Row], *, baseline: str) -> dict[str, dict[str, float]]:
-    """By model: `top1` on clean images, `top1_corrupted` over all corruptions, `mce` and `relative_mce` where they are defined."""
-    of = {model: errors(rows, model) for model in dict.fromkeys(row.model for row in rows)}
-    return {model: _scores(own, of[baseline]) for model, own in of.items()}
+def summary(rows: Sequence[Row], metric: Metric, *, baseline: str) -> dict[str, dict[str, float]]:
+    """By model: `<metric>` on clean images, `<metric>_corrupted` over all corruptions, `mce` and `relative_mce` where they are defined."""
+    of = {model: errors(rows, model, metric) for model in dict.fromkeys(row.model for row in rows)}
+    return {model: _scores(own, of[baseline], metric) for model, own in of.items()}
 
 
 def choose_baseline(wanted: str | None, models: Sequence[str]) -> str:
@@ -52,20 +58,26 @@ def choose_baseline(wanted: str | None, models: Sequence[str]) -> str:
     return wanted or models[0]
 
 
-def sentence(scores: Mapping[str, float], *, baseline: str) -> str:
+def sentence(scores: Mapping[str, float], metric: Metric, *, baseline: str) -> str:
     """`top-1 91.2 %, corrupted 73.4 %, mCE 84.1 (trained/mlp: 100)`."""
-    told = f"top-1 {100 * scores['top1']:.1f} %, corrupted {100 * scores['top1_corrupted']:.1f} %"
+    clean, corrupted = metric.text(scores[metric.name]), metric.text(scores[f"{metric.name}_corrupted"])
+    told = f"{metric.heading} {clean}, corrupted {corrupted}"
     return told + (f", mCE {scores['mce']:.1f} ({baseline}: 100)" if "mce" in scores else "")
 
 
-def _scores(own: Mapping[str, float], baseline: Mapping[str, float]) -> dict[str, float]:
+def _scores(own: Mapping[str, float], baseline: Mapping[str, float], metric: Metric) -> dict[str, float]:
     found = {
-        "top1": 1 - own[CLEAN],
-        "top1_corrupted": 1 - float(np.mean(list(_under(own).values()))),
+        metric.name: _turned(own[CLEAN], metric),
+        f"{metric.name}_corrupted": _turned(float(np.mean(list(_under(own).values()))), metric),
         "mce": corruption_error(own, baseline),
         "relative_mce": relative_corruption_error(own, baseline),
     }
     return {name: round(value, 6) for name, value in found.items() if value is not None}
+
+
+def _turned(value: float, metric: Metric) -> float:
+    """An error from a score, and a score from an error."""
+    return 1 - value if metric.better > 0 else value
 
 
 def _under(errors: Mapping[str, float], *, less: float = 0.0) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from neocog.bundle.read import Bundle
 from neocog.core.errors import UserError
 from neocog.data.prepared import Prepared, Split
+from neocog.tasks.task import task
 
 PIXELS = 256 * 64 * 64  # of a batch: memory grows with them; 20 images of 224 px
 SHOWN = 12  # classes named in an error
@@ -27,10 +29,10 @@ def match(bundle: Bundle, prepared: Prepared) -> None:
             )
 
 
-def logits(bundle: Bundle, images: NDArray[np.uint8], *, batch_size: int) -> NDArray[np.float32]:
-    """Logits [N, K] of images uint8 [N, H, W, C], asked in batches of at most `batch_size` images and PIXELS pixels.
+def outputs(bundle: Bundle, images: NDArray[np.uint8], *, batch_size: int) -> NDArray[np.float32]:
+    """Outputs [N, ...] of the graph for images uint8 [N, H, W, C], asked in batches of at most `batch_size` images and PIXELS pixels.
 
-    Raises UserError for no images, and for NaN or infinite logits.
+    Raises UserError for no images, and for NaN or infinite outputs.
     """
     if not len(images):
         raise UserError(
@@ -39,8 +41,8 @@ def logits(bundle: Bundle, images: NDArray[np.uint8], *, batch_size: int) -> NDA
     session = bundle.session()
     batch_size = max(1, min(batch_size, PIXELS // (images.shape[1] * images.shape[2])))
     batches = (images[start : start + batch_size] for start in range(0, len(images), batch_size))
-    answers = np.concatenate([session.run(["logits"], {"images": np.ascontiguousarray(batch)})[0] for batch in batches])
-    bad = int((~np.isfinite(answers)).any(axis=1).sum())
+    answers = np.concatenate([session.run(None, {"images": np.ascontiguousarray(batch)})[0] for batch in batches])
+    bad = int((~np.isfinite(answers)).reshape(len(answers), -1).any(axis=1).sum())
     if bad:
         raise UserError(
             f"{bundle.folder}: logits of {bad} of {len(images)} images are NaN or infinite; train the model again"
@@ -48,9 +50,12 @@ def logits(bundle: Bundle, images: NDArray[np.uint8], *, batch_size: int) -> NDA
     return answers
 
 
-def right(bundle: Bundle, part: Split, *, batch_size: int = 256) -> NDArray[np.bool_]:
-    """Which images [N] of a split the bundle gets right."""
-    return logits(bundle, part.images, batch_size=batch_size).argmax(axis=1) == part.targets
+def scores(bundle: Bundle, part: Split, *, batch_size: int = 256) -> NDArray[Any]:
+    """The score of each image [N] of a split, by the bundle's task: whether it is right, where that can be said."""
+    found: NDArray[Any] = task(bundle.task).metrics.scores(
+        outputs(bundle, part.images, batch_size=batch_size), part.targets
+    )
+    return found
 
 
 def test_score(reports: Path, model: str, *, metric: str) -> float:

@@ -1,8 +1,9 @@
-"""Robustness to corrupted images (ImageNet-C): top-1 under each corruption and severity of Hendrycks & Dietterich (2019)."""
+"""Robustness to corrupted images (ImageNet-C): the score under each corruption and severity of Hendrycks & Dietterich (2019)."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import astuple, dataclass, fields, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from neocog.core import csv_table
 from neocog.core.errors import UserError
 from neocog.evaluation import predictions
 from neocog.evaluation.corruptions.suite import CORRUPTIONS, corrupt
-from neocog.statistics.arrays import Ints
+from neocog.tasks.task import Metric, task
 
 CLEAN = "clean"  # in the place of a corruption: the images as they are, severity 0
 BUDGET = 256 << 20  # bytes of corrupted images held at a time
@@ -22,12 +23,12 @@ Condition = tuple[str, int]  # corruption, severity
 
 @dataclass(frozen=True)
 class Row:
-    """The share of images that a model gets right under one corruption of one severity."""
+    """The `score` of a model, by the primary metric of its task, under one corruption of one severity."""
 
     model: str
     corruption: str
     severity: int
-    top1: float
+    score: float
 
 
 def conditions(severities: Sequence[int]) -> list[Condition]:
@@ -43,14 +44,14 @@ def count(images: int, *, size: int, megapixels: float) -> int:
 def measure(
     bundles: Sequence[Bundle],
     images: NDArray[np.uint8],
-    labels: Ints,
+    targets: NDArray[Any],
     *,
     severities: Sequence[int],
     seed: int = 0,
     batch_size: int = 256,
     on_part: Callable[[float], None] = lambda part: None,
 ) -> list[Row]:
-    """Top-1 of every bundle on images uint8 [N, H, W, C] under all `conditions`; every bundle is given the same corrupted images.
+    """The score of every bundle on images uint8 [N, H, W, C] under all `conditions`; every bundle is given the same corrupted images.
 
     `on_part` is told which part of the work has been done since it was told last; in all they are 1.
     """
@@ -58,29 +59,30 @@ def measure(
     wanted = conditions(severities)
     for some, spoilt in _stacks(images, wanted, seed=seed):
         for bundle in bundles:
-            answers = predictions.logits(bundle, spoilt, batch_size=batch_size).argmax(axis=1)
-            right = (answers.reshape(len(some), -1) == labels).mean(axis=1)
+            outputs = predictions.outputs(bundle, spoilt, batch_size=batch_size)
+            primary = task(bundle.task).metrics.primary
             found[bundle.model] += [
-                Row(bundle.model, *each, float(hits)) for each, hits in zip(some, right, strict=True)
+                Row(bundle.model, *each, primary(part, targets))
+                for each, part in zip(some, np.split(outputs, len(some)), strict=True)
             ]
             on_part(len(some) / (len(wanted) * len(bundles)))
     return [row for rows in found.values() for row in rows]
 
 
-def write(path: Path, rows: Sequence[Row]) -> None:
-    """model, corruption, severity, top1."""
-    rounded = (astuple(replace(row, top1=round(row.top1, 6))) for row in rows)
-    csv_table.write(path, [field.name for field in fields(Row)], rounded)
+def write(path: Path, rows: Sequence[Row], metric: Metric) -> None:
+    """model, corruption, severity, and the score under the metric's name."""
+    lines = ((row.model, row.corruption, row.severity, round(row.score, 6)) for row in rows)
+    csv_table.write(path, ("model", "corruption", "severity", metric.name), lines)
 
 
 def read(path: Path) -> list[Row]:
     """What `write` wrote. Raises UserError if the file is damaged."""
     try:
         return [
-            Row(line["model"], line["corruption"], int(line["severity"]), float(line["top1"]))
-            for line in csv_table.read(path)
+            Row(model, corruption, int(severity), float(score))
+            for model, corruption, severity, score in (line.values() for line in csv_table.read(path))
         ]
-    except (KeyError, TypeError, ValueError) as error:
+    except (TypeError, ValueError) as error:
         raise UserError(f"{path} is damaged ({error!r}); `dvc repro --force robustness` makes it again") from None
 
 

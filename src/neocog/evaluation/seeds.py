@@ -3,8 +3,8 @@
 A bundle trained with `seeds: 3` holds the networks of the further seeds as bundles of their own, in seeds/<seed>/.
 """
 
-from collections.abc import Sequence
-from dataclasses import astuple, dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -16,19 +16,15 @@ from neocog.bundle.read import Bundle
 from neocog.core import csv_table
 from neocog.data.prepared import Split
 from neocog.evaluation import predictions
-from neocog.tasks.classification.metrics import headlines
+from neocog.tasks.task import Metric, task
 
 
 @dataclass(frozen=True)
-class Row:
-    """The scores of the network trained with `seed`, as fractions; nll in nats."""
+class SeedScores:
+    """The scores, by name, of the network trained with `seed`."""
 
     seed: int
-    top1: float
-    top5: float
-    macro_f1: float
-    nll: float
-    ece: float
+    scores: Mapping[str, float]
 
 
 def further(bundle: Bundle) -> dict[int, Bundle]:
@@ -37,24 +33,28 @@ def further(bundle: Bundle) -> dict[int, Bundle]:
     return {seed: read.read(folders[seed]) for seed in sorted(folders)}
 
 
-def judge(bundle: Bundle, logits: NDArray[np.floating], part: Split, *, bins: int, batch_size: int) -> list[Row]:
-    """A row for each seed on the images of `part`: of `bundle` itself, which gave the `logits` [N, K], and of the further ones."""
-    answers = {int(bundle.card["provenance"]["seed"]): logits}
+def judge(
+    bundle: Bundle, outputs: NDArray[np.floating], part: Split, *, bins: int, batch_size: int
+) -> list[SeedScores]:
+    """The scores of each seed on the images of `part`: of `bundle` itself, which gave the `outputs` [N, ...], and of the further ones."""
+    answers = {int(bundle.card["provenance"]["seed"]): outputs}
     for seed, other in further(bundle).items():
-        answers[seed] = predictions.logits(other, part.images, batch_size=batch_size)
-    rows = []
+        answers[seed] = predictions.outputs(other, part.images, batch_size=batch_size)
+    metrics, rows = task(bundle.task).metrics, []
     for seed, given in answers.items():
-        scores = headlines(given, part.targets, bins=bins, resamples=1, seed=0)
-        rows.append(Row(seed, *(round(scores[field.name], 6) for field in fields(Row)[1:])))
+        scores = metrics.numbers(given, part.targets, bins=bins)
+        rows.append(SeedScores(seed, {name: round(score, 6) for name, score in scores.items()}))
     return rows
 
 
-def summary(rows: Sequence[Row]) -> dict[str, float]:
-    """top1_mean and top1_std, the sample's standard deviation; empty for a single seed, which has no spread."""
-    top1 = [row.top1 for row in rows]
-    return {"top1_mean": round(mean(top1), 6), "top1_std": round(stdev(top1), 6)} if len(rows) > 1 else {}
+def summary(rows: Sequence[SeedScores], metric: Metric) -> dict[str, float]:
+    """`<metric>_mean` and `<metric>_std`, the sample's standard deviation; empty for a single seed, which has no spread."""
+    found = [row.scores[metric.name] for row in rows]
+    if len(found) < 2:
+        return {}
+    return {f"{metric.name}_mean": round(mean(found), 6), f"{metric.name}_std": round(stdev(found), 6)}
 
 
-def write(path: Path, rows: Sequence[Row]) -> None:
-    """seed, top1, top5, macro_f1, nll, ece: one line a seed."""
-    csv_table.write(path, [field.name for field in fields(Row)], map(astuple, rows))
+def write(path: Path, rows: Sequence[SeedScores]) -> None:
+    """One line a seed: `seed`, then its scores under their names."""
+    csv_table.write(path, ("seed", *rows[0].scores), ((row.seed, *row.scores.values()) for row in rows))

@@ -38,7 +38,7 @@ def of_sample(number: int | None, bundle: Bundle, *, folder: Path | str = "data/
     predictions.match(bundle, prepared)
     test, examples = prepared.split("test"), task(bundle.task).examples
     if number is None:
-        outputs = predictions.logits(bundle, test.images[:TRIED], batch_size=TRIED)
+        outputs = predictions.outputs(bundle, test.images[:TRIED], batch_size=TRIED)
         number = int(examples.correct(outputs, test.targets[:TRIED]).argmax())
     if not 0 <= number < len(test.targets):
         raise UserError(f"--sample {number}: {prepared.folder} has test images 0 to {len(test.targets) - 1}")

@@ -78,7 +78,7 @@ def ask(before: Bundle, after: Bundle, data: Prepared) -> Answers:
     predictions.match(before, data)
     predictions.match(after, data)
     test = data.split("test")
-    ours, theirs = (predictions.logits(each, test.images, batch_size=BATCH) for each in (before, after))
+    ours, theirs = (predictions.outputs(each, test.images, batch_size=BATCH) for each in (before, after))
     scores = [_scores(each, test.targets) for each in (ours, theirs)]
     return Answers(
         images=len(test.targets),

@@ -16,19 +16,19 @@ FEW = 10  # images below which a group is not called the worst
 
 @dataclass(frozen=True)
 class Slice:
-    """The images whose `column` has a `value`: how many, and which share of them is right, with its 95 % interval."""
+    """The images whose `column` has a `value`: how many, and which share of them is right (`score`), with its 95 % interval."""
 
     column: str
     value: str
     images: int
-    top1: float
+    score: float
     low: float
     high: float
 
     @property
     def hits(self) -> int:
         """How many of its images are right."""
-        return round(self.top1 * self.images)
+        return round(self.score * self.images)
 
 
 def slices(correct: Bools, columns: Mapping[str, Sequence[str | None]]) -> list[Slice]:
@@ -59,11 +59,11 @@ def crossed(names: Sequence[str], columns: Mapping[str, Sequence[str | None]]) -
 
 
 def ahead(best: Slice, worst: Slice) -> Gap:
-    """By how much the top-1 of one group is above that of another."""
+    """By how much the score of one group is above that of another."""
     return newcombe(best.hits, best.images, worst.hits, worst.images)
 
 
 def extremes(found: Sequence[Slice], column: str) -> tuple[Slice, Slice] | None:
     """The worst and the best group of a column among those with enough images; None with fewer than two of them."""
-    enough = sorted((each for each in found if each.column == column and each.images >= FEW), key=lambda s: s.top1)
+    enough = sorted((each for each in found if each.column == column and each.images >= FEW), key=lambda s: s.score)
     return (enough[0], enough[-1]) if len(enough) > 1 else None

@@ -9,6 +9,7 @@
 | `decode.py` | `OUTPUTS`: the names of what the graph gives out; `Decode(outputs)`: the module behind the network, inside the graph |
 | `metrics.py` | `PRIMARY`, `METRICS`, `scores(outputs, targets)` [N], `primary(outputs, targets, weights=)`, |
 | | `agreement(expected, answered, slack=)` [N], `numbers(outputs, targets, bins=)`: what seeds.csv has of each seed |
+| `evaluate.py` | `FILES`, `evaluate(outputs, part, data, folder, ...)`: {name: score}, and the tables; `sentence(scores)` |
 | `respond.py` | `calibrated(outputs, card=)`, `answers(predictions, card=)`, `text`, `cells`, ...: what `predict` and `serve` say |
 | `predictions.py` | `read(path)`, `write(path, predictions)`: predictions.parquet |
 | `examples.py` | `choose(predictions, images=)`, `answered(predictions, rows)`, `correct(outputs, targets)`, `caption(target, classes=)` |
@@ -43,6 +44,10 @@ class Metric:
     better: int = 1
     fraction: bool = True
 
+    def text(self, value: float) -> str:
+        """`93.1 %` of a fraction, else four digits."""
+        return f"{100 * value:.1f} %" if self.fraction else f"{value:.4g}"
+
     def is_better(self, value: float, than: float) -> bool:
         """Whether `value` is better than another."""
         return self.better * (value - than) > 0
@@ -69,6 +74,10 @@ class Task:
     @cached_property
     def metrics(self) -> ModuleType:
         return self._file("metrics")
+
+    @cached_property
+    def evaluate(self) -> ModuleType:
+        return self._file("evaluate")
 
     @cached_property
     def respond(self) -> ModuleType:

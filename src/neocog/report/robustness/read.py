@@ -61,6 +61,6 @@ def read(reports: Path, *, called: Mapping[str, str]) -> Robustness | None:
 def _model(model: str, name: str, rows: list[robustness.Row], mce: float | None) -> Model:
     own = sorted((row for row in rows if row.model == model), key=lambda row: row.severity)
     names = dict.fromkeys(row.corruption for row in rows if row.corruption != CLEAN)
-    top1 = {each: tuple(row.top1 for row in own if row.corruption == each) for each in names}
-    (clean,) = (row.top1 for row in own if row.corruption == CLEAN)
+    top1 = {each: tuple(row.score for row in own if row.corruption == each) for each in names}
+    (clean,) = (row.score for row in own if row.corruption == CLEAN)
     return Model(name, clean, top1, mce)

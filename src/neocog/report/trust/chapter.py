@@ -190,7 +190,9 @@ def _row(
 ) -> str:
     cells = [_cell(each.score(score), told) for score, _, _, told in columns]
     worst, best = each.extremes or (None, None)
-    cells.append(_cell(worst.top1 if worst else None, numbers.percent, note=worst.value if worst else "", look="named"))
+    cells.append(
+        _cell(worst.score if worst else None, numbers.percent, note=worst.value if worst else "", look="named")
+    )
     gap = ahead(best, worst) if worst and best else None
     ends = narrative.interval(gap) if gap else ""
     cells.append(_cell(gap[0] if gap else None, lambda value: f"{100 * value:.1f}", note=ends))

@@ -108,7 +108,7 @@ def _thinned(curve: Curve, x: Scale, y: Scale) -> list[tuple[float, float]]:
 
 def groups(found: Sequence[Slice], *, name: str, overall: float) -> str:
     """Each group's top-1 with its interval, the worst first; the line is the model's top-1 on all images."""
-    order = sorted(found, key=lambda each: each.top1)
+    order = sorted(found, key=lambda each: each.score)
     half = MOST // 2
     shown = order if len(order) <= MOST else [*order[:half], *order[-half:]]
     names = [text_width.cut(each.value, ROOM) for each in shown]
@@ -132,18 +132,18 @@ def groups(found: Sequence[Slice], *, name: str, overall: float) -> str:
         width=HALF,
         height=bottom + 24,
         name=f"Top-1 of {name} by group",
-        about="; ".join(f"{each.value}: {numbers.percent(each.top1)}" for each in shown),
+        about="; ".join(f"{each.value}: {numbers.percent(each.score)}" for each in shown),
     )
 
 
 def _group(each: Slice, label: str, x: Scale, *, left: float, y: float) -> str:
     interval = f"[{numbers.percent(each.low)} – {numbers.percent(each.high)}]"
-    hover = f"{each.value}: {numbers.percent(each.top1)} {interval}, {each.images:,} images"
+    hover = f"{each.value}: {numbers.percent(each.score)} {interval}, {each.images:,} images"
     return tag(
         "g",
         title(hover),
         text(left, y + 4.5, label, text_anchor="end"),
         line(x(each.low), y, x(each.high), y, class_="whisker trained"),
-        tag("circle", cx=x(each.top1), cy=y, r=4.5, class_="mark trained"),
-        text(HALF, y + 4.5, numbers.percent(each.top1), class_="tick", text_anchor="end"),
+        tag("circle", cx=x(each.score), cy=y, r=4.5, class_="mark trained"),
+        text(HALF, y + 4.5, numbers.percent(each.score), class_="tick", text_anchor="end"),
     )

@@ -43,7 +43,7 @@ def fair(found: Trust) -> str:
     worst, best = found.extremes
     column = "class" if worst.column == CLASS else worst.column
     return (
-        f"By {column}, it is worst on {worst.value}: {numbers.percent(worst.top1)} "
+        f"By {column}, it is worst on {worst.value}: {numbers.percent(worst.score)} "
         f"[{numbers.percent(worst.low)} – {numbers.percent(worst.high)}], {_told(ahead(best, worst))} behind {best.value}."
     )
 

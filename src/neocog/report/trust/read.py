@@ -62,7 +62,7 @@ class Trust:
     def extremes(self) -> tuple[Slice, Slice] | None:
         """The worst and the best group of the column with the widest gap."""
         found = [slices.extremes(list(groups), column) for column, groups in self.groups.items()]
-        return max((pair for pair in found if pair), key=lambda pair: pair[1].top1 - pair[0].top1, default=None)
+        return max((pair for pair in found if pair), key=lambda pair: pair[1].score - pair[0].score, default=None)
 
     def gap(self, name: str) -> Gap | None:
         """A gap of metrics.json with its interval; only a model with groups has one."""

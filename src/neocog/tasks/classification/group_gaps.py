@@ -28,8 +28,8 @@ def gaps(labels: Ints, predicted: Ints, columns: Columns, *, classes: Sequence[s
         ends = [pair for column in of if (pair := extremes(slices(correct, {column: of[column]}), column))]
         if not ends:
             continue
-        worst = min((low for low, _ in ends), key=lambda each: each.top1)
-        found |= {f"worst_{told}": worst.top1, f"worst_{told}_low": worst.low, f"worst_{told}_high": worst.high}
+        worst = min((low for low, _ in ends), key=lambda each: each.score)
+        found |= {f"worst_{told}": worst.score, f"worst_{told}_low": worst.low, f"worst_{told}_high": worst.high}
         if told == "group":
             found |= _widest("group_gap", [ahead(best, worst) for worst, best in ends])
     return found | treatment(labels, predicted, columns, num_classes=len(classes))
