@@ -1,6 +1,5 @@
 """What a classifier says of each image: label, predicted class and probabilities, kept as predictions.parquet."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from neocog.core import arrow
 from neocog.statistics.arrays import Ints
 from neocog.tasks.classification.calibration import log_softmax, probabilities
 
@@ -42,14 +42,12 @@ def calibrated(judged: Predictions, temperature: float) -> Predictions:
 
 def write(path: Path, predictions: Predictions) -> None:
     """Columns id, label, predicted, confidence, probabilities (a list of K)."""
-    n, num_classes = predictions.probabilities.shape
-    ends = _numbers(np.arange(n + 1, dtype=np.int32) * np.int32(num_classes))
     columns = {
-        "id": _strings(predictions.ids.tolist()),
-        "label": _numbers(predictions.labels),
-        "predicted": _numbers(predictions.predicted),
-        "confidence": _numbers(predictions.confidence),
-        "probabilities": pa.ListArray.from_arrays(ends, _numbers(predictions.probabilities.ravel())),
+        "id": arrow.strings(predictions.ids.tolist()),
+        "label": arrow.numbers(predictions.labels),
+        "predicted": arrow.numbers(predictions.predicted),
+        "confidence": arrow.numbers(predictions.confidence),
+        "probabilities": arrow.rows(predictions.probabilities),
     }
     path.unlink(missing_ok=True)  # tracking may hold a link to the file that is there
     pq.write_table(pa.table(columns), path)
@@ -65,17 +63,3 @@ def read(path: Path) -> Predictions:
         predicted=np.array(table["predicted"].to_pylist(), dtype=np.int64),
         probabilities=np.asarray(np.from_dlpack(flat), np.float32).reshape(table.num_rows, -1),
     )
-
-
-# pyarrow.array, to_numpy and read_table import pandas where it is installed, which takes 1.6 s: hence the buffers.
-
-
-def _numbers(values: np.ndarray) -> pa.Array:
-    buffer = pa.py_buffer(np.ascontiguousarray(values))
-    return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), len(values), [None, buffer])
-
-
-def _strings(values: Sequence[str]) -> pa.Array:
-    encoded = [value.encode() for value in values]
-    ends = np.cumsum([0, *map(len, encoded)], dtype=np.int32)
-    return pa.StringArray.from_buffers(len(encoded), pa.py_buffer(ends), pa.py_buffer(b"".join(encoded)))
