@@ -70,8 +70,8 @@ def prepare(
         elif source == "fashion_mnist":
             found = fashion_mnist(root, size=size, channels=channels)
         else:
-            read = folder if source == "folder" else kind.source(source).read
-            found = read(
+            own = kind.source(source)
+            found = (own.read if own else folder)(
                 root,
                 scratch=target.parent,
                 size=size,

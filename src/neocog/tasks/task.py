@@ -111,9 +111,10 @@ class Task:
             lambda weights: primary(first, targets, weights) - primary(second, targets, weights), len(targets)
         )
 
-    def source(self, name: str) -> ModuleType:
-        """The file of a source that only this task has."""
-        return self._file(f"sources.{name}")
+    def source(self, name: str) -> ModuleType | None:
+        """The task's own file of a source; None for one of data/sources."""
+        there = (Path(__file__).parent / self.name / "sources" / f"{name}.py").is_file()
+        return self._file(f"sources.{name}") if there else None
 
     def _file(self, name: str) -> ModuleType:
         return import_module(f"neocog.tasks.{self.name}.{name}")

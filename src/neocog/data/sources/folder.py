@@ -5,6 +5,7 @@ import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Required, TypedDict, Unpack
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from neocog.core.progress import watched
 from neocog.data.quality_checks import check_present
 from neocog.data.sources.colour import rgb
 from neocog.data.sources.decode_all import decode_all
-from neocog.data.sources.listing import list_images, spelt
+from neocog.data.sources.listing import Listing, list_images, spelt
 from neocog.data.sources.source import Source
 
 SIZE = 64  # pixels, where data.size says nothing
@@ -23,8 +24,34 @@ _GENERIC = re.compile(
 )  # names of folders that tell nothing of what lies in them
 
 
-def folder(
+class Reading(TypedDict, total=False):
+    """The keywords of `read_listed`."""
+
+    scratch: Required[Path]
+    size: int | None
+    channels: int | None
+    resize: str
+    background: str
+    bits: int
+    max_pixels: int
+    workers: int
+
+
+def folder(root: Path, **how: Unpack[Reading]) -> Source:
+    """Read every image below `root`, whose label is its class folder.
+
+    Raises UserError, before anything is decoded, when `root` does not hold class folders with files in them.
+    """
+    listing = list_images(root)
+    labels = np.array(listing.labels, np.int64)
+    check_present(np.bincount(labels, minlength=len(listing.classes)), listing.classes, listing.refused)
+    return read_listed(root, listing, labels, **how)
+
+
+def read_listed(
     root: Path,
+    listing: Listing,
+    targets: np.ndarray,
     *,
     scratch: Path,
     size: int | None = None,
@@ -35,14 +62,10 @@ def folder(
     max_pixels: int = 50_000_000,
     workers: int = 0,
 ) -> Source:
-    """Read every image below `root`; rows go to a nameless file in the folder `scratch`, not to memory.
+    """Read the files of a listing, whose `targets` are [N, ...]; rows go to a nameless file in the folder `scratch`, not to memory.
 
-    `channels` None is 1 unless an image has colour. Raises UserError, before anything is decoded, when `root` does
-    not hold class folders with files in them.
+    `channels` None is 1 unless an image has colour.
     """
-    listing = list_images(root)
-    labels = np.array(listing.labels, np.int64)
-    check_present(np.bincount(labels, minlength=len(listing.classes)), listing.classes, listing.refused)
     scratch.mkdir(parents=True, exist_ok=True)
     size = size or SIZE
     shape = (len(listing.paths), size, size, channels or 3)
@@ -88,7 +111,7 @@ def folder(
         classes=tuple(listing.classes),
         images=images if channels or colour else images[..., :1],
         rows=readable,
-        targets=labels[readable],
+        targets=targets[readable],
         given=[listing.given[i] for i in readable],
         carved=listing.carved,
         sha256=[sha256[i] for i in readable],

@@ -24,7 +24,7 @@ from neocog.data.sources.spellings import check_spellings
 
 _FOLDERS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val"}
 _FOLDERS |= {"test": "test", "testing": "test"}
-_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif", ".heic"}
+SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif", ".heic"}
 
 
 @dataclass
@@ -55,6 +55,14 @@ def list_images(root: Path) -> Listing:
     return listing
 
 
+def list_files(root: Path) -> Listing:
+    """List the files below `root`, in whatever folders, without classes and splits. Raises UserError for no folder."""
+    listing = _opened(root)
+    listing.paths = sorted(_files(listing, ""), key=os.fsencode)
+    listing.refused = sorted(set(listing.refused))
+    return listing
+
+
 def _classes(root: Path) -> dict[str, int]:
     """The classes below `root` and their number of files, if it could be data.root."""
     _, inside = _listed(root)
@@ -64,10 +72,7 @@ def _classes(root: Path) -> dict[str, int]:
 
 def _listed(root: Path) -> tuple[Listing, dict[str, Counter[str]]]:
     """The listing, and of each class how many files lie in which folder below its own (`""`)."""
-    if not root.is_dir():
-        what = "is no folder" if root.exists() else "does not exist"
-        raise UserError(f"data.root (={str(root)!r}) {what}; name the folder that holds one folder a class")
-    listing = Listing(root.resolve())
+    listing = _opened(root)
     splits = _split_folders(listing)
     listing.carved = tuple(split for split in ("val", "test") if split not in splits.values())
     files: list[tuple[str, str, str]] = []  # split, class, path
@@ -105,6 +110,13 @@ def _listed(root: Path) -> tuple[Listing, dict[str, Counter[str]]]:
         listing.labels.append(number[name])
     listing.refused = sorted(set(listing.refused))
     return listing, inside
+
+
+def _opened(root: Path) -> Listing:
+    if not root.is_dir():
+        what = "is no folder" if root.exists() else "does not exist"
+        raise UserError(f"data.root (={str(root)!r}) {what}; name the folder that holds your images")
+    return Listing(root.resolve())
 
 
 def _split_folders(listing: Listing) -> dict[str, str]:
@@ -153,7 +165,7 @@ def _class_folders(listing: Listing, folder: str) -> list[str]:
                 f"class folder {spelt(path)!r} is a link, and links to folders are not followed; put the folder itself "
                 "there, or remove the link"
             )
-        elif Path(entry.name).suffix.lower() in _SUFFIXES:
+        elif Path(entry.name).suffix.lower() in SUFFIXES:
             listing.refused.append((spelt(path), "no class: stands in no class folder"))
     return names
 
@@ -163,9 +175,9 @@ def _class_name(folder: str) -> str:
 
 
 def _files(listing: Listing, folder: str) -> Iterator[str]:
-    """Every file below a class folder that may be opened, folders in folders included."""
+    """Every file below a folder that may be opened, folders in folders included."""
     for entry in _entries(listing, folder):
-        path = f"{folder}/{entry.name}"
+        path = f"{folder}/{entry.name}".lstrip("/")
         if _is_folder(entry):
             yield from _files(listing, path)
         elif reason := why_not(listing.root, entry):

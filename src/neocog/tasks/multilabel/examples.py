@@ -18,7 +18,7 @@ def correct(outputs: Floats, targets: Bools) -> Bools:
 
 def caption(target: Bools, *, classes: Sequence[str]) -> str:
     """The target [K] of one image in words."""
-    return f"labelled {', '.join(classes[label] for label in np.flatnonzero(target)) or 'with nothing'}"
+    return f"labelled {', '.join(classes[label] for label in np.flatnonzero(target).tolist()) or 'with nothing'}"
 
 
 def choose(predictions: Predictions, *, images: int) -> dict[str, list[int]]:

@@ -1,0 +1,1 @@
+"""Where images with several labels come from: one file a source."""
