@@ -1,4 +1,4 @@
-"""Stage `train@<architecture>`: one architecture on the prepared data, from params to bundle; several times with `seeds: k`."""
+"""Stage `train@<name>`: one block of `architectures`, from params to bundle; several times with `seeds: k`."""
 
 import shutil
 from collections.abc import Iterator
@@ -25,35 +25,36 @@ if TYPE_CHECKING:
 FINISHED = "finished"  # beside the bundle of a further seed: a training that is taken up again does not train it again
 
 
-def train(architecture: str) -> None:
-    """Train `architecture` as params.yaml says; writes models/trained/<architecture> and its history under reports/."""
-    settings = load.for_stage(f"train@{architecture}")
-    recipe, sizes = settings.recipe(architecture), settings.sizes(architecture)
+def train(name: str) -> None:
+    """Train the block `name` as params.yaml says; writes models/trained/<name> and its history under reports/."""
+    settings = load.for_stage(f"train@{name}")
+    architecture, recipe, sizes = settings.architecture(name), settings.recipe(name), settings.sizes(name)
     data = prepared.read("data/prepared")
     recipe.check_images(data.num_images("train"))
     first, *further = (
-        Training(architecture, replace(recipe, seed=seed), sizes, data, settings.tracking.experiment)
-        for seed in settings.seeds(architecture)
+        Training(name, architecture, replace(recipe, seed=seed), sizes, data, settings.tracking.experiment)
+        for seed in settings.seeds(name)
     )
-    with first.logged(f"train@{architecture}") as log:
-        fitted = first.fit(log, name=architecture)
+    with first.logged(f"train@{name}") as log:
+        fitted = first.fit(log, name=name)
         for each in further:
             if not (each.work / FINISHED).exists():
                 each.aside(log)
         if not fitted.is_writer:
             return
-        bundle = first.keep(Path("models/trained") / architecture, fitted, log)
+        bundle = first.keep(Path("models/trained") / name, fitted, log)
         for each in further:
             shutil.copytree(each.work / "bundle", bundle.folder / read.SEEDS / str(each.recipe.seed))
-        first.report(Path("reports/trained") / architecture, fitted, log)
+        first.report(Path("reports/trained") / name, fitted, log)
     for each in (first, *further):
         each.discard()
 
 
 @dataclass(frozen=True)
 class Training:
-    """An architecture with one recipe, and so with one seed. Its methods import torch, after all that can be wrong cheaply."""
+    """A block's network with one recipe, and so with one seed. Its methods import torch, after all that can be wrong cheaply."""
 
+    name: str
     architecture: str
     recipe: Recipe
     sizes: dict[str, Any]
@@ -76,7 +77,7 @@ class Training:
         from neocog.training.fit import key
 
         named = key(data=self.data.digest, code=self.code, **self.resolved)
-        return Path(".neocog/training") / f"{self.architecture}-{named}"
+        return Path(".neocog/training") / f"{self.name}-{named}"
 
     @contextmanager
     def logged(self, name: str, *, parent: str | None = None) -> Iterator[tracking.Run]:
@@ -84,7 +85,7 @@ class Training:
         from neocog.training.fit import claim
 
         with (
-            claim(self.work, self.architecture),
+            claim(self.work, self.name),
             tracking.start(
                 name,
                 experiment=self.experiment,
@@ -116,7 +117,7 @@ class Training:
             fitted.model,
             self.data,
             kind="trained",
-            name=self.architecture,
+            name=self.name,
             architecture=self.architecture,
             sizes=self.sizes,
             provenance=provenance.provenance(
@@ -137,8 +138,8 @@ class Training:
 
     def aside(self, parent: tracking.Run) -> None:
         """Train in a run below `parent`; the bundle waits where the training worked, for those of the other seeds."""
-        with self.logged(f"train@{self.architecture}/seed-{self.recipe.seed}", parent=parent.id) as log:
-            fitted = self.fit(log, name=f"{self.architecture} seed {self.recipe.seed}")
+        with self.logged(f"train@{self.name}/seed-{self.recipe.seed}", parent=parent.id) as log:
+            fitted = self.fit(log, name=f"{self.name} seed {self.recipe.seed}")
             if fitted.is_writer:
                 self.keep(self.work / "bundle", fitted, log)
                 self.report(self.work / "reports", fitted, log)

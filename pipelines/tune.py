@@ -1,4 +1,4 @@
-"""Stage `tune@<architecture>`: a Ray Tune sweep around today's settings; the winner becomes a bundle if it is proven better."""
+"""Stage `tune@<name>`: a Ray Tune sweep around today's settings; the winner becomes a bundle if it is proven better."""
 
 from dataclasses import asdict
 from functools import partial
@@ -16,13 +16,13 @@ from neocog.report.sweeps import read as sweeps
 from pipelines.item import arguments
 
 
-def tune(architecture: str) -> None:
-    """Search as params.yaml says; writes models/tuned/<architecture> with trials.csv and best.yaml. No test image is looked at."""
-    settings = load.for_stage(f"tune@{architecture}")
-    how, where, space = settings.tune, settings.ray, settings.space(architecture)
-    recipe, sizes = settings.recipe(architecture), settings.sizes(architecture)
+def tune(block: str) -> None:
+    """Search as params.yaml says; writes models/tuned/<block> with trials.csv and best.yaml. No test image is looked at."""
+    settings = load.for_stage(f"tune@{block}")
+    how, where, space = settings.tune, settings.ray, settings.space(block)
+    architecture, recipe, sizes = settings.architecture(block), settings.recipe(block), settings.sizes(block)
     data = prepared.read("data/prepared")
-    before = read.read(Path("models/trained") / architecture)
+    before = read.read(Path("models/trained") / block)
     predictions.match(before, data)
 
     from neocog.bundle import provenance, write  # torch and Ray from here on
@@ -31,16 +31,22 @@ def tune(architecture: str) -> None:
 
     resolved = {"train": recipe.asdict(), "architecture": {"name": architecture, **sizes}, "tune": settings.raw["tune"]}
     code = provenance.code_digest(architecture)
-    name = f"{architecture}-{key(data=data.digest, code=code, **resolved)}"
-    work, folder = Path(".neocog/tuning") / name, Path("models/tuned") / architecture
+    name = f"{block}-{key(data=data.digest, code=code, **resolved)}"
+    work, folder = Path(".neocog/tuning") / name, Path("models/tuned") / block
     job = trial.job(
-        architecture, recipe, sizes, data, name=name, **where.model_dump(exclude={"address", "runtime_env"})
+        architecture,
+        recipe,
+        sizes,
+        data,
+        block=block,
+        name=name,
+        **where.model_dump(exclude={"address", "runtime_env"}),
     )
     budget = sweep.Budget(**{each: getattr(how, each) for each in ("trials", "epochs", "images", "finalists", "seeds")})
     with (
-        claim(work, f"tune@{architecture}"),
+        claim(work, f"tune@{block}"),
         tracking.start(
-            f"tune@{architecture}",
+            f"tune@{block}",
             experiment=settings.tracking.experiment,
             tags={"architecture": architecture, "data.digest": data.digest},
             config=resolved,
@@ -52,7 +58,12 @@ def tune(architecture: str) -> None:
         log.dataset(name=data.name, digest=data.digest, source="data/prepared", context="train")
         experiment = settings.tracking.experiment
         logged = partial(
-            child_runs.Children, parent=log, folder=work / "runs", experiment=experiment, architecture=architecture
+            child_runs.Children,
+            parent=log,
+            folder=work / "runs",
+            experiment=experiment,
+            block=block,
+            architecture=architecture,
         )
         found = sweep.explore(
             job, space, budget, searcher=how.searcher, scheduler=how.scheduler, seed=how.seed, children=logged
@@ -64,7 +75,7 @@ def tune(architecture: str) -> None:
             fitted = sweep.trained(winner, here=work)
             origin = provenance.provenance(fitted, data_digest=data.digest, params=resolved, code_digest=code)
             sizes = job.settings(winner.values)[1]
-            named = {"kind": "tuned", "name": architecture, "architecture": architecture}
+            named = {"kind": "tuned", "name": block, "architecture": architecture}
             bundle = write.write(folder, fitted.model, data, **named, sizes=sizes, provenance=origin)
             ours = predictions.scores(bundle, val)
         choice = record.choose(right, ours)
@@ -80,7 +91,7 @@ def tune(architecture: str) -> None:
         log.artifact(work / "figures")
     sweep.forget(job)
     resume_state.remove(work)
-    print(f"tune@{architecture}: {record.sentence(choice, winner, trials=len(found), metric=job.metric)}")
+    print(f"tune@{block}: {record.sentence(choice, winner, trials=len(found), metric=job.metric)}")
 
 
 if __name__ == "__main__":

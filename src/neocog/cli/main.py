@@ -44,7 +44,9 @@ def _run(arguments: Sequence[str] | None) -> None:
         "so neocog never chooses by itself.",
         epilog="example: neocog fastest resnet",
     )
-    fastest.add_argument("architecture", metavar="ARCH", help=f"one of {', '.join(architectures.names())}")
+    fastest.add_argument(
+        "architecture", metavar="ARCH", help=f"a block of params.yaml, or one of {', '.join(architectures.names())}"
+    )
     fastest.add_argument(
         "--size", type=_positive, help="side of the images in pixels (default: that of data/prepared, else 28)"
     )
@@ -110,7 +112,9 @@ def _run(arguments: Sequence[str] | None) -> None:
         "Of N pixels, a filter of F with padding P and stride S leaves (N - F + 2P) / S + 1; a rest of that division is never looked at.",
         epilog="examples: neocog shapes lenet | neocog shapes resnet --form resnet50 --image 225",
     )
-    shapes.add_argument("architecture", metavar="ARCH", help=f"one of {', '.join(architectures.names())}")
+    shapes.add_argument(
+        "architecture", metavar="ARCH", help=f"a block of params.yaml, or one of {', '.join(architectures.names())}"
+    )
     shapes.add_argument(
         "--image",
         metavar="N",
@@ -153,12 +157,11 @@ def _models(options: argparse.Namespace) -> None:
 
 
 def _fastest(options: argparse.Namespace) -> None:
-    card = architectures.card(options.architecture)
+    card, block, batch_size = _network(options.architecture)
     _within("--size", options.size, constrained_types.LARGEST_IMAGE)
     _within("--threads", options.threads, os.cpu_count() or 1, why=", the cores of this machine")
     if not 0 < options.seconds <= LONGEST:
         raise errors.UserError(f"--seconds (={options.seconds:g}) must be above 0 and at most {LONGEST}")
-    block, batch_size = _params(card.name)
     sizes = {key: value for key, value in block.items() if key in card.sizes}
     shape = _shape(options.size, options.channels)
 
@@ -227,10 +230,9 @@ def _sensitivity(options: argparse.Namespace) -> None:
 
 
 def _shapes(options: argparse.Namespace) -> None:
-    card = architectures.card(options.architecture)
+    card, block, _ = _network(options.architecture)
     _within("--image", options.image, constrained_types.LARGEST_IMAGE)
     _within("--classes", options.classes, constrained_types.MOST)
-    block, _ = _params(card.name)
     form = options.form or block.get("form", architectures.SMALL)
     known = card.forms or (architectures.SMALL,)
     if form not in known:
@@ -262,23 +264,25 @@ def _shapes(options: argparse.Namespace) -> None:
     table.show(found, console, title=title, params=params, better=better)
 
 
-def _params(architecture: str) -> tuple[dict[str, Any], int]:
-    """The architecture's block in params.yaml, where there is one, and the batch size with which it is trained."""
+def _network(name: str) -> tuple[architectures.Card, dict[str, Any], int]:
+    """The architecture of a block of params.yaml or of that name itself, the block if there is one, and its batch size."""
     from neocog.core import validation
     from neocog.params import block
 
     raw = registry.params_file()
-    given = {name: {} if raw.get(name) is None else raw[name] for name in ("architectures", "train")}
-    for name, section in given.items():
+    given = {key: {} if raw.get(key) is None else raw[key] for key in ("architectures", "train")}
+    for key, section in given.items():
         if not isinstance(section, dict):
-            raise errors.UserError(f"params.yaml: {name} (={section!r}) must be a block of keys")
-    found = given["architectures"].get(architecture)
+            raise errors.UserError(f"params.yaml: {key} (={section!r}) must be a block of keys")
+    found = given["architectures"].get(name)
     found = {} if found is None else found
-    block.check(architecture, found)
+    if name not in given["architectures"]:
+        architectures.card(name)
+    block.check(name, found)
     batch = {"batch_size": (given["train"] | found).get("batch_size", 64)}
-    where = f"architectures.{architecture}" if "batch_size" in found else "train"
+    where = f"architectures.{name}" if "batch_size" in found else "train"
     validation.keywords({"batch_size": (constrained_types.AtLeast1, 64)}, where, batch)
-    return found, batch["batch_size"]
+    return architectures.card(block.architecture(name, found)), found, batch["batch_size"]
 
 
 def _within(option: str, value: int | None, largest: int, *, why: str = "") -> None:

@@ -1,4 +1,4 @@
-"""An architecture's block in params.yaml: what it may hold, and whether it makes sense. No torch."""
+"""A block under `architectures` in params.yaml: its architecture, what it may hold, and whether it makes sense. No torch."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -6,30 +6,42 @@ from typing import Annotated, Any
 from annotated_types import Ge, Le
 
 from neocog import architectures
+from neocog.bundle.read import NAME
 from neocog.core.errors import UserError, nearest
 from neocog.core.validation import keywords
 from neocog.training.recipe import KEYS
 
 TIMES: dict[str, tuple[Any, Any]] = {"seeds": (Annotated[int, Ge(1), Le(1000)], 1)}  # how often to train it
+ARCHITECTURE = "architecture"  # key of a block whose own name is free
 
 
-def check(name: str, values: Any) -> None:
-    """Raise UserError for the first thing that is wrong with the block `values` of an architecture, but for its recipe."""
-    if name not in (known := architectures.names()):
-        raise UserError(f"params.yaml: architectures.{name}: there is no such architecture; {nearest(name, known)}")
-    sizes = architectures.card(name).sizes
+def architecture(name: str, values: Any) -> str:
+    """The architecture of the block `name`: what its key `architecture` says, or else its name."""
+    return str(values.get(ARCHITECTURE, name)) if isinstance(values, dict) else name
+
+
+def check(name: Any, values: Any) -> None:
+    """Raise UserError for the first thing that is wrong with the block `values` called `name`, but for its recipe."""
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise UserError(
+            f"params.yaml: architectures.{name}: the name of a block becomes a folder; "
+            "write it as text of at most 100 letters, digits, - and _"
+        )
     if not isinstance(values, dict):
         raise UserError(
             f"params.yaml: architectures.{name} (={values!r}) must be a block of keys; write {{}} for the defaults"
         )
+    _check_architecture(name, values)
+    card = architectures.card(architecture(name, values))
+    sizes, other = card.sizes, [*KEYS, *TIMES, ARCHITECTURE]
     for key in values:
-        if key not in sizes and key not in KEYS and key not in TIMES:
+        if key not in sizes and key not in other:
             raise UserError(
-                f"params.yaml: architectures.{name}.{key} (={values[key]!r}): unknown key; {nearest(str(key), [*sizes, *KEYS, *TIMES])}"
+                f"params.yaml: architectures.{name}.{key} (={values[key]!r}): unknown key; {nearest(str(key), [*sizes, *other])}"
             )
-    keywords(sizes, f"architectures.{name}", architectures.sizes(name, values))
+    keywords(sizes, f"architectures.{name}", architectures.sizes(card.name, values))
     keywords(TIMES, f"architectures.{name}", {key: values[key] for key in TIMES if key in values})
-    _check_form(name, values)
+    _check_form(name, card, values)
     lists = {key: values.get(key, sizes[key][1]) for key in ("widths", "depths") if key in sizes}
     if any(not stages for stages in lists.values()) and len(lists) > 1:
         raise UserError(f"params.yaml: architectures.{name}: {lists} must name at least one stage of the network")
@@ -39,8 +51,25 @@ def check(name: str, values: Any) -> None:
         )
 
 
-def _check_form(name: str, values: Mapping[str, Any]) -> None:
-    card, form = architectures.card(name), values.get("form", architectures.SMALL)
+def _check_architecture(name: str, values: Mapping[str, Any]) -> None:
+    known, where = architectures.names(), f"params.yaml: architectures.{name}"
+    if ARCHITECTURE not in values and name not in known:
+        raise UserError(
+            f"{where}: there is no such architecture; {nearest(name, known)}; "
+            f"a block with a name of its own says which it is, such as {ARCHITECTURE}: resnet"
+        )
+    if (named := values.get(ARCHITECTURE, name)) not in known:
+        raise UserError(
+            f"{where}.{ARCHITECTURE} (={named!r}): there is no such architecture; {nearest(str(named), known)}"
+        )
+    if name in known and named != name:
+        raise UserError(
+            f"{where}.{ARCHITECTURE} (={named!r}): {name} is the name of another architecture; rename the block"
+        )
+
+
+def _check_form(name: str, card: architectures.Card, values: Mapping[str, Any]) -> None:
+    form = values.get("form", architectures.SMALL)
     if form in card.forms and form != architectures.SMALL:
         small = [key for key in values if key in card.sizes and key not in ("form", *card.blocks)]
         if small:

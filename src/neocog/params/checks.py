@@ -68,9 +68,9 @@ def check(params: "Params") -> None:
 
 def _check_architectures(params: "Params") -> None:
     for name, values in params.raw["architectures"].items():
-        block.check(str(name), values)
+        block.check(name, values)
         recipe = params.recipe(name)
-        _check_rule(name, recipe)
+        _check_rule(name, params.architecture(name), recipe)
         _check_column(params, f"architectures.{name}.groups" if "groups" in values else "train.groups", recipe.groups)
         _check_seeds(params, name, "seeds", values.get("seeds", 1))
 
@@ -103,7 +103,7 @@ def _check_tune(params: "Params") -> None:
 
 
 def _check_space(params: "Params", name: str) -> None:
-    sizes, scheduler = architectures.card(name).sizes, params.tune.scheduler
+    sizes, scheduler = architectures.card(params.architecture(name)).sizes, params.tune.scheduler
     known = [*sizes, *(key for key in KEYS if key not in MACHINE)]
     for key, dimension in params.space(name).items():
         where = f"tune.space.{name}.{key}"
@@ -120,7 +120,7 @@ def _check_space(params: "Params", name: str) -> None:
             else:
                 merged = params.recipe(name).asdict() | {key: value}
                 found = typed(SECTIONS["train"], f"tune.space.{name}", merged, shown={key: value})
-                _check_rule(name, found)
+                _check_rule(name, params.architecture(name), found)
                 _check_column(params, f"{where}.groups" if key != "groups" else where, found.groups)
         if dimension.kind in ("uniform", "log_uniform") and _is_whole(sizes[key][0] if key in sizes else RECIPE[key]):
             raise UserError(f"params.yaml: {where} takes whole numbers; write {{integer: {list(dimension.values)}}}")
@@ -156,17 +156,17 @@ def _check_seeds(params: "Params", name: str, key: str, count: int) -> None:
         )
 
 
-def _check_rule(name: str, recipe: Recipe) -> None:
-    if architectures.card(name).own_rule:
+def _check_rule(name: str, architecture: str, recipe: Recipe) -> None:
+    if architectures.card(architecture).own_rule:
         for key in ("mixup", "cutmix", "label_smoothing"):
             if getattr(recipe, key):
                 raise UserError(
-                    f"params.yaml: architectures.{name}.{key} (={getattr(recipe, key)}): {name} learns by its own learning rule, "
+                    f"params.yaml: architectures.{name}.{key} (={getattr(recipe, key)}): {architecture} learns by its own learning rule, "
                     f"which knows no soft labels; set architectures.{name}.{key}: 0.0"
                 )
         if recipe.objective != "mean":
             raise UserError(
-                f"params.yaml: architectures.{name}.objective (={recipe.objective}): {name} learns by its own learning rule, "
+                f"params.yaml: architectures.{name}.objective (={recipe.objective}): {architecture} learns by its own learning rule, "
                 f"which has no losses of images to weigh; set architectures.{name}.objective: mean"
             )
 
@@ -188,7 +188,7 @@ def _check_compress(params: "Params") -> None:
         if not how.steps:
             raise UserError(f"params.yaml: {where}.steps is empty; set {where}.steps: [{{method: quantize_static}}]")
         compression.check(how.steps, where=f"params.yaml: {where}")
-        architecture = made[model] if kind == "compressed" else model
+        architecture = made[model] if kind == "compressed" else params.architecture(model)
         earlier = network_of.get(how.model)
         for number, step in enumerate(how.steps):
             here = f"{where}.steps[{number}]"

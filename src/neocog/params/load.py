@@ -14,7 +14,7 @@ from neocog import architectures
 from neocog.core import params_yaml
 from neocog.core.errors import UserError, nearest
 from neocog.core.validation import typed
-from neocog.params import checks
+from neocog.params import block, checks
 from neocog.params.sections import (
     COMPRESSION,
     SECTIONS,
@@ -66,7 +66,7 @@ class Params:
         return typed(SECTIONS[section], section, self.raw[section])
 
     def space(self, name: str) -> dict[str, Dimension]:
-        """What the sweep of an architecture may choose."""
+        """What the sweep of a block may choose."""
         return space(self.raw["tune"].get("space", {}).get(name, {}), where=f"tune.space.{name}")
 
     @cached_property
@@ -74,14 +74,18 @@ class Params:
         """Names of the declared architecture blocks, in the order of params.yaml."""
         return list(self.raw.get("architectures", {}))
 
+    def architecture(self, name: str) -> str:
+        """The architecture of a block."""
+        return block.architecture(name, self.raw["architectures"][name])
+
     def recipe(self, name: str) -> Recipe:
-        """`train`, with what the architecture's block overrides."""
+        """`train`, with what its block overrides."""
         own = {key: value for key, value in self.raw["architectures"][name].items() if key in KEYS}
         merged = {**self.raw["train"], **own}
         return cast(Recipe, typed(SECTIONS["train"], f"architectures.{name}", merged, shown=own))
 
     def seeds(self, name: str) -> list[int]:
-        """The seeds with which an architecture is trained; the first makes the bundle that everything downstream reads."""
+        """The seeds with which a block is trained; the first makes the bundle that everything downstream reads."""
         first = self.recipe(name).seed
         return list(range(first, first + self.raw["architectures"][name].get("seeds", 1)))
 
@@ -100,8 +104,8 @@ class Params:
         return cast(Recipe, typed(SECTIONS["train"], f"{where}.train", {**parent, **own}, shown=own))
 
     def sizes(self, name: str) -> dict[str, Any]:
-        """What shapes the architecture: what its block sets, and the defaults of the rest."""
-        return architectures.sizes(name, self.raw["architectures"][name])
+        """What shapes the network of a block: what the block sets, and the defaults of the rest."""
+        return architectures.sizes(self.architecture(name), self.raw["architectures"][name])
 
     @property
     def models(self) -> list[Path]:

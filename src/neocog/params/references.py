@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from neocog import architectures, compression
 from neocog.core.constrained_types import Names
 from neocog.core.errors import UserError, nearest
+from neocog.params.block import architecture
 from neocog.params.sections import KINDS, Compression
 
 Path = tuple[str | int, ...]  # ("compress", "resnet-int8", "steps", 0, "method")
@@ -46,8 +47,9 @@ def find(raw: Mapping[str, Any]) -> Iterator[Reference]:
     for section in raw:
         if section in KINDS:
             yield from _walk(KINDS[section], raw[section], (section,))
-    for name, block in raw["architectures"].items():
-        yield from _keywords(architectures.card(name).sizes, block, ("architectures", name))
+    for name, values in raw["architectures"].items():
+        sizes = architectures.card(architecture(name, values)).sizes
+        yield from _keywords(sizes, values, ("architectures", name))
     for name, recipe in raw["compress"].items():
         yield from _walk(Compression, recipe, ("compress", name))
         steps = recipe.get("steps") if isinstance(recipe, dict) else None

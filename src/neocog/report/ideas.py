@@ -22,16 +22,16 @@ class Idea:
     paragraphs: tuple[str, ...]
 
 
-def of(architecture: str, *, published: str = "") -> Idea:
-    """The idea of one architecture, read from its file without importing it.
+def of(architecture: str, *, name: str = "", published: str = "") -> Idea:
+    """The idea of one architecture, read from its file without importing it; of a network with a `name` of its own it says whose.
 
     Of a `published` network, by its name, without what holds of the small form.
     """
     card = architectures.card(architecture)
-    found = parsed(card.about, brief=card.idea)
+    found = parsed(card.about, brief=card.idea if name in ("", card.name) else f"{card.name}: {card.idea}")
     if not published:
         return found
-    brief = f"{card.name}: {found.brief}"
+    brief = f"{card.name}: {card.idea}"
     if card.name == "timm":
         brief = f"One of timm's networks; {card.year} is the year of the library, not of this network"
     told = (" ".join(map(_without_small, SENTENCE.split(text))).strip() for text in found.paragraphs)

@@ -47,7 +47,7 @@ class Model:
     @property
     def idea(self) -> Idea:
         """What the architecture brought, and its paper."""
-        return ideas.of(self.bundle.architecture, published=leaderboard.published(self.bundle))
+        return ideas.of(self.bundle.architecture, name=self.bundle.name, published=leaderboard.published(self.bundle))
 
     @cached_property
     def confidence(self) -> NDArray[np.float32]:

@@ -21,12 +21,10 @@ def names(rows: Sequence[Row]) -> dict[str, str]:
 
 
 def first_of_each(models: Sequence[Model]) -> list[Model]:
-    """What the history is told of: each architecture as it was trained, or else tuned. Not as it was compressed, perhaps distilled from
+    """What the history is told of: each block as it was trained, or else tuned. Not as it was compressed, perhaps distilled from
     a network of later years, unless there is nothing else."""
-    trained = {model.row.architecture for model in models if model.row.kind == "trained"}
-    own = [
-        m for m in models if m.row.kind == "trained" or (m.row.kind == "tuned" and m.row.architecture not in trained)
-    ]
+    trained = {model.row.name for model in models if model.row.kind == "trained"}
+    own = [m for m in models if m.row.kind == "trained" or (m.row.kind == "tuned" and m.row.name not in trained)]
     return own or list(models)
 
 

@@ -132,7 +132,8 @@ def _own_params(plan: Plan, path: Path) -> None:
 def _put_recipe(params: dict[str, Any], name: str, told: Mapping[str, Any]) -> None:
     sizes = {key: value for key, value in told["architecture"].items() if key != "name"}
     own = {key: value for key, value in told["train"].items() if params["train"].get(key) != value}
-    params["architectures"][name] = {**sizes, **own}
+    named = {} if (architecture := told["architecture"]["name"]) == name else {"architecture": architecture}
+    params["architectures"][name] = {**named, **sizes, **own}
 
 
 def _needed(folder: Path, stage: str) -> dict[str, str] | None:

@@ -18,6 +18,7 @@ class Children:
     parent: tracking.Run
     folder: Path
     experiment: str
+    block: str
     architecture: str
     open: dict[int, tuple[ExitStack, tracking.Run]] = field(default_factory=dict)
 
@@ -36,7 +37,7 @@ class Children:
         stack = ExitStack()
         run = stack.enter_context(
             tracking.start(
-                f"tune@{self.architecture}/{self.part}/{trial.name}",
+                f"tune@{self.block}/{self.part}/{trial.name}",
                 experiment=self.experiment,
                 tags={"architecture": self.architecture, "part": self.part, "trial": str(trial.number)},
                 config={"values": trial.values, "seed": trial.seed},

@@ -86,11 +86,11 @@ def search(
     found = list(place.trials())
     if cut_off := [trial.name for trial in found if not trial.ended]:
         raise NeocogError(
-            f"tune@{job.architecture}: the sweep was cut off before trial {', '.join(cut_off)} ended; the same command continues it"
+            f"tune@{job.block}: the sweep was cut off before trial {', '.join(cut_off)} ended; the same command continues it"
         )
     if not any(trial.rows and trial.status != "failed" for trial in found):
         why = next((trial.error for trial in found if trial.error), "none of them began")
-        raise NeocogError(f"tune@{job.architecture}: all {len(found)} trials failed: {why}")
+        raise NeocogError(f"tune@{job.block}: all {len(found)} trials failed: {why}")
     return found
 
 

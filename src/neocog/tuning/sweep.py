@@ -63,7 +63,7 @@ def explore(
     images = job.recipe.images if budget.images is None else min(budget.images, job.recipe.images or budget.images)
     job = replace(job, recipe=replace(job.recipe, epochs=budget.epochs, images=images), place=f"{job.place}/trials")
     defaults = {key: value for key, value in {**job.sizes, **job.recipe.asdict()}.items() if key in space}
-    name = f"tune@{job.architecture}"
+    name = f"tune@{job.block}"
     with (
         LiveTable(name, trials=budget.trials, epochs=budget.epochs, metric=job.metric) as live,
         children("trials") as logged,
@@ -91,7 +91,7 @@ def confirm(job: Job, found: Sequence[Trial], budget: Budget, *, children: Calla
     job = replace(job, place=f"{job.place}/full")
     if not job.gpus and job.processes == 1:  # fewer trainings than trials: there are CPUs left
         job = replace(job, cpus=max(job.cpus, cpus_for(len(points))))
-    name = f"tune@{job.architecture} in full"
+    name = f"tune@{job.block} in full"
     with (
         LiveTable(name, trials=len(points), epochs=job.recipe.epochs, metric=job.metric) as live,
         children("full") as logged,

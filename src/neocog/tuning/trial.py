@@ -25,11 +25,12 @@ from neocog.tuning.trials import Place, Trial
 class Job:
     """What all trials of a sweep have in common; it travels to every worker. Paths are absolute.
 
-    `metric` is wanted high; `driver` names the process that runs the sweep now; with `hands_over` the scheduler gives a trial's
-    checkpoint to another one; `processes` train one trial together, each with `cpus`, `gpus` and the `custom` resources;
-    `at_once` run beside each other (0: as many as fit when the sweep begins).
+    `block` is its name in params.yaml; `metric` is wanted high; `driver` names the process that runs the sweep now; with `hands_over`
+    the scheduler gives a trial's checkpoint to another one; `processes` train one trial together, each with `cpus`, `gpus` and the
+    `custom` resources; `at_once` run beside each other (0: as many as fit when the sweep begins).
     """
 
+    block: str
     architecture: str
     recipe: Recipe
     sizes: Mapping[str, Any]
@@ -60,6 +61,7 @@ def job(
     data: prepared.Prepared,
     *,
     name: str,
+    block: str | None = None,
     storage_path: str | None = None,
     trials_at_once: int = 0,
     processes_per_trial: int = 1,
@@ -67,9 +69,10 @@ def job(
     gpus_per_trial: float = 0.0,
     resources_per_trial: Mapping[str, float] | None = None,
 ) -> Job:
-    """The job of a sweep called `name`; the other keywords are those of `ray` in params.yaml."""
+    """The job of a sweep called `name`; `block` (None: named as the architecture) is its block in params.yaml, the others keys of `ray`."""
     place = f"{storage_path.rstrip('/')}/{name}" if storage_path else str(Path(".neocog/tuning").resolve() / name)
     return Job(
+        block=block or architecture,
         architecture=architecture,
         recipe=recipe,
         sizes=dict(sizes),
@@ -180,7 +183,7 @@ def train(
         partial(architectures.build, job.architecture, **shape, sizes=sizes),
         data,
         recipe,
-        name=f"{job.architecture} {work.name}",
+        name=f"{job.block} {work.name}",
         work=work,
         run=report,
         on_epoch=report.epoch if report else None,
