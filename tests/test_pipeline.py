@@ -16,15 +16,7 @@ from waiting import wait_for
 
 from neocog.bundle import read
 
-NAMES = [
-    "perceptron",
-    "mlp",
-    "svm",
-    "dbn",
-    "googlenet",
-    "resnet",
-    "vit",
-]  # one of each way to learn; test_architectures walks all
+NAMES = ["perceptron", "mlp", "svm", "dbn", "resnet"]  # one of each way to learn; test_architectures walks all
 TUNED = "resnet"
 SMALLER = {  # one recipe that trains, one that only rounds
     "resnet-small": {
@@ -173,20 +165,11 @@ def test_a_change_of_one_architecture_concerns_it_and_what_follows(clone):
 @pytest.mark.slow
 def test_an_experiment_trains_what_it_changes_and_shows_beside_the_first(clone):
     before = len(runs(clone))
-    said = run(clone, "dvc", "exp", "run", "--name", "longer", "-S", "+architectures.mlp.epochs=3")
+    wanted = ("evaluate@mlp", "evaluate_compressed@mlp-rounded")
+    said = run(clone, "dvc", "exp", "run", "--name", "longer", "-S", "+architectures.mlp.epochs=3", *wanted)
     assert "train@mlp" in said and "Running stage 'train@resnet'" not in said
     new = runs(clone)[: len(runs(clone)) - before]
-    follows = {
-        "compress@mlp-rounded",
-        "evaluate_compressed@mlp-rounded",
-        "benchmark",
-        "robustness",
-        "audit",
-        "explain",
-        "report",
-        "register",
-    }
-    assert {run.info.run_name for run in new} == {"train@mlp", "evaluate@mlp"} | follows, "no sweep again"
+    assert {run.info.run_name for run in new} == {"train@mlp", "compress@mlp-rounded", *wanted}, "no sweep again"
     assert {run.data.tags.get("dvc.exp") for run in new} == {"longer"}
     shown = run(clone, "dvc", "exp", "show", "--csv")
     assert "longer" in shown and "test/top1" in shown
@@ -220,7 +203,7 @@ def test_a_typo_in_any_block_stops_the_pipeline_before_anything_is_trained(clone
 @pytest.mark.slow
 def test_a_killed_pipeline_leaves_no_training_behind_and_continues(clone):
     params = (clone / "params.yaml").read_text()
-    (clone / "params.yaml").write_text(params.replace("margin: 1.0", "margin: 3.0\n    epochs: 600"))
+    (clone / "params.yaml").write_text(params.replace("margin: 1.0", "margin: 3.0\n    epochs: 150"))
 
     def working() -> list[Path]:
         return list((clone / ".neocog/training").glob("perceptron-*/epoch-*.ckpt"))

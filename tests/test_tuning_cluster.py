@@ -30,10 +30,10 @@ def test_one_trial_on_two_processes(digits, tmp_path):
 
     with cluster.connected("local"):
         heard = Heard(on_epoch=look)
-        found = run(job(digits, tmp_path, epochs=2, processes=2, at_once=1), trials=2, listeners=[heard])
-    assert reached == [set()] * 4
-    assert [each.status for each in found] == ["finished"] * 2, [each.error for each in found]
-    assert [len(each.rows) for each in found] == [2, 2]
+        found = run(job(digits, tmp_path, epochs=2, processes=2, at_once=1), trials=1, listeners=[heard])
+    assert reached == [set()] * 2
+    assert [each.status for each in found] == ["finished"], [each.error for each in found]
+    assert [len(each.rows) for each in found] == [2]
 
 
 def test_a_lost_machine_is_made_up_for(digits, tmp_path):
@@ -75,7 +75,7 @@ from neocog.tuning import cluster
 sys.path.insert(0, sys.argv[3])
 import test_tuning
 with cluster.connected("ray://127.0.0.1:" + sys.argv[1]):
-    found = test_tuning.run(test_tuning.job(prepared.read(sys.argv[4]), Path(sys.argv[2])), trials=3)
+    found = test_tuning.run(test_tuning.job(prepared.read(sys.argv[4]), Path(sys.argv[2])), trials=2)
 print([(one.status, len(one.rows)) for one in found])
 """
 
@@ -122,7 +122,7 @@ def test_a_cluster_with_a_token_serves_who_has_it_through_a_ray_client_too(digit
         refused = subprocess.run(arguments, env=outside, capture_output=True, text=True, timeout=200, check=False)
         assert refused.returncode != 0 and "finished" not in refused.stdout
         served = subprocess.run(arguments, env=inside, capture_output=True, text=True, timeout=200, check=False)
-        assert served.stdout.strip().endswith("[('finished', 3), ('finished', 3), ('finished', 3)]"), (
+        assert served.stdout.strip().endswith("[('finished', 3), ('finished', 3)]"), (
             served.stdout + served.stderr
         )
     finally:
