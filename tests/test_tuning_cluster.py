@@ -122,9 +122,7 @@ def test_a_cluster_with_a_token_serves_who_has_it_through_a_ray_client_too(digit
         refused = subprocess.run(arguments, env=outside, capture_output=True, text=True, timeout=200, check=False)
         assert refused.returncode != 0 and "finished" not in refused.stdout
         served = subprocess.run(arguments, env=inside, capture_output=True, text=True, timeout=200, check=False)
-        assert served.stdout.strip().endswith("[('finished', 3), ('finished', 3)]"), (
-            served.stdout + served.stderr
-        )
+        assert served.stdout.strip().endswith("[('finished', 3), ('finished', 3)]"), served.stdout + served.stderr
     finally:
         machine.terminate()
         machine.wait(30)

@@ -46,8 +46,8 @@ def confusion(path: Path, judged: Predictions, classes: Sequence[str]) -> None:
 
 
 def reliability(path: Path, judged: Predictions, *, bins: int) -> None:
-    """low, high, images, confidence, accuracy: of all decisions whose probability lies in a bin, their number, their mean probability, and how
-    often the image has the label."""
+    """low, high, images, confidence, accuracy: of all decisions whose probability lies in a bin, number, mean probability, and how often
+    the image has the label."""
     says, truth = judged.probabilities.ravel().astype(np.float64), judged.targets.ravel()
     into = np.clip(np.ceil(says * bins).astype(np.int64) - 1, 0, bins - 1)
     rows = (
