@@ -17,14 +17,17 @@ import tiny
 import yaml
 from imports import ROOT
 
+from neocog.core import csv_table
 from neocog.core.errors import UserError
 from neocog.data import prepared
 from neocog.data.prepared import Prepared
 from neocog.data.sources.digits import digits
 from neocog.drawing import images as pictures
-from neocog.evaluation import audit, predictions
+from neocog.evaluation import audit as audits
+from neocog.evaluation import predictions
 from neocog.report.audit import chapter, narrative
 from neocog.report.audit.read import Audit, read
+from neocog.tasks.classification import audit, metrics
 from neocog.tasks.classification import predictions as class_predictions
 
 WRONG = 30  # labels of test and validation images that are planted
@@ -141,7 +144,7 @@ def test_training_images_are_ranked_for_themselves_after_the_others(site, judged
     both = audit.doubts(data, judged)
     assert both[: len(alone)] == alone and {doubt.split for doubt in both[len(alone) :]} == {"train"}
     assert [doubt.rank for doubt in both[len(alone) :]] == list(range(1, len(both) - len(alone) + 1))
-    assert audit.summary(judged, both, [])["suspects"] == len(alone)
+    assert audit.summary(judged, both)["suspects"] == len(alone)
 
 
 @pytest.mark.parametrize("share", [0.18, 0.95])
@@ -154,7 +157,7 @@ def test_a_model_that_is_wrong_too_often_doubts_no_label(share, site, judged):
         sure = np.full((len(said), 10), 0.02, np.float32) + 0.8 * np.eye(10, dtype=np.float32)[said]
         told[name] = replace(each, predicted=said, probabilities=sure)
     found = audit.doubts(data, told)
-    numbers = audit.summary(told, found, [])
+    numbers = audit.summary(told, found)
     assert bool(numbers["able"]) == audit.able(told) == (share > 0.5) == bool(found) == ("noise" in numbers)
     assert numbers["right"] == pytest.approx(share, abs=0.05) and 0.5 < numbers["right_at_least"] < 0.6
     seen = Audit("mlp", tuple(found), (), (), numbers, 10.0, 5, 5)
@@ -163,7 +166,7 @@ def test_a_model_that_is_wrong_too_often_doubts_no_label(share, site, judged):
 
 def test_planted_twins_are_found_and_strangers_are_not(site):
     data, planted = site[1].data, site[1].twins
-    found = audit.twins(data, within=6.0)
+    found = audits.twins(data, within=6.0)
     assert {pair.source: pair.other_source for pair in found} == planted
     assert all((pair.split, pair.other_split) == ("test", "train") and 0 < pair.distance <= 6 for pair in found)
     assert [pair.distance for pair in found] == sorted(pair.distance for pair in found)
@@ -171,14 +174,19 @@ def test_planted_twins_are_found_and_strangers_are_not(site):
     first = found[0]
     ids = data.split("test").ids
     assert first.id == ids[by_source[first.source]]
-    assert len(audit.twins(data, within=40.0)) > TWINS, "the control: who looks from farther away sees more alike"
+    assert len(audits.twins(data, within=40.0)) > TWINS, "the control: who looks from farther away sees more alike"
 
 
 def test_the_numbers_say_what_the_score_is_without_images_that_were_seen_before(site, judged):
     data = site[1].data
-    pairs = audit.twins(data, within=6.0)
-    told = audit.summary(judged, audit.doubts(data, judged), pairs)
+    pairs = audits.twins(data, within=6.0)
     test = judged["test"]
+
+    def score(those: np.ndarray) -> float:
+        return metrics.primary(test.probabilities[those], test.labels[those])
+
+    told = audit.summary(judged, audit.doubts(data, judged))
+    told |= audits.summary(pairs, test.ids, score, metric=metrics.PRIMARY)
     fresh = ~np.isin(test.ids, [pair.id for pair in pairs])
     assert told["test_twins"] == TWINS == told["twins"] and told["twins_labelled_otherwise"] == 0
     assert told["top1"] == pytest.approx((test.predicted == test.labels).mean(), abs=1e-6)
@@ -195,7 +203,7 @@ def test_the_stage_asks_the_best_model_and_writes_three_files(site, audited):
     assert list(doubts[0])[:6] == ["rank", "split", "id", "source", "given", "suggested"]
     assert {row["split"] for row in doubts} == {"val", "test"}, "no image that it was trained on"
     assert {row["source"] for row in pairs[:TWINS]} == set(site[1].twins)
-    assert audit.read(folder / "labels.csv", audit.Doubt)[0].rank == 1
+    assert csv_table.read_rows(folder / "labels.csv", audit.Doubt, stage="audit")[0].rank == 1
 
 
 def test_asked_again_it_says_the_same_and_of_training_images_only_if_it_is_told_to(audited, tmp_path, monkeypatch):

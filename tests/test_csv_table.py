@@ -16,14 +16,13 @@ from imports import ROOT
 
 from neocog.core import csv_table
 from neocog.data import prepared
-from neocog.evaluation import audit
 from neocog.report import leaderboard, models
 from neocog.report.trust import read as trust
 from neocog.serving import output_formats
 from neocog.serving.predict import Answer
 from neocog.statistics import slices
+from neocog.tasks.classification import audit, tables
 from neocog.tasks.classification import predictions as class_predictions
-from neocog.tasks.classification import tables
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 CLASSES = ["=1+1", "+cmd|' /C calc'!A0", "-b", "@SUM(A1)", "\ttab", "\rreturn", "'=quoted", "'plain", "one, two", "-7"]
@@ -115,8 +114,8 @@ def test_every_table_about_hostile_names_is_safe_and_joins(tmp_path):
     tables.groups(folder / "groups.csv", judged, columns)
     tables.group_confusion(folder / "group_confusion.csv", judged, data.classes, columns)
     doubts = [audit.Doubt(1, "test", "-id", "=a/+b.png", *CLASSES[:2], 0.1, 0.9)]
-    audit.write(folder / "labels.csv", doubts, audit.Doubt)
-    assert audit.read(folder / "labels.csv", audit.Doubt) == doubts
+    csv_table.write_rows(folder / "labels.csv", doubts, audit.Doubt)
+    assert csv_table.read_rows(folder / "labels.csv", audit.Doubt, stage="audit") == doubts
 
     [model] = models.gather([bundle], data, reports=tmp_path / "reports")
     found = trust.read(model)

@@ -6,8 +6,14 @@ Numbers stay as they are. `read` takes the apostrophe away again, so that names 
 import csv
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import astuple, fields
 from io import StringIO
 from pathlib import Path
+from typing import Any, TypeVar
+
+from neocog.core.errors import UserError
+
+T = TypeVar("T")
 
 # After apostrophes too, or taking one away would not give back what was there. A word behind a sign, such as the class `-x`,
 # computes nothing.
@@ -52,6 +58,20 @@ def read(path: Path) -> Iterator[dict[str, str]]:
                 yield {plain(name): plain(cell) for name, cell in row.items()}
         except (csv.Error, AttributeError) as error:  # a short line has None in a cell, a long one in the name
             raise ValueError(str(error)) from None
+
+
+def write_rows(path: Path, rows: Iterable[Any], kind: type) -> None:
+    """A table of `rows`, all of the dataclass `kind`, under the names of its fields."""
+    write(path, [field.name for field in fields(kind)], map(astuple, rows))
+
+
+def read_rows(path: Path, kind: type[T], *, stage: str) -> list[T]:
+    """What `write_rows` wrote. Raises UserError, which names the `stage` that makes it again, for a damaged file."""
+    types = {field.name: field.type for field in fields(kind)}  # type: ignore[arg-type]
+    try:
+        return [kind(**{name: types[name](value) for name, value in row.items()}) for row in read(path)]  # type: ignore[operator]
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path} is damaged ({error!r}); `dvc repro --force {stage}` makes it again") from None
 
 
 def _dangerous(text: str) -> bool:

@@ -13,6 +13,7 @@
 | `respond.py` | `calibrated(outputs, card=)`, `answers(predictions, card=)`, `text`, `cells`, ...: what `predict` and `serve` say |
 | `predictions.py` | `read(path)`, `write(path, predictions)`: predictions.parquet |
 | `examples.py` | `choose(predictions, images=)`, `answered(predictions, rows)`, `correct(outputs, targets)`, `caption(target, classes=)` |
+| `audit.py` | only where targets can be doubted: `audit(data, parts, outputs, folder, card=)` writes labels.csv; `sentence(numbers)` |
 | `chapters/` | its own part of the report |
 
 `outputs` is an array [N, ...] that the network gives for N images, `targets` the array [N, ...] that `targets.py` reads for them, of which
@@ -115,6 +116,10 @@ class Task:
         """The task's own file of a source; None for one of data/sources."""
         there = (Path(__file__).parent / self.name / "sources" / f"{name}.py").is_file()
         return self._file(f"sources.{name}") if there else None
+
+    @cached_property
+    def audit(self) -> ModuleType | None:
+        return self._file("audit") if (Path(__file__).parent / self.name / "audit.py").is_file() else None
 
     def _file(self, name: str) -> ModuleType:
         return import_module(f"neocog.tasks.{self.name}.{name}")

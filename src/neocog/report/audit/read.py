@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from neocog.core import csv_table
 from neocog.core.errors import UserError
-from neocog.evaluation import audit
-from neocog.evaluation.audit import Doubt, Twins
+from neocog.evaluation.audit import Twins
+from neocog.tasks.classification.audit import IN_SAMPLE, Doubt
 
 
 @dataclass(frozen=True)
@@ -39,12 +40,12 @@ def read(reports: Path, *, called: Mapping[str, str]) -> Audit | None:
         numbers["images"], numbers["test_images"], numbers["test_twins"], numbers["top1"]
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} is damaged ({error!r}); `dvc repro --force audit` makes it again") from None
-    doubts = audit.read(folder / "labels.csv", Doubt)
+    doubts = csv_table.read_rows(folder / "labels.csv", Doubt, stage="audit")
     return Audit(
         called.get(model, model),
-        tuple(doubt for doubt in doubts if doubt.split != audit.IN_SAMPLE),
-        tuple(doubt for doubt in doubts if doubt.split == audit.IN_SAMPLE),
-        tuple(audit.read(folder / "duplicates.csv", Twins)),
+        tuple(doubt for doubt in doubts if doubt.split != IN_SAMPLE),
+        tuple(doubt for doubt in doubts if doubt.split == IN_SAMPLE),
+        tuple(csv_table.read_rows(folder / "duplicates.csv", Twins, stage="audit")),
         numbers,
         within,
         images,
