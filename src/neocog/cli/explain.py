@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from neocog.bundle.locate import NAMED
-from neocog.cli import image_options
+from neocog.cli import options as shared
 from neocog.core import output
 from neocog.core.escape import say
 from neocog.inspect import explain
@@ -21,7 +21,7 @@ def add(verbs: Any) -> None:
         epilog="examples: neocog explain models/trained/resnet | neocog explain models/trained/vit --image shoe.jpg --method rollout",
     )
     parser.add_argument("bundle", metavar="BUNDLE", help=NAMED)
-    image_options.add(parser)
+    shared.add_image(parser)
     parser.add_argument("--method", metavar="M", help=f"one of {', '.join(explain.names())} (default: all)")
     parser.add_argument("--of", metavar="CLASS", help="what speaks for this class (default: for its answer)")
     parser.add_argument(

@@ -1,11 +1,10 @@
 """`neocog register`: what the stage `register` does, or for one bundle by name."""
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from neocog.bundle.locate import NAMED
-from neocog.core import params_yaml
+from neocog.cli.options import params_file
 from neocog.core.errors import UserError, nearest
 from neocog.core.escape import say
 
@@ -50,12 +49,6 @@ def _run(options: argparse.Namespace) -> None:
         raise UserError(f"{bundle.model} is not registered: {lacking}; name another, or add --anyway")
     promoted = register.register(bundle, name=name, experiment=tracking.get("experiment", "neocog"))
     say(register.sentence(bundle, promoted, name=name) + (f"; anyway: {lacking}" if lacking else ""))
-
-
-def params_file() -> dict[str, Any]:
-    """params.yaml, where there is one. Raises UserError when it cannot be read."""
-    path = Path("params.yaml")
-    return params_yaml.read(path) if path.exists() else {}
 
 
 def _section(params: dict[str, Any], name: str, kinds: dict[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ Subject = tuple[NDArray[np.uint8], str]  # uint8 [H, W, C], and where it comes f
 
 
 def of(options: Namespace, bundle: Bundle) -> Subject:
-    """The image that the options of `cli/image_options.py` name. Raises UserError."""
+    """The image that the options of `cli/options.py` name. Raises UserError."""
     return of_file(options.image, bundle) if options.image else of_sample(options.sample, bundle)
 
 
