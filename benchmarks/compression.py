@@ -124,7 +124,7 @@ def all_ways(bundle: Bundle, data: Prepared, folder: Path) -> Iterator[tuple[str
     whole = bundle
     while whole.kind == "compressed":
         whole = read(bundle.folder.parents[1] / whole.card["compression"]["parent"])
-    deployed = Deployed(rebuild(whole), mean=data.mean, std=data.std).eval()
+    deployed = Deployed(rebuild(whole), mean=data.mean, std=data.std, task=data.task).eval()
     yield EAGER, Way(eagerly(deployed), (whole.folder / "weights.safetensors").stat().st_size)
     yield FLOAT, graph_way(whole.folder / GRAPH)
     candidate, source = (
@@ -179,7 +179,7 @@ def graph_way(path: Path) -> Way:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = 1, 3
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    return Way(lambda images: session.run(["logits"], {"images": images})[0], path.stat().st_size)
+    return Way(lambda images: session.run(None, {"images": images})[0], path.stat().st_size)
 
 
 def eagerly(deployed: nn.Module) -> Predict:

@@ -51,7 +51,7 @@ def make(folder, name="lenet", *, channels=1, size=8, classes=10, model=None):
             sizes={},
             provenance={"data_digest": data.digest},
         )
-    return bundle, graphs.Deployed(model, mean=data.mean, std=data.std).eval(), images[16:80]
+    return bundle, graphs.Deployed(model, mean=data.mean, std=data.std, task=data.task).eval(), images[16:80]
 
 
 @pytest.mark.parametrize("name", NAMES)

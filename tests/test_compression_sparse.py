@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 from neocog import architectures, compression
 from neocog.bundle import rebuild, sparse, write
-from neocog.bundle.proof import Proof
+from neocog.bundle.parity import Proof
 from neocog.bundle.read import WEIGHTS, read
 from neocog.compression.chain import export
 from neocog.compression.chain.candidate import begin

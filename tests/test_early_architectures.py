@@ -298,7 +298,7 @@ def test_what_was_learned_becomes_the_same_graph(name, digits, tmp_path):
         model.solve(images, labels, seed=0, report=lambda sentence: None)
     else:
         follow(model, images, labels, lr=1.0, epochs=4)
-    deployed = graphs.Deployed(model.eval(), mean=digits.mean, std=digits.std).eval()
+    deployed = graphs.Deployed(model.eval(), mean=digits.mean, std=digits.std, task=digits.task).eval()
     pixels = np.ascontiguousarray(digits.split("train").images)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -19,6 +19,7 @@ from neocog.cli import main
 from neocog.compression.chain.candidate import begin
 from neocog.core.errors import NeocogError, UserError
 from neocog.edge import captured_output, export, summary
+from neocog.tasks.task import task
 from neocog.training.fit import fit
 from neocog.training.recipe import Recipe
 
@@ -90,14 +91,14 @@ def test_the_gate_tells_a_mistake_from_rounding():
     draw = np.random.default_rng(0)
     logits = draw.normal(size=(1000, 10)) * 5
     close = logits + draw.normal(size=logits.shape) * 0.02
-    assert export.compare(logits, logits + 1e-6, rounded=False)["top1_agreement"] == 1.0
-    assert export.compare(logits, close, rounded=True)["images"] == 1000
-    with pytest.raises(ParityError, match="relative logit error"):
-        export.compare(logits, close, rounded=False)
+    assert export.compare(logits, logits + 1e-6, rounded=False, task=task("classification"))["top1_agreement"] == 1.0
+    assert export.compare(logits, close, rounded=True, task=task("classification"))["images"] == 1000
+    with pytest.raises(ParityError, match="relative error of the outputs"):
+        export.compare(logits, close, rounded=False, task=task("classification"))
     with pytest.raises(ParityError, match="nothing was written"):
-        export.compare(logits, logits[:, ::-1], rounded=True)
+        export.compare(logits, logits[:, ::-1], rounded=True, task=task("classification"))
     with pytest.raises(ParityError):
-        export.compare(logits, logits * np.nan, rounded=True)
+        export.compare(logits, logits * np.nan, rounded=True, task=task("classification"))
 
 
 def test_what_a_runtime_says_is_shown_only_when_it_fails(capfd):

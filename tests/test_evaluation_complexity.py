@@ -102,7 +102,7 @@ def test_the_graph_of_every_architecture_has_the_macs_that_torch_counts(name, tm
     from neocog.bundle import export as bundle_onnx
 
     network = architectures.build(name, channels=1, size=28, classes=10).eval()
-    deployed = bundle_onnx.Deployed(network, mean=(0.5,), std=(0.5,)).eval()
+    deployed = bundle_onnx.Deployed(network, mean=(0.5,), std=(0.5,), task="classification").eval()
     images = np.zeros((2, 28, 28, 1), np.uint8)
     bundle_onnx.export(deployed, tmp_path / "model.onnx", images=images)
     with FlopCounterMode(display=False) as counter, torch.no_grad():

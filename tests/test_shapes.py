@@ -220,7 +220,9 @@ def test_the_multiplications_are_those_of_the_graph_that_is_shipped(name, tmp_pa
     model = architectures.build(name, channels=1, size=28, classes=10).eval()
     images = np.zeros((2, 28, 28, 1), np.uint8)
     bundle_onnx.export(
-        bundle_onnx.Deployed(model, mean=(0.5,), std=(0.5,)).eval(), tmp_path / "model.onnx", images=images
+        bundle_onnx.Deployed(model, mean=(0.5,), std=(0.5,), task="classification").eval(),
+        tmp_path / "model.onnx",
+        images=images,
     )
     assert sum(layer.macs for layer in layers(model, channels=1, size=28)) == complexity.macs(tmp_path / "model.onnx")
 

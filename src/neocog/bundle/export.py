@@ -1,4 +1,4 @@
-"""A network as the ONNX graph that is shipped: raw pixels in, logits out."""
+"""A network as the ONNX graph that is shipped: raw pixels in, the outputs of its task out."""
 
 import logging
 import warnings
@@ -8,9 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from neocog.tasks import task as tasks
+
 
 class Deployed(nn.Module):
-    """The network with its preprocessing inside: images uint8 [N, H, W, C] -> logits float32 [N, classes].
+    """The network between its preprocessing and the task's decoding: images uint8 [N, H, W, C] -> outputs [N, ...].
 
     `mean`, `std`: pixel scale 0..1.
     """
@@ -18,9 +20,10 @@ class Deployed(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, model: nn.Module, *, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+    def __init__(self, model: nn.Module, *, mean: tuple[float, ...], std: tuple[float, ...], task: str) -> None:
         super().__init__()
-        self.model = model
+        self.task = tasks.task(task)
+        self.model, self.decode = model, self.task.decode.Decode()
         self.register_buffer("mean", torch.tensor(mean) * 255)
         self.register_buffer("std", torch.tensor(std) * 255)
 
@@ -28,7 +31,8 @@ class Deployed(nn.Module):
         maps = (
             images.permute(0, 3, 1, 2).contiguous().float()
         )  # first, for ONNX Runtime broadcasts slowly over [N, H, W, C]
-        return self.model((maps - self.mean[:, None, None]) / self.std[:, None, None])
+        outputs: Tensor = self.decode(self.model((maps - self.mean[:, None, None]) / self.std[:, None, None]))
+        return outputs
 
 
 def export(deployed: Deployed, path: Path, *, images: np.ndarray) -> None:
@@ -46,7 +50,7 @@ def export(deployed: Deployed, path: Path, *, images: np.ndarray) -> None:
             external_data=False,
             verbose=False,
             input_names=["images"],
-            output_names=["logits"],
+            output_names=list(deployed.task.decode.OUTPUTS),
             dynamic_shapes={"images": {0: torch.export.Dim("batch")}},
         )
     assert program is not None

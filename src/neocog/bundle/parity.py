@@ -1,56 +1,87 @@
-"""The gate: what is shipped must be what was trained."""
+"""The parity gate: a graph is shipped only if it answers real images as the network that was trained."""
 
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
+import onnx
 import torch
 from torch import nn
 
+from neocog.bundle import export as graphs
+from neocog.bundle.export import Deployed
+from neocog.bundle.read import GRAPH
+from neocog.bundle.session import outputs, session
 from neocog.core.errors import NeocogError
+from neocog.data.prepared import Prepared
+from neocog.tasks.task import Task
 
+IMAGES = 1024  # of the val split, on which graph and network must agree
 MIN_AGREEMENT = (
-    0.999  # share of images on which the loudest class is the same, or was tied within the error that is allowed
+    0.999  # mean over the images of the task's agreement; what the allowed error can change counts as agreed
 )
-MAX_ERROR = 1e-3  # largest difference of a logit, relative to the spread of the image's logits
+MAX_ERROR = 1e-3  # largest difference of an output, relative to the spread of all
 
 
 class ParityError(NeocogError):
     """The graph does not do what the network does; no bundle is written."""
 
 
-def check(deployed: nn.Module, graph: Path, images: np.ndarray) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Proof:
+    """A graph and how well it agreed: the `parity` entry of a bundle's card."""
+
+    graph: onnx.ModelProto
+    parity: Mapping[str, Any]
+
+
+def prove(network: nn.Module, data: Prepared) -> Proof:
+    """Export `network`, trained on `data`, and hold the graph against it. Raises ParityError when they differ."""
+    images = data.split("val").images[:IMAGES]
+    deployed = Deployed(network, mean=data.mean, std=data.std, task=data.task).eval()
+    with tempfile.TemporaryDirectory(prefix="neocog-") as folder:
+        path = Path(folder) / GRAPH
+        graphs.export(deployed, path, images=images)
+        return Proof(parity=check(deployed, path, images), graph=onnx.load(path))
+
+
+def check(deployed: Deployed, graph: Path, images: np.ndarray) -> dict[str, Any]:
     """Compare `graph` in ONNX Runtime with `deployed` in PyTorch on images uint8 [N, H, W, C]; raises ParityError when they differ.
 
-    Returns `images`, `top1_agreement` (share) and `relative_error` (largest difference of a logit over the standard deviation of all).
+    Returns `images`, `<primary metric>_agreement` (top1_agreement: the share of images) and `relative_error`, as `compare` finds them.
     """
     with torch.inference_mode():
         expected = np.concatenate([deployed(torch.from_numpy(part)).numpy() for part in _parts(images)])
-    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
-    answered = np.concatenate([session.run(["logits"], {"images": part})[0] for part in _parts(images)])
-    agreement, error = compare(expected, answered)
+    agreement, error = compare(expected, outputs(session(graph), images), task=deployed.task)
     if not (agreement >= MIN_AGREEMENT and error <= MAX_ERROR):  # NaN fails too
         raise ParityError(
             f"the ONNX graph and the PyTorch network differ on {len(images)} real images: "
-            f"top-1 agreement {agreement:.4f} (at least {MIN_AGREEMENT}), "
-            f"relative logit error {error:.2e} (at most {MAX_ERROR:.0e}); no bundle was written"
+            f"{deployed.task.primary.heading} agreement {agreement:.4f} (at least {MIN_AGREEMENT}), "
+            f"relative error of the outputs {error:.2e} (at most {MAX_ERROR:.0e}); no bundle was written"
         )
-    return {"images": len(images), "top1_agreement": agreement, "relative_error": float(f"{error:.2e}")}
+    return entry(len(images), agreement, error, task=deployed.task)
 
 
-def compare(expected: np.ndarray, answered: np.ndarray) -> tuple[float, float]:
-    """Of logits [N, K]: the share of images answered alike, and the largest difference of a logit over the standard deviation of all.
+def compare(expected: np.ndarray, answered: np.ndarray, *, task: Task) -> tuple[float, float]:
+    """Of outputs [N, ...]: the mean agreement by the `task`, and the largest difference of an output over the standard deviation of all.
 
-    An image whose two best logits are nearer than the allowed error can move them may be answered either way: of few images, one is a
-    large share.
+    What is nearer to another answer than the allowed error may be answered either way: of few images, one is a large share.
     """
     spread = max(float(expected.std()), 1e-12)
-    first, second = expected.argmax(1), answered.argmax(1)
-    rows = np.arange(len(expected))
-    margin = expected[rows, first] - expected[rows, second]
-    alike = (first == second) | (margin <= 2 * MAX_ERROR * spread)
+    alike = task.metrics.agreement(expected, answered, slack=2 * MAX_ERROR * spread)
     return float(alike.mean()), float(np.abs(expected - answered).max() / spread)
+
+
+def entry(images: int, agreement: float, error: float, *, task: Task) -> dict[str, Any]:
+    """The `parity` entry of a card."""
+    return {
+        "images": images,
+        f"{task.primary.name}_agreement": agreement,
+        "relative_error": float(f"{error:.2e}"),
+    }
 
 
 def _parts(images: np.ndarray) -> list[np.ndarray]:

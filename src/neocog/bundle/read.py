@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from neocog.bundle.session import session
 from neocog.core import integrity
 from neocog.core.errors import UserError
 
@@ -48,23 +49,17 @@ class Bundle:
         return float(self.card.get("temperature", 1.0))
 
     def session(self, *, threads: int = 0) -> "onnxruntime.InferenceSession":
-        """The graph in ONNX Runtime on the CPU: `images` uint8 [N, H, W, C] -> `logits` float32 [N, classes].
+        """The graph in ONNX Runtime on the CPU: `images` uint8 [N, H, W, C] -> the outputs [N, ...] that `tasks/<task>/decode.py` names.
 
         `threads` 0 lets the runtime choose. Raises UserError when the file is damaged.
         """
-        import onnxruntime
-
         path = self.folder / GRAPH
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
         try:
-            session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+            running = session(path, threads=threads)
         except Exception as error:  # the runtime's own have no ancestor in common
             raise damaged(path, type(error).__name__) from error
         self.check(GRAPH)
-        return session
+        return running
 
     def check(self, name: str) -> None:
         """Raise UserError when the file `name` is not the one whose SHA-256 is in bundle.json."""

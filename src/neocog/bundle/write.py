@@ -12,13 +12,14 @@ from torch import Tensor, nn
 
 from neocog import architectures
 from neocog.bundle import sparse
-from neocog.bundle.proof import Proof, prove
+from neocog.bundle.parity import Proof, prove
 from neocog.bundle.read import CARD, FORMAT, GRAPH, WEIGHTS, Bundle, read
+from neocog.bundle.session import outputs, session
 from neocog.bundle.widths import Widths
 from neocog.core import integrity
 from neocog.core.atomic_folder import staged
 from neocog.data.prepared import Prepared
-from neocog.tasks.classification import temperature
+from neocog.tasks.task import task
 
 
 def write(folder: Path, model: nn.Module, data: Prepared, **card: Any) -> Bundle:
@@ -48,7 +49,8 @@ def fill(
 ) -> None:
     """Write the three files of the bundle into `folder`. `sizes` are the keywords with which `architecture` is built again, `widths`
     what pruning changed of it; `packed` weights are written without their zeros; `more` are further entries of the
-    card. What the model is divided by to be calibrated is fitted on val."""
+    card. By what its outputs are calibrated the task fits on val."""
+    val = data.split("val")
     onnx.save(proof.graph, folder / GRAPH)
     if packed:
         sparse.save({key: value.numpy() for key, value in tensors(model).items()}, folder / WEIGHTS)
@@ -71,7 +73,7 @@ def fill(
             "layout": "uint8 [N, H, W, C]",
             **data.preparation,
         },
-        "temperature": temperature.of(proof.graph, data.split("val")),
+        **task(data.task).metrics.calibrate(outputs(session(proof.graph), val.images), val.targets),
         "build": {
             "sizes": architectures.empty(architecture, sizes),
             "buffers": [key for key, _ in model.named_buffers()],

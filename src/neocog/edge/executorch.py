@@ -37,7 +37,7 @@ def write(bundle: Bundle, path: Path, *, calibration: Images | None) -> None:
             f"add --int8, which rounds that anew, or export {bundle.card['compression']['parent']}"
         )
     preprocessing = bundle.card["preprocessing"]
-    deployed = Deployed(rebuild(bundle), mean=preprocessing["mean"], std=preprocessing["std"]).eval()
+    deployed = Deployed(rebuild(bundle), mean=preprocessing["mean"], std=preprocessing["std"], task=bundle.task).eval()
     image = (torch.zeros(1, bundle.size, bundle.size, bundle.channels, dtype=torch.uint8),)
     with torch.no_grad():
         program = torch.export.export(deployed, image)

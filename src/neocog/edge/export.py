@@ -21,6 +21,8 @@ from neocog.edge.captured_output import quiet
 from neocog.evaluation import latency, predictions
 from neocog.evaluation.latency import Images, Predict
 from neocog.statistics.intervals import wilson
+from neocog.tasks import task as tasks
+from neocog.tasks.task import Task
 
 CALIBRATION = 300  # training images behind the ranges of integers
 CHECKED = 1024  # val images on which file and bundle are compared
@@ -48,7 +50,7 @@ def export(bundle: Bundle, data: Prepared, *, to: str, int8: bool, out: Path | N
             runtime.write(bundle, file, calibration=data.split("train", limit=CALIBRATION).images if int8 else None)
             predict = runtime.predictor(file)
         answered = one_by_one(predict, val.images)
-        agreement = compare(expected, answered, rounded=rounded)
+        agreement = compare(expected, answered, rounded=rounded, task=tasks.task(bundle.task))
         models = {"file": predict, "bundle graph": latency.predictor(bundle)}
         speeds = latency.measure(models, val.images, rounds=ROUNDS, batch_size=1, seed=0)
         written = sorted(Path(temporary).iterdir())
@@ -94,17 +96,18 @@ def one_by_one(predict: Predict, images: Images) -> np.ndarray:
     return np.concatenate([np.asarray(predict(image[None].copy())) for image in images])
 
 
-def compare(expected: np.ndarray, answered: np.ndarray, *, rounded: bool) -> dict[str, Any]:
-    """Hold the file's logits [N, K] against the bundle's: `images`, `top1_agreement`, `relative_error` as in a bundle's card.
+def compare(expected: np.ndarray, answered: np.ndarray, *, rounded: bool, task: Task) -> dict[str, Any]:
+    """Hold the file's outputs [N, ...] against the bundle's; returns the `parity` entry of a bundle's card.
 
     Raises ParityError when they differ, in floats by what the gate of bundles allows, in integers by more answers than rounding changes.
     """
-    agreement, error = parity.compare(expected, answered)
+    agreement, error = parity.compare(expected, answered, task=task)
     least, most = (MIN_ROUNDED, float("inf")) if rounded else (MIN_AGREEMENT, MAX_ERROR)
     seen = wilson(round(agreement * len(expected)), len(expected))[1] if rounded else agreement  # beyond chance
     if not (seen >= least and error <= most):  # NaN fails too
         raise ParityError(
-            f"the file and the bundle differ on {len(expected)} real images: top-1 agreement {agreement:.4f} (at least {least}), "
-            f"relative logit error {error:.2e}{'' if rounded else f' (at most {most:.0e})'}; nothing was written"
+            f"the file and the bundle differ on {len(expected)} real images: "
+            f"{task.primary.heading} agreement {agreement:.4f} (at least {least}), "
+            f"relative error of the outputs {error:.2e}{'' if rounded else f' (at most {most:.0e})'}; nothing was written"
         )
-    return {"images": len(expected), "top1_agreement": agreement, "relative_error": float(f"{error:.2e}")}
+    return parity.entry(len(expected), agreement, error, task=task)

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neocog.bundle import session
 from neocog.bundle.read import Bundle
 from neocog.core.errors import UserError
 from neocog.data.prepared import Prepared, Split
 from neocog.tasks.task import task
 
-PIXELS = 256 * 64 * 64  # of a batch: memory grows with them; 20 images of 224 px
 SHOWN = 12  # classes named in an error
 
 
@@ -30,7 +30,7 @@ def match(bundle: Bundle, prepared: Prepared) -> None:
 
 
 def outputs(bundle: Bundle, images: NDArray[np.uint8], *, batch_size: int) -> NDArray[np.float32]:
-    """Outputs [N, ...] of the graph for images uint8 [N, H, W, C], asked in batches of at most `batch_size` images and PIXELS pixels.
+    """Outputs [N, ...] of the graph for images uint8 [N, H, W, C], in batches as `session.outputs` has them.
 
     Raises UserError for no images, and for NaN or infinite outputs.
     """
@@ -38,14 +38,11 @@ def outputs(bundle: Bundle, images: NDArray[np.uint8], *, batch_size: int) -> ND
         raise UserError(
             "the split holds no images; give it a share in params.yaml (data.test_fraction, data.val_fraction)"
         )
-    session = bundle.session()
-    batch_size = max(1, min(batch_size, PIXELS // (images.shape[1] * images.shape[2])))
-    batches = (images[start : start + batch_size] for start in range(0, len(images), batch_size))
-    answers = np.concatenate([session.run(None, {"images": np.ascontiguousarray(batch)})[0] for batch in batches])
+    answers = session.outputs(bundle.session(), images, batch_size=batch_size)
     bad = int((~np.isfinite(answers)).reshape(len(answers), -1).any(axis=1).sum())
     if bad:
         raise UserError(
-            f"{bundle.folder}: logits of {bad} of {len(images)} images are NaN or infinite; train the model again"
+            f"{bundle.folder}: outputs of {bad} of {len(images)} images are NaN or infinite; train the model again"
         )
     return answers
 

@@ -6,9 +6,10 @@
 | | their classes: `counts(targets, classes=)`, `shown(targets)`, `strata(targets, classes=)`; two for equal pixels: `CONTRADICTION` |
 | `sources/<name>.py` | a source that only this task has: `read(root, scratch=, size=, ...)`, as `data/sources/folder.py` |
 | `objective.py` | `loss(outputs, targets)`; for mixed images `soften(targets, classes=)`; watched: `sums(outputs, targets)`, `means` |
-| `decode.py` | `OUTPUTS`: the names of what the graph gives out; `Decode(outputs)`: the module behind the network, inside the graph |
+| `decode.py` | `OUTPUTS`: the names of what the graph gives out; `Decode()(outputs)`: the module behind the network, inside the graph |
 | `metrics.py` | `PRIMARY`, `METRICS`, `scores(outputs, targets)` [N], `primary(outputs, targets, weights=)`, |
 | | `agreement(expected, answered, slack=)` [N], `numbers(outputs, targets, bins=)`: what seeds.csv has of each seed |
+| | `calibrate(outputs, targets)`: entries of bundle.json fitted on the val split |
 | `evaluate.py` | `FILES`, `evaluate(outputs, part, data, folder, ...)`: {name: score}, and the tables; `sentence(scores)` |
 | `respond.py` | `calibrated(outputs, card=)`, `answers(predictions, card=)`, `text`, `cells`, ...: what `predict` and `serve` say |
 | `predictions.py` | `read(path)`, `write(path, predictions)`: predictions.parquet |

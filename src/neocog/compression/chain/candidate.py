@@ -12,7 +12,7 @@ from safetensors import safe_open
 from torch import nn
 
 from neocog.bundle import sparse
-from neocog.bundle.proof import Proof, prove
+from neocog.bundle.parity import Proof, prove
 from neocog.bundle.read import GRAPH, WEIGHTS, Bundle
 from neocog.bundle.rebuild import rebuild
 from neocog.core.errors import UserError

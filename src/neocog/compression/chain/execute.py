@@ -14,6 +14,7 @@ from rich.console import Console
 
 from neocog import compression
 from neocog.bundle.read import GRAPH, Bundle
+from neocog.bundle.session import session
 from neocog.compression.chain import export
 from neocog.compression.chain.candidate import Candidate, begin
 from neocog.compression.chain.finetune import Train
@@ -155,10 +156,10 @@ def _point(candidate: Candidate, data: Prepared, right: NDArray[np.bool_]) -> Po
 
 def _speedup(parent: Bundle, kept: Candidate, data: Prepared) -> float:
     """Images a second of the model kept over its parent's, taking turns."""
-    session = export.session(kept.shipped(data), threads=1)
+    running = session(kept.shipped(data), threads=1)
     models = {
         "parent": latency.predictor(parent),
-        "kept": lambda images: session.run(["logits"], {"images": images}),
+        "kept": lambda images: running.run(None, {"images": images}),
     }
     found = latency.measure(models, data.split("val").images, rounds=ROUNDS, batch_size=BATCH, seed=0)
     return found["kept"].throughput_ips / found["parent"].throughput_ips

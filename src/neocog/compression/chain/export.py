@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 
 from neocog import architectures
 from neocog.bundle import write
-from neocog.bundle.parity import ParityError
-from neocog.bundle.proof import IMAGES, Proof
+from neocog.bundle.parity import IMAGES, ParityError, Proof
 from neocog.bundle.read import Bundle, read
+from neocog.bundle.session import outputs, session
 from neocog.bundle.widths import widths
 from neocog.compression.chain.candidate import Candidate
 from neocog.core.atomic_folder import staged
@@ -87,20 +86,8 @@ def simulated(graph: onnx.ModelProto, images: np.ndarray, *, weight_bits: int = 
 
 
 def logits(graph: onnx.ModelProto, images: np.ndarray, *, plainly: bool = False) -> np.ndarray:
-    """Logits [N, K] of images uint8 [N, H, W, C]; `plainly` as in `session`."""
-    running = session(graph, plainly=plainly)
-    parts = (np.ascontiguousarray(images[start : start + 256]) for start in range(0, len(images), 256))
-    return np.concatenate([running.run(["logits"], {"images": part})[0] for part in parts])
-
-
-def session(graph: onnx.ModelProto, *, plainly: bool = False, threads: int = 0) -> onnxruntime.InferenceSession:
-    """The graph in ONNX Runtime; `plainly`: node by node as the graph is written, without the runtime's fused kernels."""
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    options.intra_op_num_threads = threads
-    if plainly:
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    return onnxruntime.InferenceSession(graph.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    """Outputs [N, ...] of images uint8 [N, H, W, C]; `plainly`: node by node as the graph is written."""
+    return outputs(session(graph, fused=not plainly), images)
 
 
 def _built(candidate: Candidate, data: Prepared) -> Any:

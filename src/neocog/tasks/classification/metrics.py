@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from neocog.statistics.arrays import Bools, Floats, Ints, Weights
 from neocog.statistics.intervals import bootstrap, wilson
+from neocog.tasks.classification import temperature
 from neocog.tasks.classification.accuracy import macro_f1, share, within
 from neocog.tasks.classification.calibration import expected_calibration_error, log_softmax, negative_log_likelihood
 from neocog.tasks.task import Metric
@@ -40,6 +41,11 @@ def agreement(expected: NDArray[np.floating], answered: NDArray[np.floating], *,
     rows = np.arange(len(expected))
     margin = expected[rows, first] - expected[rows, second]
     return np.asarray((first == second) | ((slack > 0) & (margin <= slack)))
+
+
+def calibrate(outputs: NDArray[np.floating], targets: Ints) -> dict[str, float]:
+    """The entries of a bundle's card by which its outputs are calibrated, fitted on images that the model was not trained on."""
+    return {"temperature": temperature.of(outputs, targets)}
 
 
 def numbers(outputs: NDArray[np.floating], targets: Ints, *, bins: int) -> dict[str, float]:

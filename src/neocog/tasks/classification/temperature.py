@@ -3,36 +3,21 @@
 Guo, C., Pleiss, G., Sun, Y. & Weinberger, K. Q. (2017). On calibration of modern neural networks. ICML. arXiv:1706.04599.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.data.prepared import Split
-
-if TYPE_CHECKING:
-    import onnx
-
 COLDEST, HOTTEST = 0.02, 50.0  # where every image of the split is right, ever colder were ever better
 STEPS = 40  # each leaves two thirds of the interval
-BATCH = 256
 
 
-def of(graph: "onnx.ModelProto", part: Split) -> float:
-    """The temperature of a graph, fitted on the images of `part`: the `temperature` entry of a bundle's card.
+def of(logits: NDArray[np.floating[Any]], labels: NDArray[np.int64]) -> float:
+    """The `temperature` entry of a bundle's card, from logits [N, K] of images that the model was not trained on, and labels [N].
 
-    1 where it gets every image right, for then the images cannot tell how sure is too sure.
+    1 where every image is right, for then the images cannot tell how sure is too sure.
     """
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(graph.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    parts = (np.ascontiguousarray(part.images[start : start + BATCH]) for start in range(0, len(part.targets), BATCH))
-    logits = np.concatenate([session.run(["logits"], {"images": images})[0] for images in parts])
-    if (logits.argmax(axis=1) == part.targets).all():
-        return 1.0
-    return round(fit(logits, part.targets), 4)
+    return 1.0 if (logits.argmax(axis=1) == labels).all() else round(fit(logits, labels), 4)
 
 
 def fit(logits: NDArray[np.floating[Any]], labels: NDArray[np.int64]) -> float:

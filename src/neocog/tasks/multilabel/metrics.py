@@ -9,7 +9,7 @@ from neocog.statistics.arrays import Bools, Floats, Ints, Weights
 from neocog.statistics.intervals import bootstrap
 from neocog.tasks.multilabel.average_precision import Ranking
 from neocog.tasks.multilabel.f1 import counts, hamming_loss, subset_accuracy
-from neocog.tasks.multilabel.thresholds import DEFAULT, decide
+from neocog.tasks.multilabel.thresholds import DEFAULT, decide, fit
 from neocog.tasks.task import Metric
 
 PRIMARY = Metric(
@@ -53,6 +53,11 @@ def numbers(outputs: NDArray[np.floating], targets: Bools, *, bins: int) -> dict
     """Mean average precision, and the others of `METRICS` at a probability of a half, without intervals: a line of seeds.csv."""
     found = headlines(outputs, targets, thresholds=[DEFAULT] * targets.shape[1], resamples=1, seed=0)
     return {metric.name: found[metric.name] for metric in METRICS}
+
+
+def calibrate(outputs: NDArray[np.floating], targets: Bools) -> dict[str, list[float]]:
+    """The entries of a bundle's card that decide by its outputs, fitted on images that the model was not trained on."""
+    return {"thresholds": fit(outputs, targets)}
 
 
 def headlines(
