@@ -93,7 +93,7 @@ def test_logits_that_are_no_numbers_are_refused(data, tmp_path):
     folder = tiny.write(tmp_path / "trained" / "broken", data, weights, np.zeros(10, np.float32))
     from neocog.bundle.read import read
 
-    with pytest.raises(UserError, match=r"trained.broken: logits of \d+ of \d+ images are NaN"):
+    with pytest.raises(UserError, match=r"trained.broken: outputs of \d+ of \d+ images are NaN"):
         predictions.outputs(read(folder), data.split("test").images, batch_size=64)
 
 
