@@ -58,7 +58,7 @@ def report(found: dict[str, list[NDArray[np.bool_]]]) -> None:
     for before, name in pairwise(found):
         cells, holds = [], True
         for one, other in zip(found[name], found[before], strict=True):
-            each = pairs.compare(np.stack([one, other]))
+            each = pairs.paired(np.stack([one, other]))
             cells.append(
                 f"{100 * each.difference[0, 1]:+.2f} ({100 * each.low[0, 1]:+.2f} to {100 * each.high[0, 1]:+.2f})"
             )

@@ -10,9 +10,8 @@ from neocog.core.errors import run
 from neocog.core.escape import say
 from neocog.data import prepared
 from neocog.params import load
-from neocog.report import drawings, leaderboard, models, narrative, page, provenance, scores
-from neocog.report.audit import chapter as audit
-from neocog.report.chapters import Chapter
+from neocog.report import activations, drawings, leaderboard, models, narrative, page, provenance, scores
+from neocog.report.chapters import Chapter, Findings, ordered, write_figures
 from neocog.report.compare import chapter as compare
 from neocog.report.compare import pairs
 from neocog.report.compression import chapter as compression
@@ -21,7 +20,7 @@ from neocog.report.explanations import chapter as explained
 from neocog.report.robustness import chapter as robustness
 from neocog.report.sweeps import chapter as tuning
 from neocog.report.sweeps import read as sweep
-from neocog.report.trust import chapter as trust
+from neocog.tasks.task import task
 from pipelines.stale import remove_stale
 
 REPORTS = Path("reports")
@@ -32,6 +31,7 @@ def report() -> None:
     settings = load.for_stage("report")
     remove_stale(settings.models)
     data = prepared.read("data/prepared")
+    judged = task(data.task)
     bundles = [read.read(folder) for folder in settings.models]
     with tracking.start(
         "report",
@@ -44,19 +44,17 @@ def report() -> None:
         rows = [model.row for model in found]
         called = narrative.names(rows)
         drawn = drawings.draw(found, called=called)
-        sweeps = [tuning.draw(sweep.read(Path("models/tuned") / name)) for name in settings.tune.architectures]
+        tuned = [Path("models/tuned") / name for name in settings.tune.architectures]
+        sweeps = [tuning.draw(sweep.read(folder, judged.primary)) for folder in tuned]
         compressed = compression.draw(found, recipe.gather(found), called=called)
-        duels = compare.draw(found, data, scores.scores(classes=len(data.classes)), called=called)
-        trusted = trust.draw(found, called=called)
-        spoilt = robustness.draw(data, reports=REPORTS, called=called)
-        looked = audit.draw(data, reports=REPORTS, called=called)
+        duels = compare.draw(found, data, scores.scores(judged, classes=len(data.classes)), called=called)
+        spoilt = robustness.draw(data, judged.primary, reports=REPORTS, called=called)
         looks = explained.draw(data, found, reports=REPORTS, called=called)
         how, tried = provenance.chapters(found, data, reports=REPORTS), provenance.sweeps(found, data=data.digest)
-        chapters = [
+        general = [
             Chapter("tuning", "Hyper-parameter search", tuning.section(sweeps, made=tried)),
             Chapter("compression", "Compression", compression.chapter(compressed, made=how["compression"])),
             Chapter("compare", "Pairwise comparison", compare.chapter(duels, made=how["compare"])),
-            Chapter("trust", "Calibration and groups", trust.chapter(trusted, data=data.digest)),
             Chapter("robustness", "Robustness", robustness.chapter(spoilt, made=how["robustness"])),
             Chapter(
                 "explained",
@@ -64,18 +62,23 @@ def report() -> None:
                 explained.chapter(looks, made=how["explained"]),
                 style=explained.style(),
             ),
-            Chapter("audit", "Label audit", audit.chapter(looked, made=how["audit"]), style=audit.style()),
+            activations.chapter(found, data, called=called, made=how["inside"]),
         ]
-        html = page.html(found, data, drawn, called=called, mistakes=settings.report.mistakes, chapters=chapters)
-        leaderboard.write_csv(REPORTS / "leaderboard.csv", rows)
-        (REPORTS / "leaderboard.md").write_text(leaderboard.markdown(rows), encoding="utf-8")
+        findings = Findings(found, data, REPORTS, called, settings.report.mistakes, how)
+        chapters = ordered(general, judged.chapters.of(findings) if judged.has("chapters") else [])
+        html = page.html(found, data, drawn, called=called, chapters=chapters)
+        leaderboard.write_csv(REPORTS / "leaderboard.csv", rows, judged)
+        (REPORTS / "leaderboard.md").write_text(leaderboard.markdown(rows, judged), encoding="utf-8")
         pairs.write_csv(REPORTS / "significance.csv", [row.model for row in rows], duels.pairs if duels else None)
         (REPORTS / "report.html").unlink(missing_ok=True)  # an earlier run may still hold it for MLflow
         (REPORTS / "report.html").write_text(html, encoding="utf-8")
         shutil.rmtree(REPORTS / "figures", ignore_errors=True)
-        for each in (drawn, *sweeps, compressed, duels, spoilt):
+        write_figures(drawn.files, REPORTS / "figures")
+        for each in (*sweeps, compressed, duels, spoilt):
             if each:
                 each.write(REPORTS / "figures")
+        for chapter in chapters:
+            write_figures(chapter.figures, REPORTS / "figures")
         for name in ("report.html", "leaderboard.csv", "leaderboard.md", "significance.csv", "figures"):
             log.artifact(REPORTS / name)
     say(f"{narrative.headline(rows, data=data.name, called=called)}; the page: {REPORTS / 'report.html'}")

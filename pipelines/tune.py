@@ -13,6 +13,7 @@ from neocog.orchestration.forked_stage import run
 from neocog.params import load
 from neocog.report.sweeps import chapter
 from neocog.report.sweeps import read as sweeps
+from neocog.tasks.task import task
 from pipelines.item import arguments
 
 
@@ -86,7 +87,7 @@ def tune(block: str) -> None:
         record.write_best(folder, choice, winner, space, metric=job.metric, how=searched)
         log.metrics(record.metrics(choice, winner))
         log.tags({"bundle.sha256": read.digest(bundle.folder), "better": str(choice.better).lower()})
-        chapter.draw(sweeps.read(folder)).write(work / "figures")
+        chapter.draw(sweeps.read(folder, task(data.task).primary)).write(work / "figures")
         log.artifact(folder, folder="bundle")
         log.artifact(work / "figures")
     sweep.forget(job)

@@ -25,10 +25,10 @@ from neocog.data.sources.digits import digits
 from neocog.drawing import images as pictures
 from neocog.evaluation import audit as audits
 from neocog.evaluation import predictions
-from neocog.report.audit import chapter, narrative
-from neocog.report.audit.read import Audit, read
 from neocog.tasks.classification import audit, metrics
 from neocog.tasks.classification import predictions as class_predictions
+from neocog.tasks.classification.chapters.audit import chapter, narrative
+from neocog.tasks.classification.chapters.audit.read import Audit, read
 
 WRONG = 30  # labels of test and validation images that are planted
 TWINS = 12  # test images that are training images with a little noise

@@ -17,12 +17,12 @@ from imports import ROOT
 from neocog.core import csv_table
 from neocog.data import prepared
 from neocog.report import leaderboard, models
-from neocog.report.trust import read as trust
 from neocog.serving import output_formats
 from neocog.serving.predict import Answer
 from neocog.statistics import slices
 from neocog.tasks.classification import audit, tables
 from neocog.tasks.classification import predictions as class_predictions
+from neocog.tasks.classification.chapters.trust import read as trust
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 CLASSES = ["=1+1", "+cmd|' /C calc'!A0", "-b", "@SUM(A1)", "\ttab", "\rreturn", "'=quoted", "'plain", "one, two", "-7"]
@@ -123,7 +123,9 @@ def test_every_table_about_hostile_names_is_safe_and_joins(tmp_path):
     assert {each.value: each.images for each in found.groups["=camera"]} == expected
     worst, matrix = found.confused["=camera"]
     assert matrix.sum() == worst.images, "every class was found by its name"
-    leaderboard.write_csv(folder / "leaderboard.csv", [replace(model.row, model="trained/x", verdict="=met")])
+    leaderboard.write_csv(
+        folder / "leaderboard.csv", [replace(model.row, model="trained/x", verdict="=met")], model.task
+    )
 
     answers = [Answer("=a.png", model.predictions.probabilities[0], ""), Answer("-b.png", None, "@no image")]
     lines = [output_formats.header(bundle, 3), *(output_formats.as_csv(each, bundle, 3) for each in answers)]

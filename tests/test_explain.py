@@ -16,6 +16,7 @@ from neocog.evaluation import predictions
 from neocog.inspect import explain
 from neocog.inspect.explain import gallery
 from neocog.inspect.explain.together import together
+from neocog.tasks import task as tasks
 from neocog.tasks.classification import examples
 from neocog.tasks.classification import predictions as class_predictions
 from neocog.training.fit import fit
@@ -235,7 +236,14 @@ def test_the_gallery_reaches_the_page(trained, digits, tmp_path):
 
 class _Asked:
     def __init__(self, judged) -> None:
-        self.predictions, self.confidence = judged, judged.confidence
+        self.predictions, self.scores, self.task = (
+            judged,
+            judged.predicted == judged.labels,
+            tasks.task("classification"),
+        )
+
+    def said(self, row: int) -> tuple[str, float]:
+        return str(self.predictions.predicted[row]), float(self.predictions.confidence[row])
 
 
 def test_the_cost_is_told_beforehand_where_it_is_large(asked, monkeypatch):

@@ -26,6 +26,7 @@ from neocog.inspect.explain import poster
 from neocog.inspect.explain.spread import spread
 from neocog.report.explanations import chapter
 from neocog.tasks.classification.calibration import probabilities
+from neocog.tasks.task import task
 from neocog.training.fit import fit
 from neocog.training.recipe import Recipe
 
@@ -225,8 +226,10 @@ def test_large_colour_photographs_stay_within_the_pages_budget():
     ]
     maps = {name: draw.normal(size=(3, 224, 224)).astype(np.float32) for name in ("grad_cam", "integrated_gradients")}
     maps["grad_cam"] = np.abs(maps["grad_cam"])
-    judged = SimpleNamespace(predicted=[0] * 3, labels=[1] * 3, confidence=[0.5] * 3)
-    shown = SimpleNamespace(bundle=None, predictions=judged, confidence=judged.confidence)
+    judged = SimpleNamespace(targets=[1] * 3)
+    shown = SimpleNamespace(
+        predictions=judged, scores=[0] * 3, said=lambda row: ("a", 0.5), task=task("classification")
+    )
     found = SimpleNamespace(rows={"right": list(range(3))}, maps=maps, signed=("integrated_gradients",))
     sizes = [  # of two models with twelve images each
         8

@@ -15,17 +15,22 @@ from pathlib import Path
 
 import pytest
 import tiny
+import whole
 from imports import ROOT
 
 from neocog.bundle import read
 from neocog.core.errors import UserError
 from neocog.data.prepared import Prepared
 from neocog.inspect import activation_rows
-from neocog.report import drawings, leaderboard, models, narrative, page
-from neocog.report.chapters import Chapter
+from neocog.report import drawings, leaderboard, models, narrative
+from neocog.report.chapters import Chapter, ordered
 from neocog.report.models import Model
+from neocog.tasks.classification import predictions as class_predictions
+from neocog.tasks.classification.chapters.judged import JudgedClassifier
+from neocog.tasks.task import task
 
 ODD = ("<script>alert(1)</script>", "\"quotes\" & 'more'", "a,b|c", "né 日本", "e", "f", "g")
+TASK = task("classification")
 COLUMNS = (
     "model,kind,architecture,year,top1,top1_low,top1_high,top5,macro_f1,ece,params,macs,size_bytes,"
     "latency_ms_p50,latency_ms_p95,throughput_ips,train_seconds,epochs,verdict"
@@ -56,8 +61,7 @@ def found(site) -> list[Model]:
 @pytest.fixture(scope="module")
 def html(site, found) -> str:
     called = narrative.names([model.row for model in found])
-    drawn = drawings.draw(found, called=called)
-    return page.html(found, site[1], drawn, called=called, mistakes=6)
+    return whole.html(found, site[1], called=called)
 
 
 class Reader(HTMLParser):
@@ -98,38 +102,39 @@ def reader(html) -> Reader:
 def test_rows_are_what_the_stages_measured_best_first(site, found):
     root, _, bundles = site
     assert {model.row.model for model in found} == {bundle.model for bundle in bundles}
-    assert [m.row.top1 for m in found] == sorted((m.row.top1 for m in found), reverse=True)
+    assert [m.row.score for m in found] == sorted((m.row.score for m in found), reverse=True)
     for model in found:
         metrics = json.loads((root / "reports" / model.row.model / "metrics.json").read_text())
-        assert model.row.top1 == metrics["test/top1"] == pytest.approx(1 - model.wrong.mean())
+        assert model.row.score == metrics["test/top1"] == pytest.approx(model.scores.mean())
         assert model.row.epochs == len(model.history["val/top1"])
 
 
 def test_the_csv_has_the_promised_columns(found, tmp_path):
-    leaderboard.write_csv(tmp_path / "leaderboard.csv", [model.row for model in found])
+    leaderboard.write_csv(tmp_path / "leaderboard.csv", [model.row for model in found], TASK)
     assert (tmp_path / "leaderboard.csv").read_text().splitlines()[0] == COLUMNS
     with (tmp_path / "leaderboard.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["model"] for row in rows] == [model.row.model for model in found]
-    assert float(rows[0]["top1"]) == pytest.approx(found[0].row.top1, abs=1e-6)
+    assert float(rows[0]["top1"]) == pytest.approx(found[0].row.score, abs=1e-6)
 
 
 def test_several_seeds_add_their_mean_and_spread_as_columns(found, tmp_path):
-    rows = [replace(found[0].row, top1_mean=0.93, top1_std=0.002), *(model.row for model in found[1:])]
-    leaderboard.write_csv(tmp_path / "leaderboard.csv", rows)
+    several = {"top1_mean": 0.93, "top1_std": 0.002}
+    rows = [replace(found[0].row, scores=found[0].row.scores | several), *(model.row for model in found[1:])]
+    leaderboard.write_csv(tmp_path / "leaderboard.csv", rows, TASK)
     head, first, second, *_ = (tmp_path / "leaderboard.csv").read_text().splitlines()
     assert head == f"{COLUMNS},top1_mean,top1_std"
     assert first.endswith(",0.93,0.002") and second.endswith(",,")
-    assert leaderboard.markdown(rows).splitlines()[0].endswith("| top1_mean | top1_std |")
+    assert leaderboard.markdown(rows, TASK).splitlines()[0].endswith("| top1_mean | top1_std |")
 
 
 def test_the_markdown_is_aligned_and_has_the_same_columns(found):
-    lines = leaderboard.markdown([model.row for model in found]).splitlines()
+    lines = leaderboard.markdown([model.row for model in found], TASK).splitlines()
     assert ",".join(cell.strip() for cell in lines[0].strip("|").split("|")) == COLUMNS
     assert len({len(line) for line in lines}) == 1
     assert len(lines) == 2 + len(found)
     best = found[0].row
-    assert f"{100 * best.top1:.1f} %" in lines[2] and f"{100 * best.top1_low:.1f} %" in lines[2]
+    assert f"{100 * best.score:.1f} %" in lines[2] and f"{100 * best.low:.1f} %" in lines[2]
 
 
 def test_the_page_is_whole_small_and_refers_to_nothing_outside(html, reader):
@@ -158,11 +163,11 @@ def test_names_of_classes_and_models_cannot_become_markup(html, reader):
 def test_the_page_shows_everything_about_every_model(found, reader):
     words = "".join(reader.words)
     for model in found:
-        assert words.count(f"{100 * model.row.top1:.1f}\u202f%") >= 3
+        assert words.count(f"{100 * model.row.score:.1f}\u202f%") >= 3
     assert reader.tags.count("svg") == len(found) + len(narrative.first_of_each(found)) + 4
     pictures = sum(address.startswith("data:") for address in reader.addresses)
     inside = 1 + len(ODD) + 3  # the image, the perceptron's templates, a sheet of units for each other model
-    assert pictures == len(ODD) + inside + sum(min(6, int(model.wrong.sum())) for model in found)
+    assert pictures == len(ODD) + inside + sum(min(6, int((~model.scores).sum())) for model in found)
 
 
 def section(html: str, name: str) -> str:
@@ -177,7 +182,7 @@ def test_the_inside_of_every_model_is_shown_by_year_within_its_budget(site, foun
     assert activation_rows.NO_PLACES in inside and "7 templates, one a class" in inside and "24 of 300 units" in inside
     picked = re.search(r'title="([^"]*)"', inside)[1]
     row = list(site[1].split("test").ids).index(picked)
-    right = [int(sum(~model.wrong[i] for model in found)) for i in range(len(found[0].wrong))]
+    right = [int(sum(model.scores[i] for model in found)) for i in range(len(found[0].scores))]
     assert right[row] == max(right)
     assert f"which {max(right)} of {len(found)} models get right" in inside
 
@@ -195,9 +200,8 @@ def test_the_ladder_tells_each_idea_its_paper_and_its_gain(found, html):
 def test_a_model_without_epochs_has_a_row_and_no_curve(site, found, html):
     solved = replace(found[0], row=replace(found[0].row, epochs=None, train_seconds=None), history={"val/top1": [nan]})
     called = narrative.names([model.row for model in found])
-    drawn = drawings.draw([solved, *found[1:]], called=called)
-    whole = page.html([solved, *found[1:]], site[1], drawn, called=called, mistakes=6)
-    assert whole.count('<td data-value="">–</td>') == 1 + html.count('<td data-value="">–</td>')
+    page = whole.html([solved, *found[1:]], site[1], called=called)
+    assert page.count('<td data-value="">–</td>') == 1 + html.count('<td data-value="">–</td>')
     name = called[solved.row.model]
     curves = [drawings.draw(models, called=called).learning for models in (found, [solved, *found[1:]])]
     assert [f">{name}<" in drawing for drawing in curves] == [True, False]
@@ -205,7 +209,7 @@ def test_a_model_without_epochs_has_a_row_and_no_curve(site, found, html):
 
 def test_the_same_input_gives_the_same_page(site, found, html):
     called = narrative.names([model.row for model in found])
-    assert page.html(found, site[1], drawings.draw(found, called=called), called=called, mistakes=6) == html
+    assert whole.html(found, site[1], called=called) == html
 
 
 def test_ready_chapters_stand_in_their_order_with_name_style_and_provenance(site, found):
@@ -215,22 +219,43 @@ def test_ready_chapters_stand_in_their_order_with_name_style_and_provenance(site
         Chapter("nothing", "Nothing", "", made="<i>why</i>", style=".nothing{}"),
         Chapter("third", "Third", '<section id="third">3</section>'),
     ]
-    drawn = drawings.draw(found, called=called)
-    whole = page.html(found, site[1], drawn, called=called, mistakes=1, chapters=chapters)
-    names = re.findall(r'<a href="#(\w+)">([^<]*)</a>', whole.partition("</nav>")[0])
+    page = whole.html(found, site[1], called=called, mistakes=1, chapters=chapters)
+    names = re.findall(r'<a href="#(\w+)">([^<]*)</a>', page.partition("</nav>")[0])
     assert ("second", "Not &lt;first&gt;") in names and ("third", "Third") in names and "nothing" not in dict(names)
-    ids = re.findall(r'<section id="(\w+)">', whole)
+    ids = re.findall(r'<section id="(\w+)">', page)
     assert ids[ids.index("learning") : ids.index("inside") + 1] == ["learning", "second", "third", "inside"]
-    assert ".second{}" in whole.partition("</style>")[0] and ".nothing{}" not in whole
-    assert "<i>how</i>" in whole and "<i>why</i>" not in whole
+    assert ".second{}" in page.partition("</style>")[0] and ".nothing{}" not in page
+    assert "<i>how</i>" in page and "<i>why</i>" not in page
+
+
+def test_a_task_s_own_chapters_follow_the_ones_that_they_name():
+    general = [Chapter(name, "", "<p/>") for name in ("compare", "inside")] + [Chapter("empty", "", "")]
+    own = [Chapter("trust", "", "<p/>", after="compare"), Chapter("look", "", "<p/>", after="nowhere")]
+    assert [each.id for each in ordered(general, own)] == ["compare", "trust", "inside", "look"]
+    assert [each.id for each in ordered(general, [])] == ["compare", "inside"], "a task without chapters"
+
+
+def test_another_task_s_leaderboard_has_its_primary_metric_in_the_place_of_top1(found):
+    other = task("multilabel")
+    scores = {name: 0.1 * i for i, name in enumerate(leaderboard.measured(other))}
+    row = replace(found[0].row, metric=other.primary, scores=scores)
+    better = replace(row, model="trained/better", scores=scores | {"map": 0.9})
+    names = leaderboard.columns([row], other)
+    assert names[:8] == ("model", "kind", "architecture", "year", "map", "map_low", "map_high", "micro_f1")
+    assert "top1" not in " ".join(names) and leaderboard.ranked([row, better]) == [better, row]
+    assert "| 90.0 % |" in leaderboard.markdown([better], other)
+    assert (
+        narrative.headline([better], data="x", called={"trained/better": "net"}) == "On x, net reaches mAP 90.0\u202f%"
+    )
 
 
 def test_mistakes_are_wrong_and_the_most_confident_come_first(found):
     for model in found:
-        rows = model.mistakes(5)
-        assert model.wrong[rows].all()
-        confidence = model.confidence
-        assert list(confidence[rows]) == sorted(confidence[model.wrong], reverse=True)[:5]
+        judged = JudgedClassifier(model)
+        rows, wrong = judged.mistakes(5), ~model.scores
+        assert wrong[rows].all()
+        confidence = judged.confidence
+        assert list(confidence[rows]) == sorted(confidence[wrong], reverse=True)[:5]
 
 
 @pytest.mark.parametrize(
@@ -278,9 +303,9 @@ def test_predictions_of_other_images_are_refused(site, tmp_path):
     reports = tmp_path / "reports"
     shutil.copytree(root / "reports", reports)
     other = tmp_path / "other"
-    judged = models.class_predictions.read(reports / "trained/mlp/predictions.parquet")
+    judged = class_predictions.read(reports / "trained/mlp/predictions.parquet")
     other.mkdir()
-    models.class_predictions.write(reports / "trained/mlp/predictions.parquet", replace(judged, ids=judged.ids[::-1]))
+    class_predictions.write(reports / "trained/mlp/predictions.parquet", replace(judged, ids=judged.ids[::-1]))
     with pytest.raises(UserError, match=r"about other images.*evaluate@mlp"):
         models.gather(bundles, data, reports=reports)
 

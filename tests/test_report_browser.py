@@ -6,13 +6,15 @@ import shutil
 
 import pytest
 import tiny
+import whole
 
-from neocog.report import drawings, models, narrative, page, provenance, scores
+from neocog.report import models, narrative, provenance, scores
 from neocog.report.chapters import Chapter
 from neocog.report.compare import chapter as compare
-from neocog.report.trust import chapter as trust
 from neocog.tasks.classification import predictions as class_predictions
 from neocog.tasks.classification import tables
+from neocog.tasks.classification.chapters.trust import chapter as trust
+from neocog.tasks.task import task
 
 MODELS = [  # kind, name, hidden units
     ("trained", "perceptron", 0),
@@ -51,13 +53,13 @@ def site(tmp_path_factory):
     found = models.gather(bundles, data, reports=root / "reports")
     called = narrative.names([model.row for model in found])
     how = provenance.chapters(found, data, reports=root / "reports")
-    duels = compare.draw(found, data, scores.scores(classes=10), called=called)
+    duels = compare.draw(found, data, scores.scores(task("classification"), classes=10), called=called)
     chapters = [
         Chapter("compare", "Pairwise comparison", compare.chapter(duels, made=how["compare"])),
         Chapter("trust", "Calibration and groups", trust.chapter(trust.draw(found, called=called), data=data.digest)),
         Chapter("nothing", "Nothing", ""),
     ]
-    html = page.html(found, data, drawings.draw(found, called=called), called=called, mistakes=6, chapters=chapters)
+    html = whole.html(found, data, called=called, chapters=chapters)
     (root / "report.html").write_text(html, encoding="utf-8")
     return root / "report.html", found, called
 
@@ -180,7 +182,7 @@ def test_any_two_models_are_compared_with_pictures(opened, site):
     one, other = found[0], found[-1]
     tab.locator("#duel-one").select_option(called[one.row.model])
     tab.locator("#duel-other").select_option(called[other.row.model])
-    only = int((~one.wrong & other.wrong).sum())
+    only = int((one.scores & ~other.scores).sum())
     places = tab.locator(".any-two .only")
     assert f"Only {called[one.row.model]} is right: {only} images" in places.first.text_content()
     assert 0 < places.first.locator("canvas").count() <= 12
@@ -188,7 +190,7 @@ def test_any_two_models_are_compared_with_pictures(opened, site):
     inked = f"all => all.every(each => {pixels}.some((value, i) => i % 4 < 3 && value > 0))"
     assert places.first.locator("canvas").evaluate_all(inked), "every picture shows something"
     said = tab.locator(".any-two .verdict").text_content()
-    gap = 100 * (one.row.top1 - other.row.top1)
+    gap = 100 * (one.row.score - other.row.score)
     assert f"{called[one.row.model]} is {gap:.2f} points ahead of {called[other.row.model]}" in said
     first = tab.locator(".sides-by-side tbody tr").first.locator("td")
     assert first.nth(2).text_content() == f"+{gap:.2f} points"

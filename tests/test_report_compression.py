@@ -9,10 +9,11 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 import tiny
+import whole
 
 from neocog.bundle import read
 from neocog.core.errors import UserError
-from neocog.report import drawings, figures, leaderboard, models, narrative, page
+from neocog.report import figures, leaderboard, models, narrative
 from neocog.report.chapters import Chapter
 from neocog.report.compression import chapter, recipe, verdict
 from neocog.report.compression import figures as charts
@@ -90,7 +91,7 @@ def test_a_recipe_is_joined_with_the_model_it_began_with(recipes):
     for each in recipes:
         right, before = (model.predictions.predicted == model.predictions.labels for model in (each.model, each.parent))
         assert each.paired == compare(right, before)
-        assert each.paired.difference == pytest.approx(each.model.row.top1 - each.parent.row.top1)
+        assert each.paired.difference == pytest.approx(each.model.row.score - each.parent.row.score)
         assert each.paired.low <= each.paired.difference <= each.paired.high
 
 
@@ -99,11 +100,13 @@ def test_the_leaderboard_says_who_met_its_goals(site, tmp_path):
     assert {row.name: row.verdict for row in rows} == {
         "perceptron": "", "mlp": "", "mlp-half": "met", "mlp-tenth": "missed",
     }  # fmt: skip
-    leaderboard.write_csv(tmp_path / "leaderboard.csv", rows)
+    leaderboard.write_csv(tmp_path / "leaderboard.csv", rows, site[2][0].task)
     table = (tmp_path / "leaderboard.csv").read_text().splitlines()
     assert table[0].endswith(",epochs,verdict")
     assert sorted(line.rpartition(",")[2] for line in table[1:]) == ["", "", "met", "missed"]
-    assert {line.rstrip("| ").rpartition("| ")[2] for line in leaderboard.markdown(rows).splitlines()[2:]} >= {
+    assert {
+        line.rstrip("| ").rpartition("| ")[2] for line in leaderboard.markdown(rows, site[2][0].task).splitlines()[2:]
+    } >= {
         "met",
         "missed",
     }
@@ -148,12 +151,13 @@ def test_chance_is_named_only_where_it_could_explain_the_difference(site, recipe
     called = narrative.names([model.row for model in site[2]])
     each = by_name(recipes, "mlp-half")
     labels = each.parent.predictions.labels
-    right = np.flatnonzero(~each.parent.wrong)
+    right = np.flatnonzero(each.parent.scores)
     answers = {}
     for mistakes in (1, len(right) // 2):
         predicted = each.parent.predictions.predicted.copy()
         predicted[right[:mistakes]] = (labels[right[:mistakes]] + 1) % 10
-        worse = replace(each.model, predictions=replace(each.parent.predictions, predicted=predicted))
+        probabilities = np.eye(10, dtype=np.float32)[predicted]
+        worse = replace(each.model, predictions=replace(each.parent.predictions, probabilities=probabilities))
         answers[mistakes == 1] = said.verdict(replace(each, model=worse), called=called)
     assert "which chance could explain" in answers[True] and "chance" not in answers[False]
     assert all("lower on the test images" in told for told in answers.values())
@@ -246,7 +250,9 @@ def test_the_front_moves_only_where_compression_moved_it():
     parent, rival, far = point(8, 0.93, name="parent"), point(1.9, 0.91, name="rival"), point(1, 0.6, name="far")
     for accuracy, moved in ((0.92, True), (0.90, False)):
         child = point(2, accuracy, kind="compressed", name="child")
-        drawing = charts.moves([parent, far, rival, child], [(parent, child)], price="size", told=lambda x: f"{x:g}")
+        drawing = charts.moves(
+            [parent, far, rival, child], [(parent, child)], score="top-1", price="size", told=lambda x: f"{x:g}"
+        )
         lines = fronts(drawing)
         assert (lines["before"] != lines["after"]) == moved
         assert drawing.count('class="tip"') == 1
@@ -261,12 +267,10 @@ def test_nothing_is_drawn_where_nothing_was_compressed(site, drawn):
     assert chapter.chapter(None) == ""
     pages = {}
     for compressed in (None, drawn):
-        whole = found if compressed else kept
-        names = narrative.names([model.row for model in whole])
+        shown = found if compressed else kept
+        names = narrative.names([model.row for model in shown])
         told = [Chapter("compression", "Compression", chapter.chapter(compressed))]
-        pages[bool(compressed)] = page.html(
-            whole, data, drawings.draw(whole, called=names), called=names, mistakes=1, chapters=told
-        )
+        pages[bool(compressed)] = whole.html(shown, data, called=names, mistakes=1, chapters=told)
     assert 'id="compression"' not in pages[False] and '"#compression"' not in pages[False]
     assert pages[True].count('id="compression"') == pages[True].count('"#compression"') == 1
     assert "goals met" in pages[True] and "goals met" not in pages[False]

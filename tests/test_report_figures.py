@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from neocog.drawing import images, numbers, svg
 from neocog.drawing.label_placement import Box, place
 from neocog.drawing.svg import Scale
-from neocog.report import confusion, curves, figures
+from neocog.report import curves, figures
 from neocog.report.curves import Curve
 from neocog.report.figures import Point
+from neocog.tasks.classification.chapters import confusion
+from neocog.tasks.task import task
 
 ROOM = Box(0, 0, 1000, 400)
 spots = st.lists(st.tuples(st.floats(0, 1000), st.floats(0, 400)), min_size=1, max_size=17)
@@ -108,9 +110,9 @@ def test_charts_are_well_formed_and_name_every_model(n):
         Curve(p.name, val=[0.3, 0.5, p.y][: 1 + i % 3], train=[0.4, float("nan"), p.y]) for i, p in enumerate(points)
     ]
     drawn = [
-        figures.ladder(points),
-        figures.tradeoff(points, price="size", told=lambda value: f"{value:g}"),
-        curves.learning(learned),
+        figures.ladder(points, score="top-1"),
+        figures.tradeoff(points, score="top-1", price="size", told=lambda value: f"{value:g}"),
+        curves.learning(learned, metric=task("classification").primary),
     ]
     for drawing in drawn:
         words = {text.text for text in ElementTree.fromstring(drawing).iter("{http://www.w3.org/2000/svg}text")}
@@ -120,7 +122,7 @@ def test_charts_are_well_formed_and_name_every_model(n):
 
 
 def test_a_figure_that_stands_alone_is_well_formed_and_knows_its_colours():
-    drawing = figures.ladder([point(1958, 0.8), point(2015, 0.9)])
+    drawing = figures.ladder([point(1958, 0.8), point(2015, 0.9)], score="top-1")
     alone = svg.standalone(drawing, style=svg.resolved(":root { --ink: #123; } .figure { fill: var(--ink); }"))
     root = ElementTree.fromstring(alone)
     assert "fill: #123" in root[0].text

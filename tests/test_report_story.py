@@ -5,17 +5,22 @@ from types import SimpleNamespace
 
 from neocog import architectures
 from neocog.report import ideas, narrative
-from neocog.report.leaderboard import Row
+from neocog.report.leaderboard import LeaderboardRow
+from neocog.tasks.task import task
+
+TOP1 = task("classification").primary
 
 
-def row(name: str, top1: float, *, kind: str = "trained", year: int = 2000, ms: float = 1.0, size: int = 1000) -> Row:
-    return Row(
-        f"{kind}/{name}", kind, name, year, top1, top1 - 0.01, top1 + 0.01, 1.0, top1, 0.02,
+def row(
+    name: str, top1: float, *, kind: str = "trained", year: int = 2000, ms: float = 1.0, size: int = 1000
+) -> LeaderboardRow:
+    return LeaderboardRow(
+        f"{kind}/{name}", kind, name, year, TOP1, {"top1": top1, "top1_low": top1 - 0.01, "top1_high": top1 + 0.01},
         params=10, macs=10, size_bytes=size, latency_ms_p50=ms, latency_ms_p95=ms, throughput_ips=1.0, train_seconds=None, epochs=None,
     )  # fmt: skip
 
 
-def told(*rows: Row) -> str:
+def told(*rows: LeaderboardRow) -> str:
     words = " ".join(narrative.standfirst(rows, images=10_000, classes=10, called=narrative.names(rows)))
     return words.replace("\u202f", " ")
 

@@ -23,6 +23,9 @@ from neocog.core.errors import UserError
 from neocog.drawing import numbers
 from neocog.report.sweeps import chapter as section
 from neocog.report.sweeps import figures, importance, narrative, parallel, read
+from neocog.tasks.task import task
+
+TOP1 = task("classification").primary
 
 SPACE = {
     "lr": {"log_uniform": [0.01, 1.0]},
@@ -102,7 +105,7 @@ def wrote(folder: Path, trials: list[Line], *, space: Mapping[str, Any] = SPACE,
 @pytest.fixture
 def found(tmp_path) -> read.Sweep:
     """A sweep of 16 trials, of which some were stopped and some failed."""
-    whole = read.read(wrote(tmp_path / "resnet", lines(16)))
+    whole = read.read(wrote(tmp_path / "resnet", lines(16)), TOP1)
     assert {trial.status for trial in whole.trials} == {"finished", "stopped", "failed"}
     return whole
 
@@ -119,26 +122,26 @@ def hovers(drawing: str) -> list[str]:
 def test_a_sweep_is_read_back_as_it_was_written(tmp_path):
     told = lines(4)
     told[1] |= {"units": None, "status": "failed", "val/top1": "nan"}
-    whole = read.read(wrote(tmp_path / "resnet", told))
+    whole = read.read(wrote(tmp_path / "resnet", told), TOP1)
     assert whole.name == "resnet" and list(whole.space) == list(SPACE)
     assert [trial.number for trial in whole.trials] == [0, 1, 2, 3]
     assert whole.trials[0].values == TODAY
-    assert whole.trials[1].top1 is None and "units" not in whole.trials[1].values
-    assert whole.trials[0].top1 == told[0]["val/top1"] and whole.trials[0].seconds == 6.5
+    assert whole.trials[1].score is None and "units" not in whole.trials[1].values
+    assert whole.trials[0].score == told[0]["val/top1"] and whole.trials[0].seconds == 6.5
 
 
 @pytest.mark.parametrize("name", ["trials.csv", "best.yaml"])
 def test_a_missing_or_damaged_file_is_named_with_the_stage_that_makes_it(tmp_path, name):
     folder = wrote(tmp_path / "resnet", lines(4))
-    read.read(folder)  # the control: whole, it is read
+    read.read(folder, TOP1)  # the control: whole, it is read
     whole = (folder / name).read_text()
     for broken in (whole.replace("lr", "rl"), whole.replace("finished", "odd").replace("trial: ", "trial: 9")):
         (folder / name).write_text(broken)
         with pytest.raises(UserError, match=r"(trials.csv|best.yaml) is damaged .*`dvc repro --force tune@resnet`"):
-            read.read(folder)
+            read.read(folder, TOP1)
     (folder / name).unlink()
     with pytest.raises(UserError, match=rf"{name} is missing; `dvc repro tune@resnet`"):
-        read.read(folder)
+        read.read(folder, TOP1)
 
 
 def test_what_matters_most_is_found_quietly_and_always_the_same(found, capfd, recwarn):
@@ -156,14 +159,14 @@ def test_nothing_is_said_of_what_matters_from_trials_that_cannot_tell(found, tmp
     assert len(importance.comparable(few)) == 3 and importance.importances(few) == {}
     assert narrative.unexplained(few).startswith("3 trials can be compared") and section.draw(few).importance == ""
     assert "too few to say which settings matter" in section.section([section.draw(few)])
-    alike = replace(found, trials=tuple(replace(trial, top1=0.9) for trial in found.trials))
+    alike = replace(found, trials=tuple(replace(trial, score=0.9) for trial in found.trials))
     assert importance.importances(alike) == {} and "came out alike" in narrative.unexplained(alike)
 
 
 def test_only_trials_inside_the_space_are_compared(tmp_path):
     told = lines(10, today=TODAY | {"weight_decay": 0.0})
     told[1]["units"] = None
-    whole = read.read(wrote(tmp_path / "resnet", told))
+    whole = read.read(wrote(tmp_path / "resnet", told), TOP1)
     failed = {line["trial"] for line in told if line["status"] == "failed"}
     assert {trial.number for trial in importance.comparable(whole)} == set(range(2, 10)) - failed
     assert importance.importances(whole)
@@ -178,7 +181,9 @@ def test_the_heavy_imports_wait_until_something_is_drawn():
 
 @pytest.mark.parametrize("n", [1, 2, 8, 60])
 def test_every_trial_is_in_every_drawing(tmp_path, n):
-    whole = read.read(wrote(tmp_path / "resnet", lines(n, today=TODAY | {"weight_decay": 0.0, "optimizer": "lion"})))
+    whole = read.read(
+        wrote(tmp_path / "resnet", lines(n, today=TODAY | {"weight_decay": 0.0, "optimizer": "lion"})), TOP1
+    )
     told = sorted(trial.told for trial in whole.trials)
     for drawing in (figures.history(whole), parallel.parallel(whole)):
         assert set(hovers(drawing)) == set(told)
@@ -205,14 +210,14 @@ def test_the_best_so_far_only_rises_and_ends_at_the_best(found):
     steps = re.search(r'd="M([^"]*)" class="record"', drawing)[1]
     heights = [float(point.split(",")[1]) for point in steps.split("L")]
     assert heights == sorted(heights, reverse=True) and len(set(heights)) > 1  # downwards in pixels is up
-    best = max(found.scored, key=lambda trial: trial.top1)
+    best = max(found.scored, key=lambda trial: trial.score)
     y = figures.accuracies(found, bottom=figures.HEIGHT - 62, top=48)
-    assert heights[-1] == pytest.approx(y(best.top1), abs=0.01)
+    assert heights[-1] == pytest.approx(y(best.score), abs=0.01)
 
 
 def test_a_hopeless_trial_does_not_flatten_the_others_and_is_owned_up_to(found):
     assert narrative.edge(found) == ""
-    lost = replace(found, trials=(*found.trials, replace(found.trials[0], number=16, top1=0.1)))
+    lost = replace(found, trials=(*found.trials, replace(found.trials[0], number=16, score=0.1)))
     assert figures.accuracies(lost, bottom=0, top=1).low > 0.6
     assert narrative.edge(lost).startswith("1 trial below ") and "is drawn on the lower edge" in narrative.edge(lost)
     assert "is drawn on the lower edge" in section.section([section.draw(lost)])
@@ -233,7 +238,7 @@ def test_log_axes_step_by_ratio_and_zero_has_a_place_of_its_own(found):
 
 
 def test_a_line_is_broken_where_a_trial_has_no_value(found):
-    def pieces(trial: read.Trial) -> int:
+    def pieces(trial: read.SweepTrial) -> int:
         return parallel.parallel(replace(found, trials=(*found.trials[:-1], trial))).count('class="reach"')
 
     last = found.trials[-1]
@@ -245,7 +250,7 @@ def test_better_trials_are_bluer_and_the_winner_lies_on_top(found):
     drawing = ElementTree.fromstring(parallel.parallel(found))
     runs = [group for group in drawing.iter(f"{SVG}g") if (group.get("class") or "").startswith("run ")]
     assert len(runs) == len(found.trials) and runs[-1].get("class") == "run won"
-    by_title = {trial.told: trial.top1 for trial in found.trials}
+    by_title = {trial.told: trial.score for trial in found.trials}
     blue = [
         (by_title[run[0].text], float(stroke.get("stroke-opacity")))
         for run in runs
@@ -284,15 +289,15 @@ def test_the_verdict_follows_from_the_numbers(found):
 def test_where_today_is_best_nothing_was_measured_and_it_stays(tmp_path):
     nothing = dict.fromkeys(("val/top1", "difference", "low", "high", "p_value", "spread"))
     folder = wrote(tmp_path / "resnet", lines(3), trial=0, values={}, better=False, seeds=[], **nothing)
-    told = narrative.verdict(read.read(folder))
+    told = narrative.verdict(read.read(folder, TOP1))
     assert told.startswith("resnet: of 3 trials") and told.endswith(
         "number 0, today's settings, was best, so they stay."
     )
-    assert "today's settings" in words(parallel.parallel(read.read(folder)))
+    assert "today's settings" in words(parallel.parallel(read.read(folder, TOP1)))
 
 
 def test_the_section_has_a_verdict_a_panel_and_a_table_for_each_architecture(found, tmp_path):
-    other = read.read(wrote(tmp_path / "lenet", lines(8, seed=2)))
+    other = read.read(wrote(tmp_path / "lenet", lines(8, seed=2)), TOP1)
     html = section.section([section.draw(found), section.draw(other)])
     root = ElementTree.fromstring(html)
     assert root.get("id") == "tuning"
@@ -304,7 +309,7 @@ def test_the_section_has_a_verdict_a_panel_and_a_table_for_each_architecture(fou
         assert [b.text for b in panel.iter("button")][6:] == list(SPACE)
         scores = [row[4].get("data-value") for row in panel.find(".//tbody")]
         known = [float(score) for score in scores if score]
-        assert known == sorted((t.top1 for t in whole.scored), reverse=True) == known
+        assert known == sorted((t.score for t in whole.scored), reverse=True) == known
         assert len(scores) == len(whole.trials) and not any(scores[len(known) :])
     assert section.section([]) == ""
 
@@ -312,7 +317,7 @@ def test_the_section_has_a_verdict_a_panel_and_a_table_for_each_architecture(fou
 def test_names_and_settings_cannot_become_markup(tmp_path):
     space = SPACE | {"optimizer": {"choice": ["<script>alert(1)</script>", 'a & "b"']}}
     trials = lines(8, space=space, today=TODAY | {"optimizer": "<i>"})
-    whole = replace(read.read(wrote(tmp_path / "resnet", trials, space=space)), name="<b>&")
+    whole = replace(read.read(wrote(tmp_path / "resnet", trials, space=space), TOP1), name="<b>&")
     html = section.section([section.draw(whole)])
     assert "<script" not in html and "<i>" not in html and "&lt;script&gt;" in html
     ElementTree.fromstring(html)
@@ -344,7 +349,7 @@ def browser() -> str:
 
 @pytest.mark.slow
 def test_in_a_browser_trials_are_sorted_and_one_sweep_is_shown_at_a_time(browser, found, tmp_path):
-    other = read.read(wrote(tmp_path / "lenet", lines(8, seed=2)))
+    other = read.read(wrote(tmp_path / "lenet", lines(8, seed=2)), TOP1)
     html = section.section([section.draw(found), section.draw(other)])
     scripts = Path(report.__file__).parent
     script = (scripts / "sort.js").read_text() + (scripts / "pick.js").read_text()
@@ -386,7 +391,7 @@ def test_what_the_stage_writes_is_what_the_report_reads(tmp_path):
         (record.Choice(False, 0.92), None, "number 0, today's settings, was best"),
     ):
         record.write_best(tmp_path, choice, best, searched, metric="val/top1", how=how)
-        whole = read.read(tmp_path)
+        whole = read.read(tmp_path, TOP1)
         assert told in narrative.verdict(whole) and dict(whole.space) == searched
         assert [trial.epochs for trial in whole.trials] == [2, 1, 0]
-        assert [trial.top1 for trial in whole.trials] == [0.9, 0.91, None]
+        assert [trial.score for trial in whole.trials] == [0.9, 0.91, None]

@@ -13,13 +13,14 @@ import tiny
 from neocog.core.errors import UserError
 from neocog.evaluation import predictions
 from neocog.report import models, narrative
-from neocog.report.trust import chapter, figures
-from neocog.report.trust import narrative as told
-from neocog.report.trust.read import read
 from neocog.statistics.slices import ahead
 from neocog.tasks.classification import predictions as class_predictions
 from neocog.tasks.classification import tables
 from neocog.tasks.classification.calibration import expected_calibration_error
+from neocog.tasks.classification.chapters.judged import JudgedClassifier
+from neocog.tasks.classification.chapters.trust import chapter, figures
+from neocog.tasks.classification.chapters.trust import narrative as told
+from neocog.tasks.classification.chapters.trust.read import read
 from neocog.tasks.classification.group_gaps import gaps
 from neocog.tasks.classification.temperature import fit
 from neocog.tasks.classification.trust import trust
@@ -76,7 +77,7 @@ def test_the_temperature_of_the_dashed_line_is_the_one_of_the_metrics(site):
         found.score("ece_at_temperature"), abs=1e-4
     )
     judged = found.model.predictions
-    ece = expected_calibration_error(judged.confidence.astype(float), ~found.model.wrong, bins=15)
+    ece = expected_calibration_error(judged.confidence.astype(float), found.model.scores, bins=15)
     shipped = sum(each.images * abs(each.accuracy - each.confidence) for each in found.bins)
     assert shipped / len(judged.labels) == pytest.approx(ece, abs=1e-4)
 
@@ -100,7 +101,7 @@ def test_groups_are_those_that_came_with_the_images_and_the_classes(site):
     by_class = {each.value: each.score for each in found["mlp"].groups["class"]}
     model = found["mlp"].model
     for label, name in enumerate(model.bundle.classes):
-        assert by_class[name] == pytest.approx((~model.wrong)[model.predictions.labels == label].mean())
+        assert by_class[name] == pytest.approx(model.scores[model.predictions.labels == label].mean())
     worst, best = found["mlp"].extremes
     assert worst.score == min(by_class.values()) and best.score == max(by_class.values())
     assert f"worst on {worst.value}" in told.fair(found["mlp"])
@@ -168,7 +169,7 @@ def test_the_worst_group_shows_what_it_takes_for_what(site):
     groups = found["perceptron"].groups["light"]
     assert worst == min(groups, key=lambda each: each.score)
     assert matrix.sum() == worst.images and np.trace(matrix) / worst.images == pytest.approx(worst.score, abs=1e-6)
-    other = found["perceptron"].model.confusion - matrix
+    other = JudgedClassifier(found["perceptron"].model).confusion - matrix
     assert other.min() >= 0 and other.sum() == sum(each.images for each in groups) - worst.images
     page = chapter.chapter(drawn, data="digest")
     assert f"with light {worst.value}, the worst of that column" in plain(page)

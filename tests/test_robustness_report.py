@@ -13,7 +13,9 @@ from neocog.evaluation import mce, robustness
 from neocog.evaluation.corruptions.suite import CORRUPTIONS
 from neocog.report.robustness import chapter, figures, narrative
 from neocog.report.robustness.read import read
-from neocog.tasks.classification.metrics import PRIMARY
+from neocog.tasks.task import task
+
+TOP1 = task("classification").primary
 
 SVG = "{http://www.w3.org/2000/svg}"
 CALLED = {"trained/perceptron": "perceptron", "trained/mlp": "mlp<&>"}
@@ -30,15 +32,15 @@ def site(tmp_path_factory):
     ]
     test = data.split("test", limit=100)
     rows = robustness.measure(bundles, test.images, test.targets, severities=[1, 3, 5])
-    robustness.write(root / "robustness.csv", rows, PRIMARY)
-    told = {"baseline": "trained/mlp", "images": 100, "models": mce.summary(rows, PRIMARY, baseline="trained/mlp")}
+    robustness.write(root / "robustness.csv", rows, TOP1)
+    told = {"baseline": "trained/mlp", "images": 100, "models": mce.summary(rows, TOP1, baseline="trained/mlp")}
     (root / "robustness.json").write_text(json.dumps(told))
     return root, data, rows
 
 
 @pytest.fixture(scope="module")
 def drawn(site):
-    return chapter.draw(site[1], reports=site[0], called=CALLED)
+    return chapter.draw(site[1], TOP1, reports=site[0], called=CALLED)
 
 
 def plain(markup: str) -> str:
@@ -48,7 +50,7 @@ def plain(markup: str) -> str:
 
 
 def test_nothing_is_drawn_where_the_stage_never_ran(site, tmp_path):
-    assert chapter.draw(site[1], reports=tmp_path, called=CALLED) is None
+    assert chapter.draw(site[1], TOP1, reports=tmp_path, called=CALLED) is None
     assert chapter.chapter(None) == ""
 
 
@@ -84,7 +86,7 @@ def test_models_stand_by_their_mce_and_the_words_say_who_is_first(site, drawn):
 
 def test_what_costs_most_and_least_follows_from_the_rows(site, drawn):
     def loss(name: str) -> float:
-        of = {model: mce.errors(site[2], model, PRIMARY) for model in CALLED}
+        of = {model: mce.errors(site[2], model, TOP1) for model in CALLED}
         return sum(errors[name] - errors["clean"] for errors in of.values())
 
     costs = {name: loss(name) for name in CORRUPTIONS}
@@ -109,9 +111,9 @@ def test_the_figure_stands_alone_in_a_file(drawn, tmp_path):
 
 
 def test_models_that_the_page_does_not_know_are_left_out(site):
-    found = read(site[0], called={"trained/mlp": "mlp"})
+    found = read(site[0], TOP1, called={"trained/mlp": "mlp"})
     assert [model.name for model in found.models] == ["mlp"]
-    assert read(site[0], called={"trained/other": "other"}) is None
+    assert read(site[0], TOP1, called={"trained/other": "other"}) is None
     assert "withstands" not in narrative.verdict(found), "one model is no comparison"
 
 
@@ -121,4 +123,4 @@ def test_damaged_files_are_named_with_the_remedy(site, tmp_path):
         if spoilt is not None:
             (tmp_path / "robustness.json").write_text(spoilt)
         with pytest.raises(UserError, match=r"robustness.json is damaged.*dvc repro --force robustness"):
-            read(tmp_path, called=CALLED)
+            read(tmp_path, TOP1, called=CALLED)

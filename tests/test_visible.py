@@ -7,12 +7,18 @@ from dataclasses import replace
 
 import pytest
 import tiny
+import whole
 
 from neocog.core.escape import visible
 from neocog.drawing import svg
-from neocog.report import confusion, drawings, leaderboard, models, narrative, page, scores
+from neocog.report import leaderboard, models, narrative, scores
 from neocog.report.chapters import Chapter
 from neocog.report.compare import chapter as compare
+from neocog.tasks.classification.chapters import confusion
+from neocog.tasks.classification.chapters.judged import JudgedClassifier
+from neocog.tasks.task import task
+
+TASK = task("classification")
 
 HIDDEN = ["\x00", "\x07", "\x1b[31m", "\x7f", "\x9b", "\u202e", "\u2066", "\u200f", "\u2028", "\udc80"]
 RAW = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -40,21 +46,22 @@ def test_page_figures_and_tables_hold_no_such_character(tmp_path):
     tiny.judge(tmp_path, data, bundles)
     found = models.gather(bundles, data, reports=tmp_path / "reports")
     called = narrative.names([model.row for model in found])
-    drawn = drawings.draw(found, called=called)
-    duels = compare.draw(found, data, scores.scores(classes=len(classes)), called=called)
+    duels = compare.draw(found, data, scores.scores(TASK, classes=len(classes)), called=called)
     chapters = [Chapter("compare", "Comparison", compare.chapter(duels))]
-    html = page.html(found, data, drawn, called=called, mistakes=4, chapters=chapters)
+    html = whole.html(found, data, called=called, mistakes=4, chapters=chapters)
     assert RAW.search("".join(classes)), "control"
     assert not RAW.search(html)
     facts = json.loads(re.search(r'id="pairs">(.*?)</script>', html, re.DOTALL)[1])
-    assert facts["classes"][0] == "\\u202egnirts", "nor after the script has read it"
-    matrix = confusion.heatmap(found[0].confusion, classes, name="\x07")
+    assert "\\u202egnirts" in facts["words"], "nor after the script has read it"
+    matrix = confusion.heatmap(JudgedClassifier(found[0]).confusion, classes, name="\x07")
     with pytest.raises(ET.ParseError):
         ET.fromstring(matrix)  # control
-    whole = svg.standalone(matrix, style="")
-    assert not RAW.search(whole)
-    ET.fromstring(whole)
-    text = leaderboard.markdown([replace(found[0].row, model="trained/a|b\n<img>\u202e`[x](y)", verdict="\x1b[2J")])
+    alone = svg.standalone(matrix, style="")
+    assert not RAW.search(alone)
+    ET.fromstring(alone)
+    text = leaderboard.markdown(
+        [replace(found[0].row, model="trained/a|b\n<img>\u202e`[x](y)", verdict="\x1b[2J")], TASK
+    )
     assert not RAW.search(text)
     assert len(text.splitlines()) == 3
     assert "a\\|b \\<img>\\\\u202e\\`\\[x](y)" in text

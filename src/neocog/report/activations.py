@@ -1,27 +1,44 @@
-"""One test image on its way through every model, and the first weights of each: the section "From edges to parts"."""
+"""The page's chapter "Filters and activation maps": one test image on its way through every model, and the first weights of each."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.data.prepared import Split
+from neocog.data.prepared import Prepared
 from neocog.drawing import colormaps, images
 from neocog.inspect import activation_rows, activations
+from neocog.report import labels
+from neocog.report.chapters import Chapter
 from neocog.report.models import Model
+from neocog.report.templates import render
 
 LOOKED_AT = 100  # images among which to choose
 
 
-def told(models: Sequence[Model], test: Split, classes: Sequence[str]) -> dict[str, Any]:
-    """What the page shows: the image, the rows of pictures of each model by year, and which model to begin with.
+def chapter(models: Sequence[Model], prepared: Prepared, *, called: Mapping[str, str], made: str) -> Chapter:
+    """The chapter about `models`, best first, as each is `called`; `made` is how its pictures were made."""
+    markup = render(
+        Path(__file__).with_name("activations.html"),
+        look=told(models, prepared),
+        called=called,
+        channels=prepared.channels,
+        made=made,
+    )
+    return Chapter("inside", "Filters and activation maps", markup)
 
-    The image is the one of most detail among the first that most models get right; the beginning is the best model that has
-    maps. `models` come best first.
+
+def told(models: Sequence[Model], prepared: Prepared) -> dict[str, Any]:
+    """What the chapter shows: the image, the rows of pictures of each model by year, and which model to begin with.
+
+    The image is the one of most detail among the first that the models answer best; `right` is how many of them get it right, None where
+    an answer is more than right or wrong. The beginning is the best model that has maps.
     """
-    right = np.sum([~model.wrong for model in models], axis=0)
-    clear = np.flatnonzero(right == right.max())[:LOOKED_AT]
+    test = prepared.split("test")
+    good = np.sum([model.scores for model in models], axis=0)
+    clear = np.flatnonzero(good == good.max())[:LOOKED_AT]
     chosen = int(clear[np.argmax([_detail(test.images[row]) for row in clear])])
     image = np.asarray(test.images[chosen])
     found = {model.row.model: activations.look(model.bundle, image) for model in models}
@@ -30,11 +47,11 @@ def told(models: Sequence[Model], test: Split, classes: Sequence[str]) -> dict[s
     return {
         "picture": images.png(images.shrunk(image, side=112)),
         "id": str(test.ids[chosen]),
-        "label": classes[test.targets[chosen]],
-        "right": int(right[chosen]),
+        "label": labels.words(prepared, test.targets[chosen : chosen + 1])[0],
+        "right": int(good[chosen]) if models[0].scores.dtype == bool else None,
         "begin": begin.row.model,
         "maps": any(one.depths for one in found.values()),
-        "models": [_one(model, found[model.row.model], chosen, classes, size=image.shape[0]) for model in order],
+        "models": [_one(model, found[model.row.model], chosen, size=image.shape[0]) for model in order],
     }
 
 
@@ -44,15 +61,14 @@ def _detail(image: NDArray[np.uint8]) -> float:
     return float(np.abs(np.diff(pixels, axis=0)).mean() + np.abs(np.diff(pixels, axis=1)).mean())
 
 
-def _one(model: Model, found: activations.Inside, chosen: int, classes: Sequence[str], *, size: int) -> dict[str, Any]:
-    side = colormaps.side(size)
-    judged = model.predictions
+def _one(model: Model, found: activations.Inside, chosen: int, *, size: int) -> dict[str, Any]:
+    said, confidence = model.said(chosen)
     return {
         "model": model.row.model,
-        "said": classes[judged.predicted[chosen]],
-        "confidence": float(model.confidence[chosen]),
+        "said": said,
+        "confidence": confidence,
         "missing": activation_rows.missing(found),
-        "rows": [_row(row, side=side) for row in activation_rows.rows(found)],
+        "rows": [_row(row, side=colormaps.side(size)) for row in activation_rows.rows(found)],
     }
 
 

@@ -1,14 +1,20 @@
-"""What a package of figures hands the page: a chapter that is ready."""
+"""Chapters of the page, in their order, and what they are drawn from."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from neocog.data.prepared import Prepared
+from neocog.drawing import svg
+from neocog.report.models import Model
 
 
 @dataclass(frozen=True)
 class Chapter:
     """`markup` is one `<section id=...>` with the same `id`; empty where there is nothing to tell, and then the page leaves it out.
 
-    `title` is what the navigation calls it, `made` how its figures were made (see `made.how`) where they do not say so themselves, `style`
-    CSS that it brings along.
+    `title` is what the navigation calls it, `made` how its figures were made (see `provenance.how`) where they do not say so themselves,
+    `style` CSS that it brings along, `figures` its drawings by the names of their files, `after` the `id` of the chapter that it follows.
     """
 
     id: str
@@ -16,3 +22,39 @@ class Chapter:
     markup: str
     made: str = ""
     style: str = ""
+    figures: Mapping[str, str] = field(default_factory=dict)
+    after: str = ""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a task draws its chapters from: the `models`, best first, and how each is `called`, judged on the test split of `prepared`.
+
+    `reports` is where the stages wrote, `mistakes` how many pictures of wrong answers are shown of each model, `made` how the figures of
+    a chapter were made, by its id.
+    """
+
+    models: Sequence[Model]
+    prepared: Prepared
+    reports: Path
+    called: Mapping[str, str]
+    mistakes: int
+    made: Mapping[str, str]
+
+
+def ordered(general: Sequence[Chapter], own: Sequence[Chapter]) -> list[Chapter]:
+    """The chapters that any task has, and behind them, each in its place, those of one task; without the empty ones."""
+    found = list(general)
+    for chapter in own:
+        ids = [each.id for each in found]
+        found.insert(ids.index(chapter.after) + 1 if chapter.after in ids else len(ids), chapter)
+    return [chapter for chapter in found if chapter.markup]
+
+
+def write_figures(figures: Mapping[str, str], folder: Path) -> None:
+    """Drawings as files of their own in a plain light style: ladder.svg, compression.size.svg, ...; without the empty ones."""
+    style = svg.resolved(svg.STYLE.read_text(encoding="utf-8"))
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, drawing in figures.items():
+        if drawing:
+            (folder / f"{name}.svg").write_text(svg.standalone(drawing, style=style), encoding="utf-8")

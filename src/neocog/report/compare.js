@@ -10,7 +10,7 @@
     const [i, j, sign] = a < b ? [a, b, 1] : [b, a, -1];
     const at = (table) => table[i][j - i - 1];
     const ends = [sign * at(facts.low), sign * at(facts.high)];
-    const difference = (facts.wins[a][b] - facts.wins[b][a]) / facts.images;
+    const difference = facts.wins ? (facts.wins[a][b] - facts.wins[b][a]) / facts.images : sign * at(facts.difference);
     return { difference, low: Math.min(...ends), high: Math.max(...ends), p: at(facts.p), holm: at(facts.holm) };
   }
 
@@ -18,7 +18,7 @@
     if (a === b) return "Choose two different models.";
     const { difference, low, high, p, holm } = pair(a, b);
     const [one, other] = [facts.names[a], facts.names[b]];
-    const lead = difference === 0 ? `${one} and ${other} are right equally often` : `${one} is ${points(Math.abs(difference))} points ${difference > 0 ? "ahead of" : "behind"} ${other}`;
+    const lead = difference === 0 ? `${one} and ${other} are ${facts.wins ? "right equally often" : "level"}` : `${one} is ${points(Math.abs(difference))} points ${difference > 0 ? "ahead of" : "behind"} ${other}`;
     const sure = holm < 0.05 ? "That is beyond chance" : p < 0.05 ? "That is beyond chance if it is the only question asked" : "That may be chance";
     return `${lead} (95 % interval ${points(low)} to ${points(high)}). ${sure}: ${told(p)}, corrected for all ${facts.comparisons.toLocaleString("en")} comparisons ${told(holm)}.`;
   }
@@ -63,15 +63,16 @@
   }
 
   function examples(place, a, b) {
+    if (!facts.wins) return;
     const only = facts.wins[a][b];
     place.querySelector("h3").textContent = `Only ${facts.names[a]} is right: ${only.toLocaleString("en")} images`;
     const list = place.querySelector("ul");
     list.replaceChildren();
     if (!facts.sheet || a === b) return;
-    const { labels, ids, said } = facts.sheet;
-    const shown = labels.map((_, number) => number).filter((n) => said[a][n] === labels[n] && said[b][n] !== labels[n]);
+    const { labels, ids, said, right } = facts.sheet;
+    const shown = labels.map((_, number) => number).filter((n) => right[a][n] && !right[b][n]);
     for (const number of shown.slice(0, EXAMPLES)) {
-      const [actual, taken] = [facts.classes[labels[number]], facts.classes[said[b][number]]];
+      const [actual, taken] = [facts.words[labels[number]], facts.words[said[b][number]]];
       const item = document.createElement("li");
       item.title = ids[number];
       const label = document.createElement("b");

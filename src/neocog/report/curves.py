@@ -6,6 +6,7 @@ from math import isfinite, nan
 
 from neocog.drawing import numbers
 from neocog.drawing.svg import Scale, figure, line, path, tag, text
+from neocog.tasks.task import Metric
 
 WIDTH, ROW, TALL, MOST = 1040, 204, 178, 5  # px of the whole, of a row, of a panel in it; panels in a row
 AXIS, END = 40, 58  # px for the numbers left of a row; for the last value right of a curve
@@ -13,7 +14,7 @@ AXIS, END = 40, 58  # px for the numbers left of a row; for the last value right
 
 @dataclass(frozen=True)
 class Curve:
-    """Validation and training accuracy of a model, one value an epoch, NaN where not measured."""
+    """Validation and training scores of a model, one value an epoch, NaN where not measured."""
 
     name: str
     val: Sequence[float]
@@ -21,12 +22,12 @@ class Curve:
 
     @property
     def last(self) -> float:
-        """The last validation accuracy that was measured; NaN if none was."""
+        """The last validation score that was measured; NaN if none was."""
         return next((value for value in reversed(self.val) if isfinite(value)), nan)
 
 
-def learning(curves: Sequence[Curve]) -> str:
-    """Validation top-1 by epoch, training top-1 dotted, all other models in grey behind; scales are shared."""
+def learning(curves: Sequence[Curve], *, metric: Metric) -> str:
+    """The validation score by epoch, that of training dotted, all other models in grey behind; scales are shared."""
     rows = -(-len(curves) // MOST)
     columns = -(-len(curves) // rows)
     wide = min((WIDTH - AXIS) / columns, 420.0)
@@ -47,7 +48,7 @@ def learning(curves: Sequence[Curve]) -> str:
         width=AXIS + columns * wide,
         height=rows * ROW,
         name="Learning curves",
-        about=f"Top-1 on the validation images by epoch; at the end: {ends}",
+        about=f"{metric.title} on the validation images by epoch; at the end: {ends}",
     )
 
 

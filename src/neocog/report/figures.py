@@ -1,4 +1,4 @@
-"""Charts of top-1 as SVG text: by year, against a price, and in the row of a table.
+"""Charts of the score that models are ranked by, as SVG text: by year, against a price, and in the row of a table.
 
 Pure functions of numbers and names. Colours are CSS variables (figures.css), so that one drawing serves light and dark
 pages.
@@ -16,13 +16,13 @@ from neocog.drawing.svg import Scale, figure, line, marker, path, tag, text, tit
 
 WIDTH, HALF = 1040, 510
 LOW, HIGH = 412, 540  # px of a chart's height, for few models and for many
-LEAST = 0.05  # of top-1 that a scale spans, so that one interval does not fill the chart
+LEAST = 0.05  # of the score that a scale spans, so that one interval does not fill the chart
 KINDS = ("trained", "tuned", "compressed")
 
 
 @dataclass(frozen=True)
 class Point:
-    """A model in a chart: `y` is top-1 with its interval, `x` what it is set against, `model` what the page's script knows it by."""
+    """A model in a chart: `y` is its score with the interval, `x` what it is set against, `model` what the page's script knows it by."""
 
     name: str
     kind: str
@@ -39,8 +39,8 @@ class Point:
         return {"data_model": self.model, "data_kind": self.kind} if self.model else {}
 
 
-def ladder(points: Sequence[Point]) -> str:
-    """Top-1 with its interval over the year of publication; the grey steps are the best so far."""
+def ladder(points: Sequence[Point], *, score: str) -> str:
+    """The `score`, as it is called, with its interval over the year of publication; the grey steps are the best so far."""
     years = [point.x for point in points]
     spare = max(4.0, 0.05 * (max(years) - min(years)))
     x = Scale(min(years) - spare, max(years) + spare, 56, WIDTH - 20)
@@ -51,7 +51,7 @@ def ladder(points: Sequence[Point]) -> str:
     record = _record([(spot, point.y) for spot, point in zip(spots, points, strict=True)], end=WIDTH - 20)
     steps = [(px, y(py)) for px, py in record]
     return figure(
-        _frame(y, WIDTH, "top-1, test images"),
+        _frame(y, WIDTH, f"{score}, test images"),
         *(text(x(tick), height - 8, f"{tick:.0f}", class_="tick", text_anchor="middle") for tick in ticks),
         path(steps, class_="record") if len(points) > 1 else "",
         *_marks(points, spots, y, steps=steps, within=Box(48, 24, WIDTH - 2, height - 24)),
@@ -65,8 +65,8 @@ def ladder(points: Sequence[Point]) -> str:
     )
 
 
-def tradeoff(points: Sequence[Point], *, price: str, told: Callable[[float], str]) -> str:
-    """Top-1 over a price on a log scale; `told` writes a price.
+def tradeoff(points: Sequence[Point], *, score: str, price: str, told: Callable[[float], str]) -> str:
+    """The `score`, as it is called, over a price on a log scale; `told` writes a price.
 
     The line joins the models that no other beats in both (the Pareto front).
     """
@@ -82,7 +82,7 @@ def tradeoff(points: Sequence[Point], *, price: str, told: Callable[[float], str
     steps.append((HALF - 12, steps[-1][1]))
     order = [*best, *(point for point in points if point not in best)]
     return figure(
-        _frame(y, HALF, "top-1, test images"),
+        _frame(y, HALF, f"{score}, test images"),
         *(svg.tick(x(at), height - 34, told(at), end=HALF) for at in x.ticks(4)),
         text(HALF - 12, height - 10, price, class_="axis", text_anchor="end"),
         path(steps, class_="front") if len(points) > 1 else "",
@@ -107,7 +107,7 @@ def front(points: Sequence[Point]) -> list[Point]:
 
 
 def whisker(point: Point, *, low: float, high: float) -> str:
-    """One model's top-1 and interval on a line from low to high, for a row of a table."""
+    """One model's score and interval on a line from low to high, for a row of a table."""
     x = Scale(low, high, 8, 252)
     return figure(
         line(2, 11, 258, 11, class_="grid"),

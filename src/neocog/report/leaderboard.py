@@ -1,9 +1,10 @@
-"""One row a model: what it is, how right, how big, how fast, what it cost. CSV for programs, Markdown for people."""
+"""One row a model: what it is, how good, how big, how fast, what it cost. CSV for programs, Markdown for people."""
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from neocog import architectures
 from neocog.bundle.read import Bundle
@@ -11,27 +12,37 @@ from neocog.core import csv_table
 from neocog.core.escape import visible
 from neocog.drawing import numbers
 from neocog.report.compression import verdict
+from neocog.tasks.task import Metric, Task, task
+
+BEFORE = ("model", "kind", "architecture", "year")  # columns, with those of the task's metrics between
+AFTER = (
+    "params",
+    "macs",
+    "size_bytes",
+    "latency_ms_p50",
+    "latency_ms_p95",
+    "throughput_ips",
+    "train_seconds",
+    "epochs",
+    "verdict",
+)
 
 
 @dataclass(frozen=True)
-class Row:
-    """A model on the leaderboard. Scores are fractions, latencies milliseconds; None where nothing was trained.
+class LeaderboardRow:
+    """A model on the leaderboard. Latencies are milliseconds; training seconds and epochs None where nothing was trained.
 
-    `verdict` says of a compressed model with goals whether it has `met` or `missed` them; empty for others. `top1_mean` and `top1_std` are
-    over several seeds, None of what was trained once. `network` is the published network (`resnet18`) where `model` has only the name of
-    its architecture; empty for the small form.
+    `scores`: on the test images, by the names of `columns`; `metric`: the one of them by which models are ranked. `verdict` says of a
+    compressed model with goals whether it has `met` or `missed` them; empty for others. `network` is the published network (`resnet18`)
+    where `model` has only the name of its architecture; empty for the small form.
     """
 
     model: str
     kind: str
     architecture: str
     year: int
-    top1: float
-    top1_low: float
-    top1_high: float
-    top5: float
-    macro_f1: float
-    ece: float
+    metric: Metric
+    scores: Mapping[str, float]
     params: int
     macs: int
     size_bytes: int
@@ -41,8 +52,6 @@ class Row:
     train_seconds: float | None
     epochs: int | None
     verdict: str = ""
-    top1_mean: float | None = None
-    top1_std: float | None = None
     network: str = ""
 
     @property
@@ -50,27 +59,39 @@ class Row:
         """The part of `model` after its kind."""
         return self.model.partition("/")[2]
 
+    @property
+    def score(self) -> float:
+        """The metric by which models are ranked."""
+        return self.scores[self.metric.name]
 
-SEEDS = ("top1_mean", "top1_std")
-COLUMNS = tuple(field.name for field in fields(Row) if field.name not in (*SEEDS, "network"))
-SCORES = ("top1", "top1_low", "top1_high", "top5", "macro_f1", "ece")
+    @property
+    def low(self) -> float:
+        """The lower end of its 95 % interval."""
+        return self.scores[f"{self.metric.name}_low"]
+
+    @property
+    def high(self) -> float:
+        """The upper end of its 95 % interval."""
+        return self.scores[f"{self.metric.name}_high"]
+
+    def value(self, column: str) -> Any:
+        """What stands in a column; None where nothing does."""
+        return self.scores[column] if column in self.scores else getattr(self, column, None)
 
 
 def row(
     bundle: Bundle, *, metrics: Mapping[str, float], benchmark: Mapping[str, str], training: Mapping[str, float]
-) -> Row:
+) -> LeaderboardRow:
     """Join what is known of one bundle. Raises KeyError for the first thing missing; `training` may be empty."""
-    return Row(
+    judged = task(bundle.task)
+    scores = {name: metrics[f"test/{name}"] for name in measured(judged)}
+    return LeaderboardRow(
         model=bundle.model,
         kind=bundle.kind,
         architecture=bundle.architecture,
         year=bundle.card["year"],
-        top1=metrics["test/top1"],
-        top1_low=metrics["test/top1_low"],
-        top1_high=metrics["test/top1_high"],
-        top5=metrics["test/top5"],
-        macro_f1=metrics["test/macro_f1"],
-        ece=metrics["test/ece"],
+        metric=judged.primary,
+        scores=scores | {name: metrics[f"test/{name}"] for name in seeds(judged) if f"test/{name}" in metrics},
         params=int(benchmark["params"]),
         macs=int(benchmark["macs"]),
         size_bytes=int(benchmark["size_bytes"]),
@@ -80,8 +101,6 @@ def row(
         train_seconds=float(training["train/seconds"]) if training else None,
         epochs=int(training["train/epochs"]) if training else None,
         verdict=_verdict(bundle),
-        top1_mean=metrics.get("test/top1_mean"),
-        top1_std=metrics.get("test/top1_std"),
         network=published(bundle) if bundle.name == bundle.architecture and bundle.kind != "compressed" else "",
     )
 
@@ -93,27 +112,41 @@ def published(bundle: Bundle) -> str:
     return form if form != architectures.SMALL else str(sizes.get("model", "")) if bundle.architecture == "timm" else ""
 
 
-def columns(rows: Sequence[Row]) -> tuple[str, ...]:
-    """COLUMNS, and those of several seeds where a model has them."""
-    return COLUMNS + SEEDS if any(row.top1_mean is not None for row in rows) else COLUMNS
+def measured(of: Task) -> tuple[str, ...]:
+    """The columns of a task's metrics: the primary one with the ends of its interval, then the others."""
+    names = [metric.name for metric in of.metrics.METRICS]
+    first = of.primary.name
+    return (first, f"{first}_low", f"{first}_high", *(name for name in names if name != first))
 
 
-def ranked(rows: Sequence[Row]) -> list[Row]:
-    """Best top-1 first; the faster one first where that is equal, then by name."""
-    return sorted(rows, key=lambda row: (-row.top1, row.latency_ms_p50, row.model))
+def seeds(of: Task) -> tuple[str, str]:
+    """The columns of a model that was trained with several seeds."""
+    return f"{of.primary.name}_mean", f"{of.primary.name}_std"
 
 
-def write_csv(path: Path, rows: Sequence[Row]) -> None:
+def columns(rows: Sequence[LeaderboardRow], of: Task) -> tuple[str, ...]:
+    """The columns of a leaderboard; those of several seeds where a model has them."""
+    several = any(name in row.scores for row in rows for name in seeds(of))
+    return (*BEFORE, *measured(of), *AFTER, *(seeds(of) if several else ()))
+
+
+def ranked(rows: Sequence[LeaderboardRow]) -> list[LeaderboardRow]:
+    """Best first; the faster one first where that is equal, then by name."""
+    return sorted(rows, key=lambda row: (-row.metric.better * row.score, row.latency_ms_p50, row.model))
+
+
+def write_csv(path: Path, rows: Sequence[LeaderboardRow], of: Task) -> None:
     """One line a row under its columns, fractions and seconds to six decimals."""
-    lines = ([getattr(row, name) for name in columns(rows)] for row in rows)
+    names = columns(rows, of)
+    lines = ([row.value(name) for name in names] for row in rows)
     rounded = ([round(value, 6) if isinstance(value, float) else value for value in line] for line in lines)
-    csv_table.write(path, columns(rows), rounded)
+    csv_table.write(path, names, rounded)
 
 
-def markdown(rows: Sequence[Row]) -> str:
+def markdown(rows: Sequence[LeaderboardRow], of: Task) -> str:
     """The same columns, rounded, aligned in plain text; text to the left and numbers to the right."""
-    names = columns(rows)
-    cells = [list(names), *([_told(row)[name] for name in names] for row in rows)]
+    names = columns(rows, of)
+    cells = [list(names), *([_told(row, name) for name in names] for row in rows)]
     cells = [[_markdown(cell) for cell in line] for line in cells]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     words = {"model", "kind", "architecture", "verdict"}
@@ -142,23 +175,22 @@ def _verdict(bundle: Bundle) -> str:
     return found.outcome if found.goals else ""
 
 
-def _told(row: Row) -> dict[str, str]:
-    return {
-        "model": row.model,
-        "kind": row.kind,
-        "architecture": row.architecture,
-        "year": str(row.year),
-        **{name: numbers.percent(getattr(row, name)) for name in SCORES},
-        "params": numbers.count(row.params),
-        "macs": numbers.count(row.macs),
-        "size_bytes": numbers.size(row.size_bytes),
-        "latency_ms_p50": numbers.milliseconds(row.latency_ms_p50),
-        "latency_ms_p95": numbers.milliseconds(row.latency_ms_p95),
-        "throughput_ips": numbers.significant(row.throughput_ips),
-        "train_seconds": numbers.MISSING if row.train_seconds is None else numbers.duration(row.train_seconds),
-        "epochs": numbers.MISSING if row.epochs is None else str(row.epochs),
-        "verdict": row.verdict,
-        **{
-            name: numbers.MISSING if (value := getattr(row, name)) is None else numbers.percent(value) for name in SEEDS
-        },
-    }
+# How columns are written for people; scores are told in percent, words and years as they are.
+WRITTEN: dict[str, Callable[[float], str]] = {
+    "params": numbers.count,
+    "macs": numbers.count,
+    "size_bytes": numbers.size,
+    "latency_ms_p50": numbers.milliseconds,
+    "latency_ms_p95": numbers.milliseconds,
+    "throughput_ips": numbers.significant,
+    "train_seconds": numbers.duration,
+}
+
+
+def _told(row: LeaderboardRow, name: str) -> str:
+    value = row.value(name)
+    if value is None:
+        return numbers.MISSING
+    if name in row.scores:
+        return numbers.percent(row.scores[name])
+    return WRITTEN[name](float(value)) if name in WRITTEN else str(value)

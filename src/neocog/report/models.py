@@ -18,25 +18,28 @@ from neocog.data.prepared import Prepared
 from neocog.evaluation import predictions
 from neocog.report import ideas, leaderboard
 from neocog.report.ideas import Idea
-from neocog.report.leaderboard import Row
-from neocog.statistics.arrays import Bools, Ints
-from neocog.tasks.classification import predictions as class_predictions
-from neocog.tasks.classification.accuracy import Counts, confusion, counts
-from neocog.tasks.classification.predictions import Predictions, calibrated
+from neocog.report.leaderboard import LeaderboardRow
+from neocog.statistics import paired
+from neocog.statistics.arrays import Bools, Floats
+from neocog.statistics.paired import Paired
+from neocog.tasks import task as tasks
+from neocog.tasks.task import Task
+
+RESAMPLES = 1000  # of the test images, where a score is no mean over images
 
 
 @dataclass(frozen=True)
 class Model:
     """A model with its evidence.
 
-    `history` maps a column of history.csv to its values, one an epoch; it is empty if nothing was trained. `folder` is where the
-    stages wrote about it: reports/<model>.
+    `history` maps a column of history.csv to its values, one an epoch; it is empty if nothing was trained. `predictions` are the task's
+    own; `folder` is where the stages wrote about it: reports/<model>.
     """
 
     bundle: Bundle
-    row: Row
+    row: LeaderboardRow
     history: dict[str, list[float]]
-    predictions: Predictions
+    predictions: Any
     folder: Path
 
     @property
@@ -49,30 +52,35 @@ class Model:
         """What the architecture brought, and its paper."""
         return ideas.of(self.bundle.architecture, name=self.bundle.name, published=leaderboard.published(self.bundle))
 
-    @cached_property
-    def confidence(self) -> NDArray[np.float32]:
-        """How sure it was of its answer to each image [N], calibrated."""
-        return calibrated(self.predictions, self.bundle.temperature).confidence
+    @property
+    def task(self) -> Task:
+        return tasks.task(self.bundle.task)
 
     @cached_property
-    def wrong(self) -> Bools:
-        """Which images [N] it gets wrong."""
-        return self.predictions.predicted != self.predictions.labels
+    def scores(self) -> Bools | Floats:
+        """How good its answer to each image [N] is: right or wrong, or 0 to 1."""
+        found: Bools | Floats = self.task.metrics.scores(self.predictions.outputs, self.predictions.targets)
+        return found
 
     @cached_property
-    def confusion(self) -> Ints:
-        """Counts [K, K], row = actual class, column = predicted class."""
-        return confusion(self.predictions.labels, self.predictions.predicted, num_classes=len(self.bundle.classes))
+    def resampled(self) -> Floats:
+        """The primary metric on resamples of the test images [RESAMPLES], the same for each model."""
+        of, n = self.task.metrics.primary, len(self.predictions.ids)
+        draw, outputs, targets = np.random.default_rng(0), self.predictions.outputs, self.predictions.targets
+        again = (np.bincount(draw.integers(n, size=n), minlength=n) for _ in range(RESAMPLES))
+        return np.array([of(outputs, targets, weights) for weights in again])
 
-    @cached_property
-    def by_class(self) -> Counts:
-        """Counts of each class [K]."""
-        return counts(self.predictions.labels, self.predictions.predicted, num_classes=len(self.bundle.classes))
+    def against(self, other: "Model") -> Paired:
+        """The difference of the primary metric to another model on the same test images."""
+        if self.scores.dtype == bool:
+            return paired.compare(np.asarray(self.scores, bool), np.asarray(other.scores, bool))
+        return paired.from_resamples(self.row.score - other.row.score, self.resampled - other.resampled)
 
-    def mistakes(self, most: int) -> NDArray[np.intp]:
-        """Rows of the test split that it got wrong, most confident first, at most so many."""
-        rows = np.flatnonzero(self.wrong)
-        return rows[np.argsort(-self.confidence[rows], kind="stable")][:most]
+    def said(self, row: int) -> tuple[str, float]:
+        """Its answer to an image of the test split in words, and how sure it was, calibrated."""
+        answer = self.task.respond.calibrated(self.predictions.outputs[row : row + 1], card=self.bundle.card)[0]
+        words, sure = self.task.respond.said(answer, card=self.bundle.card)
+        return words, sure
 
 
 def makers(bundle: Bundle) -> tuple[str, str]:
@@ -114,7 +122,7 @@ def _gather(
         row = leaderboard.row(bundle, metrics=metrics, benchmark=benchmark[bundle.model], training=training)
     except KeyError as missing:
         raise UserError(f"{folder}: {missing} is missing among the results; `{make}` and `{judge}` make them") from None
-    judged = class_predictions.read(_there(folder / "predictions.parquet", judge))
+    judged = tasks.task(bundle.task).predictions.read(_there(folder / "predictions.parquet", judge))
     if not np.array_equal(judged.ids, ids):
         raise UserError(
             f"{folder / 'predictions.parquet'} is about other images than {prepared.folder}; `{judge}` judges these"

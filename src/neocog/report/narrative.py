@@ -3,14 +3,15 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from neocog.drawing import numbers
-from neocog.report.leaderboard import Row
+from neocog.report.leaderboard import LeaderboardRow
 from neocog.report.models import Model
 
-CLOSE = 0.02  # of top-1: what still counts as near the best
+CLOSE = 0.02  # of the primary metric: what still counts as near the best
+LEVEL = 0.05  # of a p-value: below, a difference is more than chance
 NOTABLE = 1.1  # a ratio of times or sizes worth a sentence
 
 
-def names(rows: Sequence[Row]) -> dict[str, str]:
+def names(rows: Sequence[LeaderboardRow]) -> dict[str, str]:
     """How to call each `model`: by its bare name (the published network's where it is one) where no other kind has it too, else
     `resnet (tuned)`."""
     bare = [row.network or row.name for row in rows]
@@ -28,27 +29,35 @@ def first_of_each(models: Sequence[Model]) -> list[Model]:
     return own or list(models)
 
 
-def headline(rows: Sequence[Row], *, data: str, called: Mapping[str, str]) -> str:
+def headline(rows: Sequence[LeaderboardRow], *, data: str, called: Mapping[str, str]) -> str:
     """`rows` best first."""
     best = rows[0]
-    return f"On {data}, {called[best.model]} is right {numbers.percent(best.top1)} of the time"
+    claim = best.metric.claim or f"reaches {best.metric.heading} {{}}"
+    return f"On {data}, {called[best.model]} {claim.format(numbers.percent(best.score))}"
 
 
 def standfirst(
-    rows: Sequence[Row], *, images: int, classes: int, called: Mapping[str, str], history: Sequence[Row] | None = None
+    rows: Sequence[LeaderboardRow],
+    *,
+    images: int,
+    classes: int,
+    called: Mapping[str, str],
+    history: Sequence[LeaderboardRow] | None = None,
 ) -> list[str]:
     """The sentences under the headline: how sure that is, who comes close, at what price, what the `history` gained.
 
     `rows` best first.
     """
     best = rows[0]
-    sure = f"{numbers.percent(best.top1_low)} to {numbers.percent(best.top1_high)}"
+    sure = f"{numbers.percent(best.low)} to {numbers.percent(best.high)}"
     of = "The only model judged so far" if len(rows) == 1 else f"The best of {len(rows)} models"
     told = [f"{of}, on {images:,} test images of {classes} classes that it never saw (95 % interval {sure})."]
     return told + _price(rows, called) + _climb(rows if history is None else history, called)
 
 
-def gains(rows: Sequence[Row], *, called: Mapping[str, str], differ: Callable[[str, str], bool]) -> dict[str, str]:
+def gains(
+    rows: Sequence[LeaderboardRow], *, called: Mapping[str, str], differ: Callable[[str, str], bool]
+) -> dict[str, str]:
     """How far each model is above or below the best of all earlier years; empty for those of the first year.
 
     `differ` says of two models whether more than chance stands between them; where it does not, they are level, whatever the gap.
@@ -56,23 +65,25 @@ def gains(rows: Sequence[Row], *, called: Mapping[str, str], differ: Callable[[s
     return {row.model: _gain(row, [other for other in rows if other.year < row.year], called, differ) for row in rows}
 
 
-def _gain(row: Row, before: Sequence[Row], called: Mapping[str, str], differ: Callable[[str, str], bool]) -> str:
+def _gain(
+    row: LeaderboardRow, before: Sequence[LeaderboardRow], called: Mapping[str, str], differ: Callable[[str, str], bool]
+) -> str:
     if not before:
         return ""
-    best = max(before, key=lambda other: other.top1)
-    gap = numbers.points(abs(row.top1 - best.top1))
+    best = max(before, key=lambda other: other.score)
+    gap = numbers.points(abs(row.score - best.score))
     if gap == numbers.points(0) or not differ(row.model, best.model):
         return f"level with {called[best.model]}, the best before it"
-    return f"+{gap} over all before it" if row.top1 > best.top1 else f"{gap} below {called[best.model]}"
+    return f"+{gap} over all before it" if row.score > best.score else f"{gap} below {called[best.model]}"
 
 
-def _price(rows: Sequence[Row], called: Mapping[str, str]) -> list[str]:
+def _price(rows: Sequence[LeaderboardRow], called: Mapping[str, str]) -> list[str]:
     best, rest = rows[0], rows[1:]
-    close = [row for row in rest if row.top1 >= best.top1 - CLOSE]
+    close = [row for row in rest if row.score >= best.score - CLOSE]
     if not rest:
         return []
     if not close:
-        behind = numbers.points(best.top1 - rest[0].top1)
+        behind = numbers.points(best.score - rest[0].score)
         return [f"Nothing comes within {numbers.points(CLOSE)}: {called[rest[0].model]}, the next, is {behind} behind."]
     fast = min(close, key=lambda row: row.latency_ms_p50)
     small = min(close, key=lambda row: row.size_bytes)
@@ -89,15 +100,15 @@ def _price(rows: Sequence[Row], called: Mapping[str, str]) -> list[str]:
     return told or [f"No model within {numbers.points(CLOSE)} of it is clearly faster or smaller."]
 
 
-def _for(row: Row, best: Row) -> str:
-    lost = numbers.points(best.top1 - row.top1)
+def _for(row: LeaderboardRow, best: LeaderboardRow) -> str:
+    lost = numbers.points(best.score - row.score)
     return "Just as accurate," if lost == numbers.points(0) else f"At {lost} less,"
 
 
-def _climb(rows: Sequence[Row], called: Mapping[str, str]) -> list[str]:
-    first = min(rows, key=lambda row: (row.year, -row.top1))
+def _climb(rows: Sequence[LeaderboardRow], called: Mapping[str, str]) -> list[str]:
+    first = min(rows, key=lambda row: (row.year, -row.score))
     best = rows[0]
-    if first.year >= best.year or best.top1 <= first.top1:
+    if first.year >= best.year or best.score <= first.score:
         return []
-    gain = numbers.points(best.top1 - first.top1)
+    gain = numbers.points(best.score - first.score)
     return [f"From {called[first.model]} ({first.year}) to {called[best.model]} ({best.year}) is a climb of {gain}."]

@@ -1,11 +1,12 @@
 """The columns of a leaderboard as the page shows them: heading, what it says, how it is written, which way is better."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from neocog.drawing import numbers
-from neocog.report.leaderboard import Row
+from neocog.report.leaderboard import LeaderboardRow
+from neocog.tasks.task import Metric, Task
 
 
 @dataclass(frozen=True)
@@ -28,37 +29,24 @@ class Score:
         """The value as written, or that there is none."""
         return numbers.MISSING if value is None else self.told(value)
 
-    def note(self, row: Row) -> str:
+    def note(self, row: LeaderboardRow) -> str:
         """What stands below the value; empty where there is no value."""
-        return "" if getattr(row, self.column) is None else self.below(row)
+        return "" if row.value(self.column) is None else self.below(row)
 
 
-def _interval(row: Row) -> str:
-    return f"{numbers.percent(row.top1_low)} – {numbers.percent(row.top1_high)}"
+def _interval(row: LeaderboardRow) -> str:
+    return f"{numbers.percent(row.low)} – {numbers.percent(row.high)}"
 
 
-def _p95(row: Row) -> str:
+def _p95(row: LeaderboardRow) -> str:
     return f"p95 {numbers.milliseconds(row.latency_ms_p95)}"
 
 
-def _epochs(row: Row) -> str:
+def _epochs(row: LeaderboardRow) -> str:
     return "" if row.epochs is None else f"{row.epochs} epoch{'s' * (row.epochs != 1)}"
 
 
-SCORES = (
-    Score(
-        "top1",
-        "top-1",
-        "share of test images whose class comes first, with its 95 % interval",
-        numbers.percent,
-        1,
-        _interval,
-    ),
-    Score("top5", "top-5", "share whose class is among the first five", numbers.percent, 1),
-    Score("macro_f1", "macro-F1", "F1 of each class, averaged over classes", numbers.percent, 1),
-    Score(
-        "ece", "ECE", "expected calibration error: how far confidence is from accuracy, on average", numbers.percent, -1
-    ),
+COSTS = (
     Score("params", "params", "trainable parameters", numbers.count, -1),
     Score("macs", "MACs", "multiply-accumulates for one image", numbers.count, -1),
     Score("size_bytes", "size", "of the ONNX file", numbers.size, -1),
@@ -77,6 +65,13 @@ SCORES = (
 )
 
 
-def scores(*, classes: int) -> list[Score]:
-    """Those that say something about so many classes: of five, all are among the first five."""
-    return [score for score in SCORES if score.column != "top5" or classes > 5]
+def scores(task: Task, *, classes: int) -> list[Score]:
+    """The task's metrics that say something about so many classes, the primary one with its interval, and what a model costs."""
+    metrics = [metric for metric in task.metrics.METRICS if classes > metric.classes]
+    return [_score(metric, primary=metric == task.primary) for metric in metrics] + list(COSTS)
+
+
+def _score(metric: Metric, *, primary: bool) -> Score:
+    told = numbers.percent if metric.fraction else numbers.significant
+    score = Score(metric.name, metric.heading, metric.about, told, metric.better)
+    return replace(score, about=f"{metric.about}, with its 95 % interval", below=_interval) if primary else score

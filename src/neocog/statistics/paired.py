@@ -43,15 +43,22 @@ def compare(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Paired:
 def resampled(difference: Difference, n: int, *, resamples: int = RESAMPLES, seed: int = 0) -> Paired:
     """Compare two models by the `difference` of a score over `n` images, given how often each was drawn [n] (None: once).
 
-    A paired bootstrap: both models are scored on the same resampled images. The interval is the percentile interval, the p-value twice
-    the share of resamples on the other side of 0 (Efron & Tibshirani 1993, ch. 13 and 15).
+    A paired bootstrap: both models are scored on the same resampled images.
     """
     draw = np.random.default_rng(seed)
-    found = difference(None)
     again = np.array([difference(np.bincount(draw.integers(n, size=n), minlength=n)) for _ in range(resamples)])
+    return from_resamples(difference(None), again)
+
+
+def from_resamples(found: float, again: Floats) -> Paired:
+    """The `found` difference of a score, by the same on resamples of the images [R].
+
+    The interval is the percentile interval, the p-value twice the share of resamples on the other side of 0 (Efron & Tibshirani 1993,
+    ch. 13 and 15).
+    """
     low, high = np.quantile(again, [0.025, 0.975])
     other = min(int((again <= 0).sum()), int((again >= 0).sum()))
-    p_value = min(1.0, 2 * (other + 1) / (resamples + 1))
+    p_value = min(1.0, 2 * (other + 1) / (len(again) + 1))
     return Paired(float(found), float(min(low, found)), float(max(high, found)), p_value)
 
 

@@ -11,11 +11,11 @@
 | | `agreement(expected, answered, slack=)` [N], `numbers(outputs, targets, bins=)`: what seeds.csv has of each seed |
 | | `calibrate(outputs, targets)`: entries of bundle.json fitted on the val split |
 | `evaluate.py` | `FILES`, `evaluate(outputs, part, data, folder, ...)`: {name: score}, and the tables; `sentence(scores)` |
-| `respond.py` | `calibrated(outputs, card=)`, `answers(predictions, card=)`, `text`, `cells`, ...: what `predict` and `serve` say |
-| `predictions.py` | `read(path)`, `write(path, predictions)`: predictions.parquet |
+| `respond.py` | `calibrated(outputs, card=)`, `answers(predictions, card=)`, `said(prediction, card=)`, `text`, ...: what is answered |
+| `predictions.py` | `read(path)`, `write(path, predictions)`: predictions.parquet, which has `ids`, `outputs` and `targets` of N images |
 | `examples.py` | `choose(predictions, images=)`, `answered(predictions, rows)`, `correct(outputs, targets)`, `caption(target, classes=)` |
 | `audit.py` | only where targets can be doubted: `audit(data, parts, outputs, folder, card=)` writes labels.csv; `sentence(numbers)` |
-| `chapters/` | its own part of the report |
+| `chapters/` | `of(findings)`: its own chapters of the report; a task may have none |
 
 `outputs` is an array [N, ...] that the network gives for N images, `targets` the array [N, ...] that `targets.py` reads for them, of which
 `targets[i]` are the targets of image i.
@@ -24,6 +24,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -37,7 +38,8 @@ from neocog.statistics.paired import Paired
 class Metric:
     """A measure by its `name` in metrics.json, MLflow and the leaderboard, its `heading` for people, and which way is better.
 
-    `better`: 1 if more is better, -1 if less. `fraction`: from 0 to 1, shown in percent.
+    `better`: 1 if more is better, -1 if less. `fraction`: from 0 to 1, shown in percent. It says nothing where there are only so many
+    `classes`. `claim`: what is said of a model with such a value. The primary metric is a fraction, and more of it is better.
     """
 
     name: str
@@ -45,10 +47,17 @@ class Metric:
     about: str
     better: int = 1
     fraction: bool = True
+    classes: int = 0
+    claim: str = ""
 
     def text(self, value: float) -> str:
         """`93.1 %` of a fraction, else four digits."""
         return f"{100 * value:.1f} %" if self.fraction else f"{value:.4g}"
+
+    @property
+    def title(self) -> str:
+        """The heading at the beginning of a sentence."""
+        return self.heading[:1].upper() + self.heading[1:]
 
     def is_better(self, value: float, than: float) -> bool:
         """Whether `value` is better than another."""
@@ -96,6 +105,10 @@ class Task:
     @cached_property
     def chapters(self) -> ModuleType:
         return self._file("chapters")
+
+    def has(self, file: str) -> bool:
+        """Whether there is such a file or folder in the task's own: some are optional."""
+        return find_spec(f"neocog.tasks.{self.name}.{file}") is not None
 
     @property
     def primary(self) -> Metric:

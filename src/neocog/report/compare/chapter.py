@@ -14,6 +14,7 @@ from neocog.core.escape import visible
 from neocog.data.prepared import Prepared
 from neocog.drawing import svg
 from neocog.drawing.svg import tag
+from neocog.report import labels
 from neocog.report.compare import figures, gallery
 from neocog.report.compare.gallery import Sheet
 from neocog.report.compare.pairs import Pairs, compare
@@ -21,13 +22,15 @@ from neocog.report.models import Model
 from neocog.report.scores import Score
 
 INTRODUCTION = (
-    "Two models that were asked about the same images can be told apart better than their intervals suggest: only the images that one gets "
-    "right and the other wrong say anything (McNemar 1947)."
+    "Two models that were asked about the same images can be told apart better than their intervals suggest: "
 )
+MCNEMAR = "only the images that one gets right and the other wrong say anything (McNemar 1947)."
+BOOTSTRAP = "both are scored on the same resampled images (a paired bootstrap, Efron & Tibshirani 1993)."
 HOW = (
-    "How many points of top-1 the row is ahead of the column, on the same test images. Blue: beyond chance even though all pairs "
-    "are asked. Gray: it may be chance. The interval of a difference is Newcombe's (1998), at 95 %."
+    "How many points of {} the row is ahead of the column, on the same test images. Blue: beyond chance even though all pairs "
+    "are asked. Gray: it may be chance."
 )
+NEWCOMBE = " The interval of a difference is Newcombe's (1998), at 95 %."
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Drawn:
     models: tuple[Model, ...]
     called: Mapping[str, str]
     scores: tuple[Score, ...]
-    classes: tuple[str, ...]
+    prepared: Prepared
     pairs: Pairs
     triangle: str
     sheet: Sheet | None
@@ -60,26 +63,30 @@ def draw(
     """All pairs of `models` (best first) by their `scores` and images; None if there is only one."""
     if len(models) < 2:
         return None
-    correct = np.stack([~model.wrong for model in models])
-    pairs = compare(correct)
+    pairs = compare(models)
     names = [called[model.row.model] for model in models]
-    sheet = gallery.sheet(prepared.split("test"), gallery.choose(correct, pairs.wins))
+    sheet = None
+    if pairs.wins is not None:
+        correct = np.stack([np.asarray(model.scores, bool) for model in models])
+        sheet = gallery.sheet(prepared.split("test"), gallery.choose(correct, pairs.wins))
     told = figures.triangle(pairs, names)
-    return Drawn(tuple(models), called, tuple(scores), tuple(prepared.classes), pairs, told, sheet)
+    return Drawn(tuple(models), called, tuple(scores), prepared, pairs, told, sheet)
 
 
 def chapter(drawn: Drawn | None, *, made: str = "") -> str:
     """The chapter as markup, with the id `compare`; empty if there is nothing to compare. `made` is how its figure was made."""
     if drawn is None:
         return ""
-    caption = tag("figcaption", tag("p", escape(HOW), class_="note"), made)
+    counted = drawn.pairs.wins is not None
+    how = HOW.format(drawn.models[0].row.metric.heading) + (NEWCOMBE if counted else "")
+    caption = tag("figcaption", tag("p", escape(how), class_="note"), made)
     figure = tag("figure", tag("div", drawn.triangle, class_="wide"), caption) if drawn.triangle else made
     sheet = drawn.sheet
     picture = tag("img", src=sheet.picture, alt="", id="contested", hidden="hidden") if sheet else ""
     return tag(
         "section",
         tag("h2", "Pairwise comparison"),
-        tag("p", escape(INTRODUCTION)),
+        tag("p", escape(INTRODUCTION + (MCNEMAR if counted else BOOTSTRAP))),
         tag("p", escape(figures.chance(drawn.pairs, drawn.names)), class_="verdict"),
         figure,
         _duel(drawn),
@@ -129,31 +136,37 @@ def _facts(drawn: Drawn) -> dict[str, Any]:
         "names": drawn.names,
         "images": pairs.images,
         "scores": [[score.heading, score.better, int(score.share)] for score in drawn.scores],
-        "values": [[_number(getattr(row, score.column)) for score in drawn.scores] for row in rows],
-        "told": [[score.write(getattr(row, score.column)) for score in drawn.scores] for row in rows],
-        "wins": pairs.wins.tolist(),
+        "values": [[_number(row.value(score.column)) for score in drawn.scores] for row in rows],
+        "told": [[score.write(row.value(score.column)) for score in drawn.scores] for row in rows],
+        "wins": None if pairs.wins is None else pairs.wins.tolist(),
+        "difference": [] if pairs.wins is not None else upper(pairs.difference, 6),
         "low": upper(pairs.low, 4),
         "high": upper(pairs.high, 4),
         "p": upper(pairs.p, 3),
         "holm": upper(pairs.holm, 3),
         "comparisons": pairs.comparisons,
-        "classes": [visible(name) for name in drawn.classes],
-        "sheet": _sheet(drawn),
+        **_sheet(drawn),
     }
 
 
-def _sheet(drawn: Drawn) -> dict[str, Any] | None:
+def _sheet(drawn: Drawn) -> dict[str, Any]:
+    """The images on which models differ: what they show and what each model said, as places among all such `words`."""
     if drawn.sheet is None:
-        return None
-    rows = drawn.sheet.rows
+        return {"words": [], "sheet": None}
+    rows = drawn.sheet.rows.tolist()
     first = drawn.models[0].predictions
-    return {
+    shown = labels.words(drawn.prepared, first.targets[rows])
+    said = [model.said(row)[0] for model in drawn.models for row in rows]
+    words, places = labels.together([*shown, *said])
+    sheet = {
         "columns": gallery.COLUMNS,
         "side": drawn.sheet.side,
-        "labels": first.labels[rows].tolist(),
+        "labels": places[: len(rows)],
         "ids": [visible(str(name)) for name in first.ids[rows]],
-        "said": [model.predictions.predicted[rows].tolist() for model in drawn.models],
+        "said": [places[start : start + len(rows)] for start in range(len(rows), len(places), len(rows))],
+        "right": [np.asarray(model.scores[rows], int).tolist() for model in drawn.models],
     }
+    return {"words": [visible(each) for each in words], "sheet": sheet}
 
 
 def _number(value: float | None) -> float | None:

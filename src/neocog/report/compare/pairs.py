@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.core import csv_table
-from neocog.statistics.paired import mcnemar, newcombe
+from neocog.report.models import Model
+from neocog.statistics.paired import from_resamples, mcnemar, newcombe
 
 Floats = NDArray[np.float64]
 COLUMNS = ("model_a", "model_b", "difference", "low", "high", "p", "p_holm")
@@ -23,12 +24,13 @@ LEVEL = 0.05  # of false alarms, in all comparisons together
 class Pairs:
     """All pairs of M models; every array is [M, M], row against column.
 
-    `wins` counts the images that only the row gets right, `difference` is of top-1, `low` and `high` are the ends of its 95 % interval,
-    `p` is McNemar's, `holm` the same corrected for all comparisons. `images` is how many were asked.
+    `wins` counts the images that only the row gets right, None where an answer is more than right or wrong; `difference` is of the primary
+    metric, `low` and `high` are the ends of its 95 % interval, `p` is McNemar's or that of a paired bootstrap, `holm` the same corrected
+    for all comparisons. `images` is how many were asked.
     """
 
     images: int
-    wins: NDArray[np.int64]
+    wins: NDArray[np.int64] | None
     difference: Floats
     low: Floats
     high: Floats
@@ -38,7 +40,7 @@ class Pairs:
     @property
     def comparisons(self) -> int:
         """How many pairs there are."""
-        return len(self.wins) * (len(self.wins) - 1) // 2
+        return len(self.p) * (len(self.p) - 1) // 2
 
     @property
     def hold(self) -> int:
@@ -51,7 +53,32 @@ class Pairs:
         return int((np.triu(self.p < LEVEL, 1)).sum())
 
 
-def compare(correct: NDArray[np.bool_]) -> Pairs:
+def compare(models: Sequence[Model]) -> Pairs:
+    """All pairs of models, by whether each image was answered right or else by resampling the images."""
+    if models[0].scores.dtype == bool:
+        return paired(np.stack([np.asarray(model.scores, bool) for model in models]))
+    return bootstrapped(
+        np.array([model.row.score for model in models]),
+        np.stack([model.resampled for model in models]),
+        images=len(models[0].predictions.ids),
+    )
+
+
+def bootstrapped(scores: Floats, again: Floats, *, images: int) -> Pairs:
+    """All pairs by the models' `scores` [M] and the same on resamples of the images, `again` [M, R]."""
+    difference = scores[:, None] - scores[None, :]
+    low, high, p, corrected = (np.zeros(difference.shape), np.zeros(difference.shape), *np.ones((2, *difference.shape)))
+    above = np.triu_indices(len(scores), 1)
+    for i, j in zip(*above, strict=True):
+        found = from_resamples(float(difference[i, j]), again[i] - again[j])
+        low[i, j], high[i, j], p[i, j] = found.low, found.high, found.p_value
+        low[j, i], high[j, i], p[j, i] = -found.high, -found.low, found.p_value
+    corrected[above] = holm(p[above])
+    corrected.T[above] = corrected[above]
+    return Pairs(images, None, difference, low, high, p, corrected)
+
+
+def paired(correct: NDArray[np.bool_]) -> Pairs:
     """All pairs of models that were `correct` [M, N] or not, image by image."""
     right = correct.astype(np.float64)
     wins = np.rint(right @ (1 - right).T).astype(np.int64)

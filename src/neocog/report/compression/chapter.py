@@ -12,7 +12,7 @@ from neocog.drawing.svg import tag
 from neocog.report.compression import figures, narrative
 from neocog.report.compression.recipe import Recipe
 from neocog.report.compression.verdict import Goal, Step
-from neocog.report.leaderboard import Row
+from neocog.report.drawings import point
 from neocog.report.models import Model
 
 INTRODUCTION = (
@@ -20,7 +20,7 @@ INTRODUCTION = (
     "what became of it. The dashed line joins the models that no other beat before anything was compressed, the full one those "
     "that none beats now; models far below the compressed ones are left out."
 )
-STEPS = "In the tables, top-1 is of the validation images after each step. The small numbers compare it with the model at the start."
+STEPS = "In the tables, {} is of the validation images after each step. The small numbers compare it with the model at the start."
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,11 @@ def draw(models: Sequence[Model], recipes: Sequence[Recipe], *, called: Mapping[
         return None
 
     def chart(column: str, price: str, told: Callable[[float], str]) -> str:
-        points = {m.row.model: _point(m.row, called, getattr(m.row, column)) for m in models}
+        points = {m.row.model: point(m.row, called, float(m.row.value(column) or 0)) for m in models}
         compressed = [(points[r.parent.row.model], points[r.model.row.model]) for r in recipes]
-        return figures.moves(list(points.values()), compressed, price=price, told=told)
+        return figures.moves(
+            list(points.values()), compressed, score=models[0].row.metric.heading, price=price, told=told
+        )
 
     return Drawn(
         tuple(recipes),
@@ -68,7 +70,7 @@ def chapter(drawn: Drawn | None, *, made: str = "") -> str:
         tag("h2", "Compression"),
         tag("p", escape(INTRODUCTION)),
         tag("div", *(tag("figure", each, _caption(made)) for each in (drawn.latency, drawn.size)), class_="pair"),
-        tag("p", escape(STEPS), class_="note"),
+        tag("p", escape(STEPS.format(drawn.recipes[0].model.row.metric.heading)), class_="note"),
         *(_card(recipe, drawn.called) for recipe in drawn.recipes),
         made,
         id="compression",
@@ -101,7 +103,9 @@ def _goal(goal: Goal) -> str:
 
 def _table(recipe: Recipe, called: Mapping[str, str]) -> str:
     before = recipe.verdict.before
-    heads = [tag("th", head, scope="col") for head in ("top-1", "params", "MACs", "size", "duration")]
+    heads = [
+        tag("th", head, scope="col") for head in (recipe.model.row.metric.heading, "params", "MACs", "size", "duration")
+    ]
     first = tag(
         "tr",
         tag("td", escape(called[recipe.parent.row.model]), class_="word"),
@@ -141,13 +145,3 @@ def _beside(key: str, point: Point, before: Point | None) -> str:
         sign = "−" if change < 0 else "+" if change else "±"
         return tag("small", f"{sign}{abs(change):.2f}")
     return tag("small", numbers.percent(now / then, digits=0) if then else numbers.MISSING)
-
-
-def _point(row: Row, called: Mapping[str, str], x: float) -> figures.Point:
-    hover = (
-        f"{called[row.model]}: {numbers.percent(row.top1)} [{numbers.percent(row.top1_low)} – {numbers.percent(row.top1_high)}], "
-        f"{numbers.milliseconds(row.latency_ms_p50)}, {numbers.size(row.size_bytes)}"
-    )
-    return figures.Point(
-        called[row.model], row.kind, x=x, y=row.top1, low=row.top1_low, high=row.top1_high, hover=hover, model=row.model
-    )

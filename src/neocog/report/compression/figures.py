@@ -1,4 +1,4 @@
-"""Top-1 against a price before and after compression as SVG text: an arrow from each parent to what became of it, and both fronts."""
+"""The score against a price before and after compression as SVG text: an arrow from each parent to what became of it, and both fronts."""
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -14,8 +14,10 @@ Move = tuple[Point, Point]  # from the parent to what became of it
 Steps = list[tuple[float, float]]
 
 
-def moves(points: Sequence[Point], compressed: Sequence[Move], *, price: str, told: Callable[[float], str]) -> str:
-    """Top-1 over a price on a log scale for all `points`, with an arrow for each of `compressed`; `told` writes a price.
+def moves(
+    points: Sequence[Point], compressed: Sequence[Move], *, score: str, price: str, told: Callable[[float], str]
+) -> str:
+    """The `score`, as it is called, over a price on a log scale, with an arrow for each of `compressed`; `told` writes a price.
 
     The lines are the fronts: of the models that were not compressed, dashed, and of all. Models far below those that were
     compressed are left out, so that these can be told apart.
@@ -33,7 +35,7 @@ def moves(points: Sequence[Point], compressed: Sequence[Move], *, price: str, to
     named = sorted((p for p in shown if p in concerned or p in after or p in before), key=lambda p: p not in concerned)
     arrows = [((x(a.x), y(a.y)), (x(b.x), y(b.y))) for a, b in compressed]
     return figure(
-        _frame(y),
+        _frame(y, score),
         *(svg.tick(x(at), HEIGHT - 34, told(at), end=HALF) for at in x.ticks(4)),
         text(HALF - 12, HEIGHT - 10, price, class_="axis", text_anchor="end"),
         *(path(steps, class_=f"front {when}") for steps, when in zip(lines, ("before", "after"), strict=True) if steps),
@@ -60,14 +62,14 @@ def _staircase(best: Sequence[Point], x: Scale, y: Scale) -> Steps:
     return [*steps, (x.end, steps[-1][1])] if steps else []
 
 
-def _frame(y: Scale) -> str:
+def _frame(y: Scale, score: str) -> str:
     ticks = y.ticks(5)
     digits = 0 if all(abs(100 * tick - round(100 * tick)) < 1e-9 for tick in ticks) else 1
     return tag(
         "g",
         *(line(48, y(tick), HALF, y(tick), class_="grid") for tick in ticks),
         *(text(42, y(t) + 4, numbers.percent(t, digits=digits), class_="tick", text_anchor="end") for t in ticks),
-        text(0, 12, "top-1, test images", class_="axis"),
+        text(0, 12, f"{score}, test images", class_="axis"),
     )
 
 

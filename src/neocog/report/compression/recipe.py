@@ -8,7 +8,7 @@ from neocog.core.errors import UserError
 from neocog.report.compression import verdict
 from neocog.report.compression.verdict import Verdict
 from neocog.report.models import Model
-from neocog.statistics.paired import Paired, compare
+from neocog.statistics.paired import Paired
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class Recipe:
 
     @cached_property
     def paired(self) -> Paired:
-        """The difference of top-1 on the test images, model minus parent, image by image."""
-        return compare(~self.model.wrong, ~self.parent.wrong)
+        """The difference of the primary metric on the test images, model minus parent, image by image."""
+        return self.model.against(self.parent)
 
     @property
     def share(self) -> float:

@@ -26,7 +26,7 @@ WORDS = {
     "rollout": "Where: attention rollout (Abnar & Zuidema 2020), the patches from which attention took what it answered.",
     "integrated_gradients": "Which pixels: integrated gradients (Sundararajan et al. 2017), parts that add up to the answer.",
 }
-KINDS = {"right": "Right", "wrong, and unsure": "Wrong, and unsure", "wrong, and sure": "Wrong, and sure of it"}
+KINDS = {"wrong, and sure": "Wrong, and sure of it"}  # others are headings as they are
 SIDE = 84  # px of each of the three, at least
 SIDES = (168, 112, 84, 56, 28)  # px of each of the three, at most: the first with which all fit into BUDGET
 BUDGET = 400_000  # bytes of the page
@@ -40,7 +40,8 @@ class Face:
     picture: str
     said: str
     confidence: float
-    actual: str
+    caption: str
+    right: bool
 
 
 @dataclass(frozen=True)
@@ -88,18 +89,20 @@ def chapter(drawn: Drawn | None, *, made: str = "") -> str:
         ]
         for kind, faces in kinds.items():
             if faces:
-                parts += [tag("h4", KINDS[kind]), tag("ul", *map(_face, faces), class_="explained")]
+                parts += [
+                    tag("h4", escape(KINDS.get(kind, kind.capitalize()))),
+                    tag("ul", *map(_face, faces), class_="explained"),
+                ]
     return tag("section", *parts, made, id="explained")
 
 
 def _face(face: Face) -> str:
-    right = face.said == face.actual
-    alt = f"a test image labelled {face.actual}, where the model looked, and the pixels for and against {face.said}"
+    alt = f"a test image {face.caption}, where the model looked, and the pixels for and against {face.said}"
     return tag(
         "li",
         tag("img", src=face.picture, alt=alt),
         tag("b", escape(face.said)) + f" {numbers.percent(face.confidence)}",
-        tag("span", escape(f"labelled {face.actual}"), class_="right" if right else "wrong"),
+        tag("span", escape(face.caption), class_="right" if face.right else "wrong"),
     )
 
 
@@ -107,7 +110,7 @@ def _faces(
     found: Explained, model: Model, images: NDArray[np.uint8], classes: Sequence[str], *, side: int = SIDES[0]
 ) -> Iterator[tuple[str, list[Face]]]:
     place = 0
-    judged = model.predictions
+    caption = model.task.examples.caption
     for kind, rows in found.rows.items():
         faces = []
         for row in rows:
@@ -115,9 +118,9 @@ def _faces(
             faces.append(
                 Face(
                     _picture(np.asarray(images[row]), maps, signed=found.signed, most=side),
-                    classes[judged.predicted[row]],
-                    float(model.confidence[row]),
-                    classes[judged.labels[row]],
+                    *model.said(row),
+                    caption(model.predictions.targets[row], classes=classes),
+                    bool(model.scores[row] == 1),
                 )
             )
             place += 1

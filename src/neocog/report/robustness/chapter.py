@@ -13,8 +13,10 @@ from neocog.drawing import svg
 from neocog.drawing.images import Pixels
 from neocog.drawing.svg import tag
 from neocog.evaluation.corruptions.suite import CORRUPTIONS, corrupt
+from neocog.report import labels
 from neocog.report.robustness import figures, narrative
 from neocog.report.robustness.read import Robustness, read
+from neocog.tasks.task import Metric
 
 INTRODUCTION = (
     "A camera shakes, fog comes up, a file is squeezed. The same test images were corrupted in 15 ways, from mildly to badly (ImageNet-C), "
@@ -40,9 +42,9 @@ class Drawn:
         (folder / "robustness.svg").write_text(svg.standalone(self.heatmap, style=style), encoding="utf-8")
 
 
-def draw(prepared: Prepared, *, reports: Path, called: Mapping[str, str]) -> Drawn | None:
+def draw(prepared: Prepared, metric: Metric, *, reports: Path, called: Mapping[str, str]) -> Drawn | None:
     """The chapter's figures about the models in `called`; None if there is no robustness.csv in `reports`."""
-    found = read(reports, called=called)
+    found = read(reports, metric, called=called)
     if found is None:
         return None
     test = prepared.split("test", limit=LOOKED_AT)
@@ -52,7 +54,7 @@ def draw(prepared: Prepared, *, reports: Path, called: Mapping[str, str]) -> Dra
     spoilt = {narrative.words(name): corrupt(image, name, severity=SEVERITY)[0] for name in CORRUPTIONS}
     shown = {"clean": image[0]} | spoilt
     told = tuple((words, pictures.png(pictures.shrunk(each, side=112))) for words, each in shown.items())
-    return Drawn(found, figures.heatmap(found), told, prepared.classes[test.targets[chosen]])
+    return Drawn(found, figures.heatmap(found), told, labels.words(prepared, test.targets[chosen : chosen + 1])[0])
 
 
 def chapter(drawn: Drawn | None, *, made: str = "") -> str:
@@ -71,7 +73,7 @@ def chapter(drawn: Drawn | None, *, made: str = "") -> str:
         tag("p", escape(narrative.verdict(drawn.found)), class_="verdict"),
         tag("p", escape(caption), class_="note"),
         tag("ul", *faces, class_="faces", style="--n:8"),
-        tag("h3", "Top-1 under corruption"),
+        tag("h3", f"{escape(drawn.found.metric.title)} under corruption"),
         tag("p", escape(narrative.how(drawn.found)), class_="note"),
         tag("figure", tag("div", drawn.heatmap, class_="wide"), tag("figcaption", made) if made else ""),
         id="robustness",

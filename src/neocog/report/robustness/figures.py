@@ -1,4 +1,4 @@
-"""Models against corruptions as a heat map in SVG text: the number is top-1, the color what it lost."""
+"""Models against corruptions as a heat map in SVG text: the number is the score, the color what it lost."""
 
 from collections.abc import Sequence
 
@@ -7,12 +7,12 @@ from neocog.drawing.svg import figure, line, tag, text, title
 from neocog.evaluation.corruptions.suite import CORRUPTIONS
 from neocog.report.figures import WIDTH
 from neocog.report.robustness import narrative
-from neocog.report.robustness.read import Model, Robustness
+from neocog.report.robustness.read import Robustness, RobustnessScores
 
 ROW, CELL, GAP = 30, 44.0, 8.0  # px: of a row, of a cell at most, between families
 ROOM = 172.0  # px for the name of a model
 MARGIN = 64.0  # px for a column of its own, on either side
-FULL = 0.5  # of top-1: a loss that is colored fully
+FULL = 0.5  # of the score: a loss that is colored fully
 MID = 0.65  # depth from which words in a cell are dark in dark pages too
 
 
@@ -43,23 +43,23 @@ def heatmap(found: Robustness) -> str:
         *(_family(family, columns, cell=cell, y=bottom + 6) for family in families),
         width=right + MARGIN + 40,
         height=bottom + 30,
-        name="Top-1 of each model under each corruption",
+        name=f"{found.metric.title} of each model under each corruption",
         about=narrative.about(found),
     )
 
 
-def _row(model: Model, columns: dict[str, float], *, y: float, cell: float, left: float) -> str:
+def _row(model: RobustnessScores, columns: dict[str, float], *, y: float, cell: float, left: float) -> str:
     clean = text(left + MARGIN / 2 - 8, y + 19.5, f"{100 * model.clean:.0f}", class_="in", text_anchor="middle")
     return tag("g", clean, *(_cell(model, name, x, y, cell) for name, x in columns.items()))
 
 
-def _cell(model: Model, name: str, x: float, y: float, cell: float) -> str:
-    top1 = model.under(name)
-    depth = depth_of(model.clean - top1)
-    severities = ", ".join(f"{100 * each:.0f}" for each in model.top1[name])
+def _cell(model: RobustnessScores, name: str, x: float, y: float, cell: float) -> str:
+    score = model.under(name)
+    depth = depth_of(model.clean - score)
+    severities = ", ".join(f"{100 * each:.0f}" for each in model.scores[name])
     hover = (
         f"{model.name} under {narrative.words(name)}: "
-        f"{numbers.percent(top1)} of {numbers.percent(model.clean)}; by severity {severities}"
+        f"{numbers.percent(score)} of {numbers.percent(model.clean)}; by severity {severities}"
     )
     return tag(
         "g",
@@ -68,7 +68,7 @@ def _cell(model: Model, name: str, x: float, y: float, cell: float) -> str:
         text(
             x + cell / 2,
             y + 19.5,
-            f"{100 * top1:.0f}",
+            f"{100 * score:.0f}",
             class_="in mid" if depth > MID else "in",
             text_anchor="middle",
         ),
@@ -76,11 +76,11 @@ def _cell(model: Model, name: str, x: float, y: float, cell: float) -> str:
 
 
 def depth_of(lost: float) -> float:
-    """How strongly a loss of top-1 is colored, 0.04 to 0.95."""
+    """How strongly a loss is colored, 0.04 to 0.95."""
     return 0.04 + 0.91 * min(1.0, max(0.0, lost) / FULL) ** 0.8
 
 
-def _scores(models: Sequence[Model], *, x: float, top: float) -> list[str]:
+def _scores(models: Sequence[RobustnessScores], *, x: float, top: float) -> list[str]:
     told = [numbers.MISSING if model.mce is None else f"{model.mce:.0f}" for model in models]
     return [text(x, top + ROW * i + 19.5, words, class_="name", text_anchor="middle") for i, words in enumerate(told)]
 

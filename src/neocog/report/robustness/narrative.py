@@ -1,7 +1,7 @@
 """What robustness means in sentences: who withstands best, and what hurts most."""
 
 from neocog.drawing import numbers
-from neocog.report.robustness.read import Model, Robustness
+from neocog.report.robustness.read import Robustness, RobustnessScores
 
 SPELLED = {"gaussian": "Gaussian", "jpeg": "JPEG"}
 
@@ -16,7 +16,7 @@ def verdict(found: Robustness) -> str:
     costs = {name: _mean_loss(found, name) for name in found.corruptions}
     worst, least = max(costs, key=lambda name: costs[name]), min(costs, key=lambda name: costs[name])
     hurts = (
-        f"What costs most is {words(worst)}: {numbers.points(costs[worst])} of top-1 on average. "
+        f"What costs most is {words(worst)}: {numbers.points(costs[worst])} of {found.metric.heading} on average. "
         f"What costs least is {words(least)}: {numbers.points(costs[least])}."
     )
     return f"{_best(found)} {hurts}".strip()
@@ -24,10 +24,11 @@ def verdict(found: Robustness) -> str:
 
 def how(found: Robustness) -> str:
     """How to read the heat map."""
-    severities = len(next(iter(found.models[0].top1.values())))
+    severities = len(next(iter(found.models[0].scores.values())))
     over = f", averaged over {severities} severities" if severities > 1 else ""
     return (
-        f"Top-1 in % on {found.images:,} test images{over}; the deeper the orange, the more was lost against the clean images. "
+        f"{found.metric.title} in % on {found.images:,} test images{over}; the deeper the orange, the more was lost against the clean "
+        "images. "
         f"mCE compares a model's errors with those of {found.baseline}, corruption by corruption: {found.baseline} has 100, less is better."
     )
 
@@ -52,8 +53,8 @@ def _best(found: Robustness) -> str:
     )
 
 
-def _corrupted(model: Model) -> float:
-    return sum(map(model.under, model.top1)) / len(model.top1)
+def _corrupted(model: RobustnessScores) -> float:
+    return sum(map(model.under, model.scores)) / len(model.scores)
 
 
 def _mean_loss(found: Robustness, corruption: str) -> float:

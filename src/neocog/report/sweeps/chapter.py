@@ -8,7 +8,7 @@ from pathlib import Path
 from neocog.drawing import numbers, svg
 from neocog.drawing.svg import tag
 from neocog.report.sweeps import figures, importance, narrative, parallel
-from neocog.report.sweeps.read import DEFAULTS, Sweep, Trial, written
+from neocog.report.sweeps.read import DEFAULTS, Sweep, SweepTrial, written
 
 INTRODUCTION = (
     "Would other settings do better? Each trial is a training with settings of its own; trial 0 has today's. The best is trained in full "
@@ -40,7 +40,7 @@ class Drawn:
 def draw(sweep: Sweep) -> Drawn:
     """All figures of one sweep."""
     found = importance.importances(sweep)
-    bars = figures.bars(found, name=sweep.name) if found else ""
+    bars = figures.bars(found, name=sweep.name, score=sweep.metric.heading) if found else ""
     return Drawn(sweep, figures.history(sweep), parallel.parallel(sweep), bars)
 
 
@@ -103,11 +103,11 @@ def _table(sweep: Sweep) -> str:
         _head("status", class_="word"),
         _head("epochs"),
         _head("time"),
-        _head("val/top1", data_first="descending", aria_sort="descending"),
+        _head(f"val/{sweep.metric.name}", data_first="descending", aria_sort="descending"),
         _head("val/loss"),
         *(_head(key) for key in sweep.space),
     ]
-    order = sorted(sweep.trials, key=lambda t: (t.top1 is None, -(t.top1 or 0.0), t.number))
+    order = sorted(sweep.trials, key=lambda t: (t.score is None, -(t.score or 0.0), t.number))
     rows = [tag("tr", *_cells(trial, sweep)) for trial in order]
     return tag("table", tag("thead", tag("tr", *heads)), tag("tbody", *rows), class_="sortable leaders")
 
@@ -116,7 +116,7 @@ def _head(heading: str, **attributes: str) -> str:
     return tag("th", tag("button", escape(heading)), scope="col", **attributes)
 
 
-def _cells(trial: Trial, sweep: Sweep) -> list[str]:
+def _cells(trial: SweepTrial, sweep: Sweep) -> list[str]:
     name = {sweep.verdict.trial: "best", DEFAULTS: "today"}.get(trial.number, "")
     note = tag("small", name) if name else ""
     look = {"class_": "best"} if trial.number == sweep.verdict.trial else {}
@@ -125,13 +125,13 @@ def _cells(trial: Trial, sweep: Sweep) -> list[str]:
         tag("td", escape(trial.status), class_="word"),
         tag("td", str(trial.epochs)),
         tag("td", numbers.duration(trial.seconds), data_value=round(trial.seconds, 3)),
-        tag("td", _or_missing(trial.top1, numbers.percent), data_value=_raw(trial.top1), **look),
+        tag("td", _or_missing(trial.score, numbers.percent), data_value=_raw(trial.score), **look),
         tag("td", _or_missing(trial.loss, numbers.significant), data_value=_raw(trial.loss)),
         *(_setting(trial, key) for key in sweep.space),
     ]
 
 
-def _setting(trial: Trial, key: str) -> str:
+def _setting(trial: SweepTrial, key: str) -> str:
     value = trial.values.get(key)
     if value is None:
         return tag("td", numbers.MISSING, data_value="")

@@ -12,10 +12,10 @@ from neocog.drawing import numbers, text_width
 from neocog.drawing.label_placement import Box, Label, place
 from neocog.drawing.svg import Scale, figure, line, marker, path, tag, text, title
 from neocog.report.figures import HALF
-from neocog.report.sweeps.read import DEFAULTS, LISTED, Sweep, Trial
+from neocog.report.sweeps.read import DEFAULTS, LISTED, Sweep, SweepTrial
 
 HEIGHT, ROW = 372, 30  # px of the history; of a bar
-SPAN = 0.02  # of top-1 that a scale spans at least
+SPAN = 0.02  # of the score that a scale spans at least
 FAR = 4.0  # times the median trial's distance from the best: how far below it a scale reaches at most
 KEY = 200.0  # px for the name of a setting
 TOLD = 5
@@ -23,7 +23,7 @@ TODAY = "today's settings"
 
 
 def history(sweep: Sweep) -> str:
-    """val/top1 of each trial in order; the grey steps are the best so far."""
+    """The validation score of each trial in order; the grey steps are the best so far."""
     last = max(trial.number for trial in sweep.trials)
     x = Scale(0, max(1, last), 66, HALF - 18)
     y = accuracies(sweep, bottom=HEIGHT - 62, top=48)
@@ -39,7 +39,7 @@ def history(sweep: Sweep) -> str:
     return figure(
         *(line(48, y(tick), HALF, y(tick), class_="grid") for tick in y.ticks(4)),
         *(text(42, y(tick) + 4, told, class_="tick", text_anchor="end") for tick, told in shares(y)),
-        text(0, 12, "top-1, validation images", class_="axis"),
+        text(0, 12, f"{sweep.metric.heading}, validation images", class_="axis"),
         *(text(x(tick), HEIGHT - 30, f"{tick:.0f}", class_="tick", text_anchor="middle") for tick in ticks),
         text(HALF - 12, HEIGHT - 8, "trial", class_="axis", text_anchor="end"),
         path(steps, class_="record") if len(steps) > 1 else "",
@@ -53,8 +53,8 @@ def history(sweep: Sweep) -> str:
     )
 
 
-def bars(importances: Mapping[str, float], *, name: str) -> str:
-    """How much of the differences each setting explains, as horizontal bars, in the order given."""
+def bars(importances: Mapping[str, float], *, name: str, score: str) -> str:
+    """How much of the differences of the `score`, as it is called, each setting explains, as horizontal bars, in the order given."""
     left = 18 + min(KEY, text_width.longest(list(importances)))
     x = Scale(0, max(importances.values()) or 1.0, left, HALF - 52)
     drawn = []
@@ -74,7 +74,7 @@ def bars(importances: Mapping[str, float], *, name: str) -> str:
             text(x(share) + 8, middle + 4, told, class_="tick"),
         ]
     return figure(
-        text(0, 12, "importance: share of the variance of top-1 that it explains alone (fANOVA)", class_="axis"),
+        text(0, 12, f"importance: share of the variance of {score} that it explains alone (fANOVA)", class_="axis"),
         *drawn,
         width=HALF,
         height=36 + len(importances) * ROW,
@@ -85,13 +85,13 @@ def bars(importances: Mapping[str, float], *, name: str) -> str:
 
 def about(sweep: Sweep) -> str:
     """The best trials in words, as many as an ear can take."""
-    best = sorted(sweep.scored, key=lambda trial: -(trial.top1 or 0.0))[:TOLD]
+    best = sorted(sweep.scored, key=lambda trial: -(trial.score or 0.0))[:TOLD]
     return f"{len(sweep.trials)} trials, the most accurate first: " + "; ".join(trial.told for trial in best)
 
 
 def accuracies(sweep: Sweep, *, bottom: float, top: float) -> Scale:
-    """The scale of val/top1; one hopeless trial does not flatten all others, `spot` puts it on the edge."""
-    found = sorted(trial.top1 for trial in sweep.scored if trial.top1 is not None) or [0.0, 1.0]
+    """The scale of scores; one hopeless trial does not flatten all others, `spot` puts it on the edge."""
+    found = sorted(trial.score for trial in sweep.scored if trial.score is not None) or [0.0, 1.0]
     best = found[-1]
     low = max(found[0], best - max(SPAN, FAR * (best - median(found))))
     spare = max(0.08 * (best - low), (SPAN - (best - low)) / 2)
@@ -101,12 +101,12 @@ def accuracies(sweep: Sweep, *, bottom: float, top: float) -> Scale:
 def below(sweep: Sweep) -> tuple[int, float]:
     """How many scored trials lie below the scale, and where it begins."""
     scale = accuracies(sweep, bottom=0, top=1)
-    return sum(trial.top1 is not None and trial.top1 < scale.low for trial in sweep.trials), scale.low
+    return sum(trial.score is not None and trial.score < scale.low for trial in sweep.trials), scale.low
 
 
-def spot(trial: Trial, y: Scale) -> float:
+def spot(trial: SweepTrial, y: Scale) -> float:
     """The height of a trial, px; on the lower edge if it is below the scale or has no score."""
-    return y.start if trial.top1 is None else min(y(trial.top1), y.start)
+    return y.start if trial.score is None else min(y(trial.score), y.start)
 
 
 def shares(y: Scale) -> list[tuple[float, str]]:
@@ -116,7 +116,7 @@ def shares(y: Scale) -> list[tuple[float, str]]:
     return [(tick, numbers.percent(tick, digits=digits)) for tick in ticks]
 
 
-def mark(trial: Trial, sweep: Sweep, x: float, y: float) -> str:
+def mark(trial: SweepTrial, sweep: Sweep, x: float, y: float) -> str:
     """The mark of a trial at (x, y), with all about it on hover."""
     won = trial.number == sweep.verdict.trial
     ring = tag("circle", cx=x, cy=y, r=8.5, class_="ring") if trial.number == DEFAULTS else ""
@@ -148,7 +148,7 @@ def _record(sweep: Sweep, x: Scale, y: Scale) -> list[tuple[float, float]]:
     return [*steps, (x.end, steps[-1][1])] if steps else []
 
 
-def _key(trials: Sequence[Trial]) -> str:
+def _key(trials: Sequence[SweepTrial]) -> str:
     """What the shapes mean, where there is more than one."""
     seen = [status for status in LISTED if any(trial.status == status for trial in trials)]
     drawn, right = [], HALF - 4.0

@@ -5,7 +5,7 @@ from contextlib import suppress
 from math import log10
 from typing import TYPE_CHECKING, Any
 
-from neocog.report.sweeps.read import Sweep, Trial
+from neocog.report.sweeps.read import Sweep, SweepTrial
 from neocog.tuning.space import Dimension
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ LEAST = 4  # trials, below which chance decides
 SEED = 0  # of the forest
 
 
-def comparable(sweep: Sweep) -> list[Trial]:
+def comparable(sweep: Sweep) -> list[SweepTrial]:
     """The trials that can be compared: not failed, an epoch ended, every setting inside the space.
 
     Those stopped early count with what they had reached: without them no bad setting would be left to learn from.
@@ -29,7 +29,7 @@ def comparable(sweep: Sweep) -> list[Trial]:
 
 
 def importances(sweep: Sweep) -> dict[str, float]:
-    """The share of the differences in val/top1 that each setting alone explains, largest first; together 1.
+    """The share of the differences in score that each setting alone explains, largest first; together 1.
 
     Empty with fewer than LEAST comparable trials, or when they differ in nothing. fANOVA through Optuna (Hutter, Hoos &
     Leyton-Brown 2014, An efficient approach for assessing hyperparameter importance); what is searched on a log scale is handed over as its
@@ -38,7 +38,7 @@ def importances(sweep: Sweep) -> dict[str, float]:
     Its first call in a process imports scikit-learn (1.5 s of CPU time).
     """
     trials = comparable(sweep)
-    if len(trials) < LEAST or len({trial.top1 for trial in trials}) == 1 or not sweep.space:
+    if len(trials) < LEAST or len({trial.score for trial in trials}) == 1 or not sweep.space:
         return {}
     import optuna
     from optuna.importance import FanovaImportanceEvaluator, get_param_importances
@@ -52,7 +52,7 @@ def importances(sweep: Sweep) -> dict[str, float]:
         distributions = {key: _distribution(dim) for key, dim in sweep.space.items()}
         for trial in trials:
             params = {key: _coded(trial.values[key], dim) for key, dim in sweep.space.items()}
-            study.add_trial(optuna.create_trial(params=params, distributions=distributions, value=trial.top1))
+            study.add_trial(optuna.create_trial(params=params, distributions=distributions, value=trial.score))
         found = get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=SEED))
     optuna.logging.set_verbosity(spoken)
     return {key: float(share) for key, share in sorted(found.items(), key=lambda pair: (-pair[1], pair[0]))}

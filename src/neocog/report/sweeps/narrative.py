@@ -3,7 +3,7 @@
 from neocog.drawing import numbers
 from neocog.report.sweeps.figures import below
 from neocog.report.sweeps.importance import LEAST, comparable
-from neocog.report.sweeps.read import DEFAULTS, Sweep, Verdict, written
+from neocog.report.sweeps.read import DEFAULTS, Sweep, SweepVerdict, written
 from neocog.tuning.space import Dimension
 
 ENDS = {"stopped": "stopped early", "failed": "failed"}
@@ -25,14 +25,14 @@ SCHEDULERS = {
 def verdict(sweep: Sweep) -> str:
     """Whether the best trial's settings are better than today's, how sure that is, and what follows."""
     found = sweep.verdict
-    if found.trial == DEFAULTS or found.top1 is None or found.difference is None:
+    if found.trial == DEFAULTS or found.score is None or found.difference is None:
         return f"{sweep.name}: {_of(sweep)}, number {DEFAULTS}, today's settings, was best, so they stay."
     today = next((trial.values for trial in sweep.trials if trial.number == DEFAULTS), {})
     values = {key: found.values[key] for key in sweep.space if key in found.values}
     change = ", ".join(f"{key} {written(value)}" for key, value in values.items() if today.get(key) != value)
     best = f"{sweep.name}: {_of(sweep)}, number {found.trial} was best ({change or 'nothing changed'})."
     seeds = f" (± {100 * found.spread:.1f} over {found.seeds} seeds)" if found.spread is not None else ""
-    reached = f"Trained in full it reaches {numbers.percent(found.top1)}{seeds} on validation"
+    reached = f"Trained in full it reaches {numbers.percent(found.score)}{seeds} on validation"
     return f"{best} {reached}, {_apart(found, found.difference)}, {_therefore(found, found.difference)}."
 
 
@@ -74,7 +74,7 @@ def _many(count: int, word: str) -> str:
     return f"{count} {word}{'s' * (count != 1)}"
 
 
-def _apart(found: Verdict, difference: float) -> str:
+def _apart(found: SweepVerdict, difference: float) -> str:
     """The paired difference to today's settings, with what is known of its certainty."""
     today = f"today's settings at {numbers.percent(found.baseline)}"
     size = numbers.points(abs(difference))
@@ -89,7 +89,7 @@ def _apart(found: Verdict, difference: float) -> str:
     return f"{told} ({', '.join(sure)})" if sure else told
 
 
-def _therefore(found: Verdict, difference: float) -> str:
+def _therefore(found: SweepVerdict, difference: float) -> str:
     if found.better:
         return "so the tuned model has its settings"
     return f"{'which chance could explain' if difference > 0 else 'no better'}, so today's settings stay"

@@ -1,4 +1,4 @@
-"""A sweep in parallel coordinates (Inselberg 1985), as SVG text: an axis a setting, a line a trial, val/top1 at the end."""
+"""A sweep in parallel coordinates (Inselberg 1985), as SVG text: an axis a setting, a line a trial, the score at the end."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from neocog.drawing import numbers
 from neocog.drawing.svg import Scale, figure, line, path, tag, text, title
 from neocog.report.figures import WIDTH
 from neocog.report.sweeps.figures import TODAY, about, accuracies, mark, shares, spot
-from neocog.report.sweeps.read import DEFAULTS, Sweep, Trial, written
+from neocog.report.sweeps.read import DEFAULTS, Sweep, SweepTrial, written
 from neocog.tuning.space import Dimension
 
 TOP, BOTTOM, HEIGHT = 62, 352, 372  # px: where axes end and begin
@@ -26,11 +26,15 @@ class Axis:
 
 
 def parallel(sweep: Sweep) -> str:
-    """Every trial through its settings to its val/top1: bluer is better, the winner orange, those stopped early faint."""
+    """Every trial through its settings to its score: bluer is better, the winner orange, those stopped early faint."""
     y = accuracies(sweep, bottom=BOTTOM, top=TOP)
     axes = [_axis(key, dimension, sweep) for key, dimension in sweep.space.items()]
     axes.append(
-        Axis("val/top1", {t.number: spot(t, y) for t in sweep.scored}, [(y(at), told) for at, told in shares(y)])
+        Axis(
+            f"val/{sweep.metric.name}",
+            {t.number: spot(t, y) for t in sweep.scored},
+            [(y(at), told) for at, told in shares(y)],
+        )
     )
     step = (WIDTH - LEFT - RIGHT) / max(1, len(axes) - 1)
     places = [LEFT + i * step for i in range(len(axes))]
@@ -64,14 +68,14 @@ def _axis(key: str, dimension: Dimension, sweep: Sweep) -> Axis:
     return Axis(key, spots, ticks + ([(float(BOTTOM), "0")] if zero else []))
 
 
-def _choices(key: str, dimension: Dimension, having: Sequence[Trial]) -> Axis:
+def _choices(key: str, dimension: Dimension, having: Sequence[SweepTrial]) -> Axis:
     """Choices in their order from below, others that trials had after them; the trials of one spread, the best on top."""
     names = list(dict.fromkeys(written(value) for value in (*dimension.values, *(t.values[key] for t in having))))
     step = (BOTTOM - TOP) / max(1, len(names) - 1)
     heights = {name: BOTTOM - i * step if len(names) > 1 else (BOTTOM + TOP) / 2 for i, name in enumerate(names)}
     spots: dict[int, float] = {}
     for name, height in heights.items():
-        those = sorted((t for t in having if written(t.values[key]) == name), key=lambda t: t.top1 or 0.0)
+        those = sorted((t for t in having if written(t.values[key]) == name), key=lambda t: t.score or 0.0)
         gap = min(FAN, 0.5 * step) / max(4, len(those) - 1)
         spots |= {trial.number: height - gap * (i - (len(those) - 1) / 2) for i, trial in enumerate(those)}
     return Axis(key, spots, [(height, name.replace(", ", ",")) for name, height in heights.items()])
@@ -94,7 +98,7 @@ def _ticks(axis: Axis, x: float, *, step: float) -> list[str]:
     ]
 
 
-def _line(trial: Trial, sweep: Sweep, axes: Sequence[Axis], places: Sequence[float]) -> str:
+def _line(trial: SweepTrial, sweep: Sweep, axes: Sequence[Axis], places: Sequence[float]) -> str:
     """A trial's line, broken where it has no value; its blue lies over a grey, the stronger the more trials it beats."""
     pieces: list[list[tuple[float, float]]] = [[]]
     for axis, x in zip(axes, places, strict=True):
@@ -103,11 +107,11 @@ def _line(trial: Trial, sweep: Sweep, axes: Sequence[Axis], places: Sequence[flo
         elif pieces[-1]:
             pieces.append([])
     whole = [piece for piece in pieces if len(piece) > 1]
-    beaten = sum((other.top1 or 0.0) < (trial.top1 or 0.0) for other in sweep.scored) / max(1, len(sweep.scored) - 1)
+    beaten = sum((other.score or 0.0) < (trial.score or 0.0) for other in sweep.scored) / max(1, len(sweep.scored) - 1)
     look = "won" if trial.number == sweep.verdict.trial else trial.status
     crowd = " crowd" if len(sweep.trials) > CROWD else ""
     strokes = [path(piece, class_="poor") for piece in whole]
-    if trial.top1 is not None and look != "failed":
+    if trial.score is not None and look != "failed":
         strokes += [path(piece, class_="good", stroke_opacity=beaten**2) for piece in whole]
     if look == "won":
         strokes = [path(piece) for piece in whole]
@@ -115,14 +119,14 @@ def _line(trial: Trial, sweep: Sweep, axes: Sequence[Axis], places: Sequence[flo
     return tag("g", title(trial.told), *strokes, *reach, class_=f"run {look}{crowd}")
 
 
-def _faint_first(sweep: Sweep) -> list[Trial]:
+def _faint_first(sweep: Sweep) -> list[SweepTrial]:
     order = ("failed", "stopped", "finished")
     return sorted(
-        sweep.trials, key=lambda t: (t.number == sweep.verdict.trial, order.index(t.status), t.top1 or 0.0, t.number)
+        sweep.trials, key=lambda t: (t.number == sweep.verdict.trial, order.index(t.status), t.score or 0.0, t.number)
     )
 
 
-def _ends(ends: Sequence[Trial], sweep: Sweep, axis: Axis, x: float) -> list[str]:
+def _ends(ends: Sequence[SweepTrial], sweep: Sweep, axis: Axis, x: float) -> list[str]:
     """The names of the winner and of today's settings, apart from each other."""
     order = sorted(ends, key=lambda trial: axis.spots[trial.number])
     heights = [axis.spots[trial.number] for trial in order]
@@ -133,6 +137,6 @@ def _ends(ends: Sequence[Trial], sweep: Sweep, axis: Axis, x: float) -> list[str
         name = TODAY if trial.number == DEFAULTS else f"trial {trial.number}"
         drawn += [
             text(x + 16, height, name, class_="name"),
-            text(x + 16, height + 15, numbers.percent(trial.top1 or 0.0), class_="tick"),
+            text(x + 16, height + 15, numbers.percent(trial.score or 0.0), class_="tick"),
         ]
     return drawn

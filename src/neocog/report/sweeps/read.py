@@ -12,46 +12,53 @@ import yaml
 from neocog.core import csv_table
 from neocog.core.errors import UserError
 from neocog.drawing import numbers
+from neocog.tasks.task import Metric
 from neocog.tuning.space import Dimension, Kind
 
-FIXED = ("trial", "status", "epochs", "seconds", "val/top1", "val/loss")  # columns of trials.csv; the others are keys
+FIXED = (
+    "trial",
+    "status",
+    "epochs",
+    "seconds",
+    "val/loss",
+)  # columns of trials.csv beside the metric's; the others are keys
 DEFAULTS = 0  # the trial that has today's settings
 LISTED = ("finished", "stopped", "failed")
 
 
 @dataclass(frozen=True)
-class Trial:
-    """One trial; `top1` and `loss` are of its last epoch, None before its first; `values` lacks what is absent."""
+class SweepTrial:
+    """One trial; `score` and `loss` are of its last epoch, None before its first; `values` lacks what is absent."""
 
     number: int
     status: str
     epochs: int
     seconds: float
-    top1: float | None
+    score: float | None
     loss: float | None
     values: Mapping[str, Any]
 
     @property
     def told(self) -> str:
         """All of it in a line."""
-        score = "no epoch" if self.top1 is None else numbers.percent(self.top1)
+        score = "no epoch" if self.score is None else numbers.percent(self.score)
         settings = ", ".join(f"{key} {written(value)}" for key, value in self.values.items())
         ran = f"{self.epochs} epoch{'s' * (self.epochs != 1)}, {numbers.duration(self.seconds)}"
         return f"trial {self.number}, {self.status}: {score}, {ran}; {settings}"
 
 
 @dataclass(frozen=True)
-class Verdict:
+class SweepVerdict:
     """What became of the best trial when it was trained in full, beside today's settings (`baseline`), on the validation images.
 
-    `spread` is the standard deviation of its top-1 over `seeds`; `difference`, its 95 % interval and the p-value are paired by image.
+    `spread` is the standard deviation of its score over `seeds`; `difference`, its 95 % interval and the p-value are paired by image.
     What is None was not measured: all of it where today's settings were the best trial.
     """
 
     trial: int
     values: Mapping[str, Any]
     seeds: int
-    top1: float | None
+    score: float | None
     spread: float | None
     baseline: float
     better: bool
@@ -63,23 +70,30 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Sweep:
-    """The trials of one architecture in order, the space they were drawn from, in the order of the columns, and the verdict."""
+    """The trials of one architecture in order, the space they were drawn from, in the order of the columns, and the verdict.
+
+    `metric` is the one by which trials are compared, on the validation images.
+    """
 
     name: str
-    trials: tuple[Trial, ...]
+    metric: Metric
+    trials: tuple[SweepTrial, ...]
     space: Mapping[str, Dimension]
-    verdict: Verdict
+    verdict: SweepVerdict
     searcher: str
     scheduler: str
 
     @property
-    def scored(self) -> list[Trial]:
+    def scored(self) -> list[SweepTrial]:
         """The trials that ended an epoch."""
-        return [trial for trial in self.trials if trial.top1 is not None]
+        return [trial for trial in self.trials if trial.score is not None]
 
 
-def read(folder: Path) -> Sweep:
-    """The sweep in a tuned bundle's folder. Raises UserError, naming the stage to run, when a file is missing or damaged."""
+def read(folder: Path, metric: Metric) -> Sweep:
+    """The sweep in a tuned bundle's folder, its trials compared by a `metric`.
+
+    Raises UserError, naming the stage to run, when a file is missing or damaged.
+    """
     trials, best = folder / "trials.csv", folder / "best.yaml"
     for path in (trials, best):
         if not path.is_file():
@@ -87,14 +101,16 @@ def read(folder: Path) -> Sweep:
     path = trials
     try:
         lines = list(csv_table.read(trials))
-        found = tuple(_trial(line) for line in lines)
-        keys = [column for line in lines[:1] for column in line if column not in FIXED]
+        found = tuple(_trial(line, f"val/{metric.name}") for line in lines)
+        keys = [column for line in lines[:1] for column in line if column not in (*FIXED, f"val/{metric.name}")]
         path = best
         told = yaml.safe_load(best.read_text(encoding="utf-8"))
         if told["trial"] not in [trial.number for trial in found]:
             raise ValueError(f"trials.csv has no trial {told['trial']}")
         space = {key: _dimension(told["space"][key]) for key in keys}
-        return Sweep(folder.name, found, space, _verdict(told), told["searcher"], told["scheduler"])
+        return Sweep(
+            folder.name, metric, found, space, _verdict(told, f"val/{metric.name}"), told["searcher"], told["scheduler"]
+        )
     except (KeyError, TypeError, ValueError, AttributeError, yaml.YAMLError) as error:
         said = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise UserError(f"{path} is damaged ({said}); `dvc repro --force tune@{folder.name}` makes it again") from None
@@ -109,17 +125,17 @@ def written(value: Any) -> str:
     return json.dumps(value)
 
 
-def _trial(line: Mapping[str, str]) -> Trial:
+def _trial(line: Mapping[str, str], scored: str) -> SweepTrial:
     if line["status"] not in LISTED:
         raise ValueError(f"trial {line['trial']}: status (={line['status']}) is none of {', '.join(LISTED)}")
-    return Trial(
+    return SweepTrial(
         number=int(line["trial"]),
         status=line["status"],
         epochs=int(line["epochs"] or 0),
         seconds=float(line["seconds"] or 0),
-        top1=_score(line["val/top1"]),
+        score=_score(line[scored]),
         loss=_score(line["val/loss"]),
-        values={key: _value(cell) for key, cell in line.items() if key not in FIXED and cell != ""},
+        values={key: _value(cell) for key, cell in line.items() if key not in (*FIXED, scored) and cell != ""},
     )
 
 
@@ -141,14 +157,14 @@ def _dimension(spec: Mapping[Kind, Any]) -> Dimension:
     return Dimension(kind, tuple(values))
 
 
-def _verdict(told: Mapping[str, Any]) -> Verdict:
-    return Verdict(
+def _verdict(told: Mapping[str, Any], scored: str) -> SweepVerdict:
+    return SweepVerdict(
         trial=told["trial"],
         values=told["values"],
         seeds=len(told["seeds"]),
-        top1=told.get("val/top1"),
+        score=told.get(scored),
         spread=told.get("spread"),
-        baseline=told["baseline"]["val/top1"],
+        baseline=told["baseline"][scored],
         better=told["better"],
         p_value=told.get("p_value"),
         difference=told.get("difference"),

@@ -12,12 +12,12 @@ from neocog.tasks.classification.accuracy import macro_f1, share, within
 from neocog.tasks.classification.calibration import expected_calibration_error, log_softmax, negative_log_likelihood
 from neocog.tasks.task import Metric
 
-PRIMARY = Metric("top1", "top-1", "share of test images whose class comes first")
+PRIMARY = Metric("top1", "top-1", "share of test images whose class comes first", claim="is right {} of the time")
 METRICS = (
     PRIMARY,
-    Metric("top5", "top-5", "share of test images whose class is among the five highest"),
-    Metric("macro_f1", "macro-F1", "harmonic mean of precision and recall, averaged over the classes"),
-    Metric("ece", "ECE", "calibration error: how far confidence is from accuracy", better=-1),
+    Metric("top5", "top-5", "share whose class is among the first five", classes=5),
+    Metric("macro_f1", "macro-F1", "F1 of each class, averaged over classes"),
+    Metric("ece", "ECE", "expected calibration error: how far confidence is from accuracy, on average", better=-1),
 )
 FRACTIONS = tuple(metric.name for metric in METRICS)
 

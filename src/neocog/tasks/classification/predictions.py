@@ -27,6 +27,17 @@ class Predictions:
         """The probability of the predicted class [N]."""
         return np.asarray(np.take_along_axis(self.probabilities, self.predicted[:, None], axis=1)[:, 0])
 
+    @property
+    def targets(self) -> Ints:
+        """The labels [N]."""
+        return self.labels
+
+    @property
+    def outputs(self) -> NDArray[np.float32]:
+        """The logits [N, K], up to a constant for each image."""
+        with np.errstate(divide="ignore"):
+            return np.log(self.probabilities)
+
 
 def of(answers: NDArray[np.float32], *, ids: np.ndarray, labels: Ints) -> Predictions:
     """The predictions that logits [N, K] amount to."""
@@ -35,9 +46,7 @@ def of(answers: NDArray[np.float32], *, ids: np.ndarray, labels: Ints) -> Predic
 
 def calibrated(judged: Predictions, temperature: float) -> Predictions:
     """The same, as `predict` and `serve` tell it: predictions.parquet holds what the graph says, from which calibration is measured."""
-    with np.errstate(divide="ignore"):
-        logits = np.log(judged.probabilities)
-    return replace(judged, probabilities=probabilities(logits, temperature=temperature))
+    return replace(judged, probabilities=probabilities(judged.outputs, temperature=temperature))
 
 
 def write(path: Path, predictions: Predictions) -> None:

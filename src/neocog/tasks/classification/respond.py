@@ -71,6 +71,11 @@ def likeliest(prediction: Floats, *, card: Card, top: int) -> list[tuple[str, fl
     return [(card["classes"][i], float(prediction[i])) for i in _ranked(prediction[None])[0, :top]]
 
 
+def said(prediction: Floats, *, card: Card) -> tuple[str, float]:
+    """The class that is answered, and its probability."""
+    return likeliest(prediction, card=card, top=1)[0]
+
+
 def text(prediction: Floats, *, card: Card, top: int) -> str:
     """One prediction for people: `Ankle boot 93.1%, Sneaker 5.0%, Sandal 1.2%`."""
     return ", ".join(f"{name} {probability:.1%}" for name, probability in likeliest(prediction, card=card, top=top))

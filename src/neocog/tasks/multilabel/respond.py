@@ -62,6 +62,13 @@ def answers(predictions: Floats, *, card: Card) -> list[dict[str, Any]]:
     return rows
 
 
+def said(prediction: Floats, *, card: Card) -> tuple[str, float]:
+    """The labels that are given, and the probability of the least certain of them; of none, that the likeliest is absent."""
+    given = _given(prediction, card)
+    names = ", ".join(name for name, _ in given) or NONE
+    return names, min((p for _, p in given), default=1 - float(prediction.max()))
+
+
 def text(prediction: Floats, *, card: Card, top: int) -> str:
     """One prediction for people: `3 97.1%, 8 61.0%`, or `no label`."""
     return ", ".join(f"{name} {probability:.1%}" for name, probability in _given(prediction, card)[:top]) or NONE

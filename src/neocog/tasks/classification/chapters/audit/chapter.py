@@ -12,9 +12,9 @@ from neocog.drawing import numbers
 from neocog.drawing.images import Pixels
 from neocog.drawing.svg import tag
 from neocog.evaluation.audit import Twins
-from neocog.report.audit import narrative
-from neocog.report.audit.read import Audit, read
 from neocog.tasks.classification.audit import Doubt
+from neocog.tasks.classification.chapters.audit import narrative
+from neocog.tasks.classification.chapters.audit.read import Audit, read
 
 INTRODUCTION = (
     "Well-known test sets have 3 % of their labels wrong (Northcutt et al. 2021), and some share images with what was trained on (Barz & "

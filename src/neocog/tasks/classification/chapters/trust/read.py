@@ -16,6 +16,7 @@ from neocog.statistics.arrays import Floats, Ints
 from neocog.statistics.slices import Gap, Slice
 from neocog.tasks.classification import calibration, selective
 from neocog.tasks.classification.calibration import Bin
+from neocog.tasks.classification.chapters.judged import JudgedClassifier
 from neocog.tasks.classification.selective import Curve
 
 CLASS = "class"  # the column of groups that every data set has
@@ -75,8 +76,9 @@ def read(model: Model) -> Trust:
     _, judge = makers(model.bundle)
     path = model.folder / "metrics.json"
     scores = json.loads(path.read_text(encoding="utf-8"))
-    judged, correct = model.predictions, ~model.wrong
-    confidence = judged.confidence.astype(float)
+    judged = JudgedClassifier(model)
+    correct = ~judged.wrong
+    confidence = judged.predictions.confidence.astype(float)
     bins = _bins(model.folder / "reliability.csv", judge)
     temperature = scores.get("test/temperature")
     groups = _groups(model, judge)
@@ -84,7 +86,7 @@ def read(model: Model) -> Trust:
         model,
         scores,
         bins,
-        _honest(model, temperature, bins=round(1 / (bins[0].high - bins[0].low))) if bins and temperature else (),
+        _honest(judged, temperature, bins=round(1 / (bins[0].high - bins[0].low))) if bins and temperature else (),
         selective.curve(confidence, correct),
         groups,
         _confused(model, groups, judge),
@@ -92,11 +94,11 @@ def read(model: Model) -> Trust:
     )
 
 
-def _honest(model: Model, temperature: float, *, bins: int) -> tuple[Bin, ...]:
+def _honest(judged: JudgedClassifier, temperature: float, *, bins: int) -> tuple[Bin, ...]:
     """Dividing logits by a temperature raises the probabilities to its inverse."""
-    raised = model.predictions.probabilities.astype(np.float64) ** (1 / temperature)
+    raised = judged.predictions.probabilities.astype(np.float64) ** (1 / temperature)
     confidence: Floats = raised.max(axis=1) / raised.sum(axis=1)
-    return tuple(calibration.reliability(confidence, ~model.wrong, bins=bins))
+    return tuple(calibration.reliability(confidence, ~judged.wrong, bins=bins))
 
 
 def _bins(path: Path, judge: str) -> tuple[Bin, ...]:
@@ -114,8 +116,9 @@ def _groups(model: Model, judge: str) -> dict[str, tuple[Slice, ...]]:
         for r in rows
     ]
     if CLASS not in {each.column for each in told}:
-        names = [model.bundle.classes[label] for label in model.predictions.labels]
-        told += slices.slices(~model.wrong, {CLASS: names})
+        judged = JudgedClassifier(model)
+        names = [model.bundle.classes[label] for label in judged.predictions.labels]
+        told += slices.slices(~judged.wrong, {CLASS: names})
     columns = dict.fromkeys(each.column for each in told)
     return {column: tuple(each for each in told if each.column == column) for column in columns}
 

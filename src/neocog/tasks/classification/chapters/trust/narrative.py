@@ -1,8 +1,8 @@
 """What a model's confidence is worth, in sentences that follow from the numbers."""
 
 from neocog.drawing import numbers
-from neocog.report.trust.read import CLASS, Trust
 from neocog.statistics.slices import FEW, Gap, ahead
+from neocog.tasks.classification.chapters.trust.read import CLASS, Trust
 from neocog.tasks.classification.trust import RISK
 
 HONEST = 0.02  # of calibration error: what still counts as honest

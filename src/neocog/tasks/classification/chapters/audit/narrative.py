@@ -3,7 +3,7 @@
 from collections import Counter
 
 from neocog.drawing import numbers
-from neocog.report.audit.read import Audit
+from neocog.tasks.classification.chapters.audit.read import Audit
 
 
 def labels(found: Audit) -> str:

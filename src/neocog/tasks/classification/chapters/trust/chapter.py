@@ -6,12 +6,12 @@ from html import escape
 
 from neocog.drawing import numbers
 from neocog.drawing.svg import tag
-from neocog.report import confusion
 from neocog.report.models import Model
 from neocog.report.provenance import how, judged
-from neocog.report.trust import figures, narrative
-from neocog.report.trust.read import Trust, read
 from neocog.statistics.slices import Slice, ahead
+from neocog.tasks.classification.chapters import confusion
+from neocog.tasks.classification.chapters.trust import figures, narrative
+from neocog.tasks.classification.chapters.trust.read import Trust, read
 
 INTRODUCTION = (
     "A model that is 90 % sure should be right nine times in ten. And it should be right for every kind of image, not only "
@@ -70,7 +70,7 @@ def draw(models: Sequence[Model], *, called: Mapping[str, str]) -> Drawn:
             for each, name in zip(found, names, strict=True)
         ),
         tuple(
-            tuple(figures.groups(groups, name=name, overall=each.model.row.top1) for groups in each.groups.values())
+            tuple(figures.groups(groups, name=name, overall=each.model.row.score) for groups in each.groups.values())
             for each, name in zip(found, names, strict=True)
         ),
         tuple(
