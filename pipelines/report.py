@@ -65,7 +65,7 @@ def report() -> None:
             activations.chapter(found, data, called=called, made=how["inside"]),
         ]
         findings = Findings(found, data, REPORTS, called, settings.report.mistakes, how)
-        chapters = ordered(general, judged.chapters.of(findings) if judged.has("chapters") else [])
+        chapters = ordered(general, judged.chapters.of(findings) if judged.chapters else [])
         html = page.html(found, data, drawn, called=called, chapters=chapters)
         leaderboard.write_csv(REPORTS / "leaderboard.csv", rows, judged)
         (REPORTS / "leaderboard.md").write_text(leaderboard.markdown(rows, judged), encoding="utf-8")

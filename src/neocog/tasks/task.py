@@ -24,7 +24,6 @@
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -103,12 +102,8 @@ class Task:
         return self._file("examples")
 
     @cached_property
-    def chapters(self) -> ModuleType:
-        return self._file("chapters")
-
-    def has(self, file: str) -> bool:
-        """Whether there is such a file or folder in the task's own: some are optional."""
-        return find_spec(f"neocog.tasks.{self.name}.{file}") is not None
+    def chapters(self) -> ModuleType | None:
+        return self._file("chapters") if (Path(__file__).parent / self.name / "chapters").is_dir() else None
 
     @property
     def primary(self) -> Metric:
