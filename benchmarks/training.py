@@ -32,7 +32,8 @@ from neocog.core.errors import UserError
 from neocog.data import prepared
 from neocog.data.augment import Augmentation, training_batch
 from neocog.params import load
-from neocog.training import fit as fitting
+from neocog.training import lightning_trainer
+from neocog.training.fit import fit
 from neocog.training.optimizer import decayed, optimizer
 from neocog.training.recipe import Recipe
 
@@ -116,7 +117,7 @@ def plain(model: nn.Module, folder: Path, recipe: Recipe, data: prepared.Prepare
 def ours(build: Build, name: str, data: prepared.Prepared, recipe: Recipe, folder: Path) -> float:
     """neocog: (c)."""
     work = Path(tempfile.mkdtemp(dir=folder))
-    return fitting.fit(build, data, replace(recipe, epochs=1), name=name, work=work).images_per_second
+    return fit(build, data, replace(recipe, epochs=1), name=name, work=work).images_per_second
 
 
 def subset(data: prepared.Prepared, folder: Path, count: int) -> prepared.Prepared:
@@ -149,7 +150,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser("training", __doc__)
     options.add_argument("architectures", nargs="*", metavar="ARCH", help=f"default: {' '.join(IMAGES)}")
     asked = options.parse_args(arguments)
-    fitting._quiet()
+    lightning_trainer.silence()
     print("| network | batch | (a) bare loop | (b) Lightning + DataLoader | (c) neocog fit() | c / a | c / b |")
     print("|---|--:|--:|--:|--:|--:|--:|")
     with tempfile.TemporaryDirectory() as temporary:

@@ -15,6 +15,7 @@ from neocog import architectures
 from neocog.core.errors import UserError
 from neocog.training.module import Learner
 from neocog.training.optimizer import optimizer
+from neocog.training.programs import choose
 from neocog.training.recipe import Recipe
 
 NAMES = architectures.names()
@@ -47,7 +48,7 @@ def learner(name, *, sizes=None, **recipe):
     recipe = Recipe(**{"label_smoothing": 0.0, **recipe})
     torch.manual_seed(0)
     model = architectures.build(name, channels=1, size=28, classes=10, sizes=sizes)
-    return Learner(model, recipe, mean=(0.5,), std=(0.25,), classes=10, task="classification")
+    return Learner(model, recipe, mean=(0.5,), std=(0.25,), classes=10, task="classification", program=choose.of(model))
 
 
 def test_the_folder_is_the_registry_in_the_order_of_history():

@@ -237,7 +237,7 @@ def test_zeros_survive_training_and_without_protection_they_would_not(trained, d
 def test_gradual_pruning_is_fast_at_first(trained, digits):
     seen = []
 
-    def train(candidate, guide=None):
+    def train(candidate, auxiliary_loss=None):
         seen.append(zeros(candidate.network))
         return candidate
 
@@ -268,7 +268,7 @@ def test_rewinding_finds_the_first_weights_of_a_network_with_auxiliary_classifie
 @pytest.mark.parametrize(("student", "sizes"), [("lenet", {}), ("resnet", {"widths": [8, 16], "depths": [1, 1]})])
 def test_a_student_has_no_first_weights_to_go_back_to(trained, digits, student, sizes):
     step = {"method": "distill", "student": student, "sizes": sizes, "train": {}}
-    made = compression.apply(step, trained, digits, train=lambda candidate, guide=None: candidate)
+    made = compression.apply(step, trained, digits, train=lambda candidate, auxiliary_loss=None: candidate)
     with pytest.raises(UserError, match=rf"a student of distill \(={student}\) never had"):
         compression.apply({"method": "prune_unstructured", "rewind": True}, made, digits)
 

@@ -175,7 +175,7 @@ def test_rounding_in_training_is_the_rounding_of_the_integer_graph_everywhere(ca
         assert np.corrcoef(simulated.ravel(), integers.ravel())[0, 1] > 0.995, before.architecture
         closer.append(np.abs(simulated - integers).mean() < np.abs(floats - integers).mean())
 
-    def untrained(candidate, guide=None):
+    def untrained(candidate, auxiliary_loss=None):
         return candidate
 
     worked, refused = walk("quantize_aware", {"images": 128}, unchanged, digits, check, train=untrained)

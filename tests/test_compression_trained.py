@@ -110,7 +110,7 @@ def test_a_training_that_was_cut_off_ends_with_the_same_bits(how, trained, digit
 
     def train(folder, on_epoch=None):
         build = partial(copy.deepcopy, network.train())
-        done = fit(build, digits, recipe, name="x", work=tmp_path / folder, guide=guide, on_epoch=on_epoch)
+        done = fit(build, digits, recipe, name="x", work=tmp_path / folder, auxiliary_loss=guide, on_epoch=on_epoch)
         return done.model.state_dict()
 
     def cut_off(row, seconds, last):
@@ -168,12 +168,14 @@ def test_attention_is_where_the_energy_is():
 )
 def test_maps_that_are_not_there_are_named(step, said, trained, digits):
     with pytest.raises(UserError, match=said):
-        compression.apply({"method": "distill", **step}, trained, digits, train=lambda candidate, guide=None: candidate)
+        compression.apply(
+            {"method": "distill", **step}, trained, digits, train=lambda candidate, auxiliary_loss=None: candidate
+        )
 
 
 def test_maps_that_do_not_fit_into_memory_are_named(trained, digits, monkeypatch):
     monkeypatch.setattr(feature_distillation, "MOST", 2**16)
     with pytest.raises(UserError, match=r"32 maps of \d x \d for 1,\d+ images take .* GiB"):
         compression.apply(
-            {"method": "distill", "hints": 1.0}, trained, digits, train=lambda candidate, guide=None: candidate
+            {"method": "distill", "hints": 1.0}, trained, digits, train=lambda candidate, auxiliary_loss=None: candidate
         )

@@ -28,6 +28,7 @@ from neocog.training.fit import fit
 from neocog.training.group_dro import GroupDRO
 from neocog.training.module import Learner
 from neocog.training.programs import pretraining
+from neocog.training.programs.supervised import Supervised
 from neocog.training.recipe import Recipe
 
 RECIPE = Recipe(epochs=4, batch_size=64, optimizer="adamw", lr=0.003, label_smoothing=0.0, threads=1, accelerator="cpu")
@@ -114,7 +115,7 @@ def test_by_default_the_batches_are_those_of_a_plain_permutation(digits):
 def test_a_balanced_epoch_is_as_long_and_each_rank_has_its_part(planted):
     split, (cells, _) = planted.split("train"), planted.cells("train", "mark")
     plain = Batches(split, 60, shuffle=True, seed=1)
-    alike = Batches(split, 60, shuffle=True, seed=1, alike=cells, places=True)
+    alike = Batches(split, 60, shuffle=True, seed=1, alike=cells, indices=True)
     assert len(alike) == len(plain) == len(list(alike))
     places = torch.cat([batch[2] for batch in alike]).numpy()
     of_cell = np.bincount(cells[places])
@@ -132,7 +133,9 @@ def test_pretraining_draws_images_as_the_epochs_do(balance, planted):
             self.seen = torch.cat(list(batches()))
 
     watcher, recipe = Watcher(1, 1), replace(RECIPE, balance=balance, groups="mark")
-    pretraining.pretrain(Learner.of(watcher, planted, recipe), planted, device=torch.device("cpu"), name="watcher")
+    pretraining.pretrain(
+        Learner.of(watcher, planted, recipe, program=Supervised()), planted, device=torch.device("cpu"), name="watcher"
+    )
     split = planted.split("train")
     alike = {"none": None, "class": split.targets, "group": planted.cells("train", "mark")[0]}[balance]
     drawn = torch.cat([images for images, *_ in Batches(split, 64, shuffle=True, seed=0, alike=alike)])

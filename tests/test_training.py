@@ -92,7 +92,7 @@ def test_each_optimizer_trains_and_holds_what_the_recipe_says(name, digits, tmp_
     model = nn.Linear(2, 2)
     chosen = optimizer.optimizer(model, recipe, decayed=optimizer.decayed(model))
     torch.optim.lr_scheduler.LambdaLR(chosen, optimizer.schedule(recipe, 100))  # whose warm-up begins below lr
-    held = optimizer.held(chosen)
+    held = optimizer.described(chosen)
     assert held["optimizer.class"].lower() == name
     assert held["optimizer.lr"] == recipe.lr
     assert held["optimizer.weight_decay"] == recipe.weight_decay

@@ -1,6 +1,7 @@
 """Networks that learn in a way of their own go through the same `fit` and the same bundle."""
 
 import time
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,7 +9,11 @@ import torch
 from neocog import architectures
 from neocog.architectures import dbn
 from neocog.bundle import provenance, rebuild, write
+from neocog.core.errors import UserError
+from neocog.tasks.classification import objective
 from neocog.training.fit import fit
+from neocog.training.programs import choose, pretraining
+from neocog.training.programs.supervised import Supervised
 from neocog.training.recipe import Recipe
 
 QUICK = Recipe(
@@ -110,3 +115,31 @@ def test_a_rule_of_its_own_learns_digits(digits, tmp_path, name, lr):
         accelerator="cpu",
     )
     assert train(digits, tmp_path / "work", name, {}, recipe).history[-1]["val/top1"] > 0.85
+
+
+def test_each_network_learns_by_the_program_whose_methods_it_has():
+    def program(name):
+        return type(choose.of(architectures.build(name, channels=1, size=28, classes=10)))
+
+    found = {name: program(name) for name in architectures.names()}
+    own = {name: each.__name__ for name, each in found.items() if each is not Supervised}
+    assert own == {
+        "perceptron": "LearningRule",
+        "adaline": "LearningRule",
+        "madaline": "LearningRule",
+        "svm": "ClosedForm",
+        "googlenet": "AuxiliaryHeads",
+    }
+    pretrained = [
+        name
+        for name in found
+        if isinstance(architectures.build(name, channels=1, size=28, classes=10), pretraining.Network)
+    ]
+    assert pretrained == ["dbn"]
+
+
+def test_images_are_mixed_only_where_the_task_can_mix_targets(digits, tmp_path, monkeypatch):
+    monkeypatch.delattr(objective, "soften")
+    with pytest.raises(UserError, match=r"mixup \(=0.2\).*targets of the task classification cannot be blended"):
+        train(digits, tmp_path, "mlp", {"widths": [8]}, replace(QUICK, mixup=0.2))
+    train(digits, tmp_path, "mlp", {"widths": [8]}, replace(QUICK, epochs=1))

@@ -48,7 +48,7 @@ BATCH = 256  # images that a teacher is asked at a time
 
 @dataclass(frozen=True)
 class SoftTargets:
-    """Teacher's logits `rows` [N, K], one row for each training image, as a Guide."""
+    """Teacher's logits `rows` [N, K], one row for each training image, as an AuxiliaryLoss."""
 
     rows: Tensor
     temperature: float
@@ -104,10 +104,10 @@ def apply(
     rows = torch.from_numpy(answers(bundles, data.split("train").images))
     answering = SoftTargets(rows, temperature, share)
     if not (hints or attention):
-        return train(candidate, guide=answering)
+        return train(candidate, auxiliary_loss=answering)
     student_network, teacher = candidate.copied(), rebuild(bundles[0])
-    watched, guide = maps.give(student_network, teacher, data, answering, hints=hints, attention=attention)
-    trained = train(candidate.changed(watched), guide=guide).network
+    watched, auxiliary_loss = maps.give(student_network, teacher, data, answering, hints=hints, attention=attention)
+    trained = train(candidate.changed(watched), auxiliary_loss=auxiliary_loss).network
     assert isinstance(trained, maps.Watched)
     if hasattr(trained.network, "drop_auxiliary"):
         trained.network.drop_auxiliary()  # type: ignore[operator]

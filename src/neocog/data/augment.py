@@ -33,8 +33,8 @@ def shift_and_flip(images: Tensor, *, flip: float, crop: int) -> Tensor:
     if flip:
         flipped = torch.rand(N, 1, device=device) < flip
         columns = torch.where(flipped, W - 1 - columns, columns)
-    places = (rows[:, :, None] * W + columns[:, None, :]).reshape(N, H * W, 1)
-    return images.reshape(N, H * W, C).gather(1, places.expand(N, H * W, C)).reshape(N, H, W, C)
+    indices = (rows[:, :, None] * W + columns[:, None, :]).reshape(N, H * W, 1)
+    return images.reshape(N, H * W, C).gather(1, indices.expand(N, H * W, C)).reshape(N, H, W, C)
 
 
 def cut_out(images: Tensor, *, side: int) -> Tensor:

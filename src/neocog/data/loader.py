@@ -17,7 +17,7 @@ from neocog.data.prepared import Split
 
 
 class Batches:
-    """Iterates over (images uint8 [B, H, W, C], targets [B, ...]) of one split; with `places` also where they stand in it, int64 [B].
+    """Iterates over (images uint8 [B, H, W, C], targets [B, ...]) of one split; with `indices` also those of the images in it, int64 [B].
 
     `batch_size` counts the images of all ranks together. With `shuffle` an epoch is cut to whole windows of `window` batches, which is what
     one optimizer step accumulates (unless there is not even one).
@@ -35,12 +35,12 @@ class Batches:
         seed: int = 0,
         rank: int = 0,
         ranks: int = 1,
-        places: bool = False,
+        indices: bool = False,
         alike: np.ndarray | None = None,
     ) -> None:
         self.images, self.targets = split.images, np.ascontiguousarray(split.targets)
         self.batch_size, self.shuffle, self.seed, self.rank, self.ranks = batch_size, shuffle, seed, rank, ranks
-        self.window, self.places, self.alike = window, places, alike
+        self.window, self.indices, self.alike = window, indices, alike
         self.epoch = 0
         self.waited = 0.0
 
@@ -61,7 +61,7 @@ class Batches:
                 torch.from_numpy(self.images.take(rows, axis=0)),
                 torch.from_numpy(self.targets.take(rows, axis=0)),
             )
-            if self.places:
+            if self.indices:
                 batch = *batch, torch.from_numpy(rows)
             self.waited += time.perf_counter() - begin
             yield batch
@@ -77,7 +77,7 @@ class Batches:
 
 
 def drawn_alike(groups: np.ndarray, count: int, chance: np.random.Generator) -> np.ndarray:
-    """`count` places in `groups` [n] in random order, as many of each group, to one; which get one more, chance decides.
+    """`count` indices of `groups` [n] in random order, as many of each group, to one; which get one more, chance decides.
 
     The images of a group are seen equally often, to one: no image is drawn again before all of its group were.
     """

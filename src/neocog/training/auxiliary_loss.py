@@ -1,12 +1,12 @@
-"""Learning from more than labels: a row for each training image, such as what a teacher answers to it."""
+"""The protocol of a loss beside the task's own: from a row for each training image, such as a teacher's outputs for it."""
 
 from typing import Protocol
 
 from torch import Tensor, nn
 
 
-class Guide(Protocol):
-    """`rows` [N, ...], one for each image of the train split; `share` of the loss is theirs, the labels' loss has the rest."""
+class AuxiliaryLoss(Protocol):
+    """`rows` [N, ...], one for each image of the train split; `share` of the loss is theirs, the task's loss has the rest."""
 
     @property
     def rows(self) -> Tensor:
@@ -14,10 +14,10 @@ class Guide(Protocol):
 
     @property
     def share(self) -> float:
-        """From 0, labels alone, to 1."""
+        """From 0, the task's loss alone, to 1."""
 
     def attach(self, network: nn.Module) -> None:
-        """Get to see the network that is trained, once, before it is."""
+        """Take the network, once, before it is trained."""
 
-    def loss(self, logits: Tensor, rows: Tensor) -> Tensor:
-        """Mean over logits [B, K] and the rows [B, ...] of the same images."""
+    def loss(self, outputs: Tensor, rows: Tensor) -> Tensor:
+        """Mean over outputs [B, ...] and the rows [B, ...] of the same images."""

@@ -1,4 +1,4 @@
-"""Whether a network can be trained on images of a size, in batches of a size: asked before a layer would end it in a stack trace."""
+"""Check the image size, the batch size and the machine with a dry run, before the first epoch."""
 
 import copy
 from collections.abc import Callable
@@ -8,6 +8,7 @@ from torch import nn
 
 from neocog.core.errors import UserError
 from neocog.training.memory import is_exhausted
+from neocog.training.programs import choose
 from neocog.training.recipe import Recipe
 
 REFUSALS = (
@@ -27,7 +28,7 @@ def build_for(
     """
     try:
         model = build()
-        if not hasattr(model, "solve"):  # which is given all images at once
+        if choose.of(model).batches:
             _try(model, torch.zeros(min(batch_size, 2), channels, size, size))
     except UserError:
         raise
@@ -88,4 +89,4 @@ def _try(model: nn.Module, images: torch.Tensor) -> None:
     """One step forward as training makes it, of a copy with buffers of its own, so that neither the network nor chance changes."""
     copied = copy.deepcopy(model, {id(parameter): parameter for parameter in model.parameters()})
     with torch.random.fork_rng(devices=()):
-        getattr(copied, "forward_auxiliary", copied)(images)
+        choose.of(copied).outputs(copied, images)

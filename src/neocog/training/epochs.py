@@ -13,7 +13,7 @@ from torch import Tensor
 
 from neocog.data.loader import Batches
 from neocog.training.module import Learner
-from neocog.training.optimizer import held
+from neocog.training.optimizer import described
 from neocog.training.progress import EpochLine
 
 
@@ -64,7 +64,7 @@ class Epochs(pl.Callback):
             setattr(self, key, value)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        cast(Learner, pl_module).hold()
+        cast(Learner, pl_module).restore_hyperparameters()
         if trainer.is_global_zero:
             self.line = EpochLine(
                 self.name,
@@ -74,7 +74,7 @@ class Epochs(pl.Callback):
                 done=len(self.history),
             )
             if self.run:
-                self.run.params(held(trainer.optimizers[0]))
+                self.run.params(described(trainer.optimizers[0]))
             self.log_last()  # what the process that saved it may have been killed before
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -1,10 +1,8 @@
-"""Whose errors count: which images an epoch draws alike, and which groups' losses are weighed. Nothing of either unless the recipe asks."""
+"""Balanced drawing (`balance`) and group DRO (`objective`), where the recipe asks for them."""
 
 import numpy as np
 import torch
-from torch import nn
 
-from neocog.core.errors import UserError
 from neocog.data.prepared import Prepared
 from neocog.tasks import task as tasks
 from neocog.training.group_dro import GroupDRO
@@ -28,17 +26,3 @@ def dro(data: Prepared, recipe: Recipe) -> GroupDRO | None:
         return None
     members, _ = data.cells("train", str(recipe.groups), limit=recipe.images)
     return GroupDRO(torch.from_numpy(members), step=recipe.dro_step)
-
-
-def check(model: nn.Module, recipe: Recipe, *, name: str) -> None:
-    """Raise UserError when the model's own way of learning cannot be told whose errors count."""
-    solved = hasattr(model, "solve")
-    if recipe.objective != "mean" and (solved or hasattr(model, "learning_rule")):
-        raise UserError(
-            f"objective (={recipe.objective}) weighs the losses of images, but {name} learns by its own rule, which has none; "
-            f"set objective: mean{'' if solved else ', and balance: group to draw groups alike'}"
-        )
-    if recipe.balance != "none" and solved:
-        raise UserError(
-            f"balance (={recipe.balance}) draws batches, but {name} is solved for all images at once; set balance: none"
-        )

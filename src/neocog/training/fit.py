@@ -1,14 +1,11 @@
-"""`fit`: what everything that ever trains calls."""
+"""Train a network: the one function that every training calls, and the folder that a training claims."""
 
 import fcntl
 import hashlib
 import json
-import logging
 import os
-import signal
 import sys
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -24,11 +21,12 @@ from neocog import tracking
 from neocog.core.errors import Busy, OutOfMemory, UserError
 from neocog.data.loader import Batches
 from neocog.data.prepared import Prepared
-from neocog.training import checkpoint, dry_run, fairness, gradients, memory, ranks
-from neocog.training.auxiliary_loss import Guide
+from neocog.tasks import task as tasks
+from neocog.training import checkpoint, dry_run, fairness, gradients, lightning_trainer, memory, ranks
+from neocog.training.auxiliary_loss import AuxiliaryLoss
 from neocog.training.epochs import Epochs, Log, OnEpoch
 from neocog.training.module import Learner
-from neocog.training.programs import closed_form, pretraining
+from neocog.training.programs import auxiliary_heads, choose, closed_form, pretraining
 from neocog.training.recipe import Recipe
 
 
@@ -63,23 +61,21 @@ def fit(
     run: Log | None = None,
     on_epoch: OnEpoch | None = None,
     trainer: Mapping[str, Any] | None = None,
-    guide: Guide | None = None,
+    auxiliary_loss: AuxiliaryLoss | None = None,
 ) -> Fitted:
     """Train what `build` returns on the train split of `data`, watched on its val split.
 
     `work` is the folder of working checkpoints: it must be named by a `key` of all that determines the training. If a training
     was cut off there, it goes on after its last whole epoch and ends with the same bits (on CPU, with the same number of threads).
     Whoever trains for keeps holds `work` by `claim`. `on_epoch`, on every rank, hears of each epoch after its checkpoint is safe.
-    `trainer` replaces arguments of Lightning's Trainer, for whoever brings the processes along. Of a `guide` the network learns
-    beside the labels. Raises OutOfMemory (exit 3), Diverged (exit 4).
+    `trainer` replaces arguments of Lightning's Trainer, for whoever brings the processes along. An `auxiliary_loss`
+    is learned from beside the task's. Raises OutOfMemory (exit 3), Diverged (exit 4).
     """
     recipe.check_images(data.num_images("train"))
     dry_run.check_machine(recipe)
-    given: dict[str, Any] = {"run": run, "on_epoch": on_epoch, "trainer": trainer, "guide": guide}
-    _quiet()
-    torch.set_num_threads(
-        recipe.threads or max(1, _cores() // (recipe.devices if isinstance(recipe.devices, int) else 1))
-    )
+    given: dict[str, Any] = {"run": run, "on_epoch": on_epoch, "trainer": trainer, "auxiliary_loss": auxiliary_loss}
+    lightning_trainer.silence()
+    torch.set_num_threads(lightning_trainer.threads(recipe))
     for earlier in work.glob("accumulate-*"):  # the memory was too small before: go on from there
         return fit(build, data, _halved(recipe, int(earlier.name.partition("-")[2])), name=name, work=earlier, **given)
     try:
@@ -116,32 +112,51 @@ def _fit(
     run: Log | None,
     on_epoch: OnEpoch | None,
     trainer: Mapping[str, Any] | None,
-    guide: Guide | None,
+    auxiliary_loss: AuxiliaryLoss | None,
 ) -> Fitted:
-    if guide is not None and (recipe.mixup or recipe.cutmix):
-        raise UserError(
-            f"mixup (={recipe.mixup}) and cutmix (={recipe.cutmix}) blend images, what {name} is taught belongs to one alone; set both to 0"
-        )
+    """Check the network and the recipe against each other, then learn in the network's own way."""
     torch.manual_seed(recipe.seed)
     model = dry_run.build_for(build, name=name, channels=data.channels, size=data.size, batch_size=recipe.batch_size)
-    fairness.check(model, recipe, name=name)
+    program = choose.of(model)
+    program.check(recipe, name=name)
+    _check_mixing(data, recipe, name=name, auxiliary_loss=auxiliary_loss)
     if not checkpoint.latest(work):
-        gradients.check(model, data, recipe, name=name, device=memory.device(recipe))
-    learner = Learner.of(model, data, recipe, guide=guide, dro=fairness.dro(data, recipe))
-    if hasattr(learner.model, "solve"):
+        gradients.check(model, data, recipe, program=program, name=name, device=memory.device(recipe))
+    dro = fairness.dro(data, recipe)
+    learner = Learner.of(model, data, recipe, program=program, auxiliary_loss=auxiliary_loss, dro=dro)
+    if not program.batches:
         return _solve(learner, data, name=name, run=run, on_epoch=on_epoch)
     epochs = Epochs(name, work, run=run, on_epoch=on_epoch)
-    callbacks: list[pl.Callback] = [epochs, ranks.Marks()]
+    return _train(learner, data, epochs, build=build, trainer=trainer or {})
+
+
+def _check_mixing(data: Prepared, recipe: Recipe, *, name: str, auxiliary_loss: AuxiliaryLoss | None) -> None:
+    """Raise UserError when images are to be mixed whose targets cannot be."""
+    if not (recipe.mixup or recipe.cutmix):
+        return
+    given = f"mixup (={recipe.mixup}) and cutmix (={recipe.cutmix}) blend images"
+    if auxiliary_loss is not None:
+        raise UserError(f"{given}, what {name} is taught belongs to one alone; set both to 0")
+    if not hasattr(tasks.task(data.task).objective, "soften"):
+        raise UserError(f"{given}, but targets of the task {data.task} cannot be blended; set both to 0")
+
+
+def _train(
+    learner: Learner, data: Prepared, epochs: Epochs, *, build: Callable[[], nn.Module], trainer: Mapping[str, Any]
+) -> Fitted:
+    """Epochs over batches, after pretraining where the network knows how; from the last checkpoint on if there is one."""
+    recipe, name, work = learner.recipe, epochs.name, epochs.folder
+    callbacks: list[pl.Callback] = [epochs, ranks.Heartbeat()]
     if recipe.ema:
         callbacks.append(EMAWeightAveraging(decay=recipe.ema))
-    lightning = _trainer(recipe, callbacks, work, **(trainer or {}))
+    lightning = lightning_trainer.trainer(recipe, callbacks, work, **trainer)
     if (processes := lightning.world_size) > 1:
         shape = {"channels": data.channels, "size": data.size}
         dry_run.check_share(learner.model, **shape, name=name, batch_size=recipe.batch_size, processes=processes)
     last = checkpoint.latest(work)
     state = checkpoint.load(last) if last else None
     finished = state and state["callbacks"][epochs.state_key]["finished"]
-    if not last and hasattr(learner.model, "pretrain"):
+    if not last and isinstance(learner.model, pretraining.Network):
         epochs.seconds = pretraining.pretrain(learner, data, device=lightning.strategy.root_device, name=name)
     if not finished:
         batches = partial(Batches, seed=recipe.seed, rank=lightning.global_rank, ranks=lightning.world_size)
@@ -150,25 +165,25 @@ def _fit(
             recipe.batch_size,
             shuffle=True,
             window=recipe.accumulate,
-            places=guide is not None or learner.dro is not None,
+            indices=learner.auxiliary_loss is not None or learner.dro is not None,
             alike=fairness.alike(data, recipe),
         )
         val = batches(data.split("val"), max(recipe.batch_size, 256), shuffle=False)
-        with _interruptible(epochs), ranks.named(lightning):
+        with lightning_trainer.interruptible(epochs), ranks.named(lightning):
             lightning.fit(learner, epochs.batches, val, ckpt_path=last, weights_only=True)
     if finished or recipe.strategy == "fsdp":  # whose shards only the checkpoint holds together
         last = checkpoint.latest(work)
         assert last is not None
         state = checkpoint.load(last)
-        learner = Learner.of(build(), data, recipe)
+        learner = Learner.of(build(), data, recipe, program=learner.program)
         learner.load_state_dict(state["state_dict"])
         epochs.load_state_dict(state["callbacks"][epochs.state_key])
         if finished and lightning.is_global_zero:
             epochs.log_last()
     if epochs.best:
         learner.model.load_state_dict(epochs.best)
-    if hasattr(learner.model, "drop_auxiliary"):
-        learner.model.drop_auxiliary()  # type: ignore[operator]
+    if isinstance(learner.model, auxiliary_heads.Network):
+        learner.model.drop_auxiliary()
     return Fitted(
         model=learner.model.cpu().float().eval(),
         recipe=recipe,
@@ -209,41 +224,6 @@ def _halved(recipe: Recipe, parts: int) -> Recipe:
     return replace(recipe, batch_size=recipe.batch_size // parts, accumulate=recipe.accumulate * parts)
 
 
-def _cores() -> int:
-    """CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _trainer(
-    recipe: Recipe, callbacks: list[pl.Callback], work: Path, *, plugins: Sequence[Any] = (), **other: Any
-) -> pl.Trainer:
-    own: dict[str, Any] = {
-        "accelerator": recipe.accelerator,
-        "devices": recipe.devices,
-        "num_nodes": recipe.num_nodes,
-        "strategy": (recipe.strategy == "ddp" and recipe.num_nodes == 1 and ranks.strategy(work)) or recipe.strategy,
-    }
-    trainer = pl.Trainer(
-        **(own | other),
-        precision=recipe.precision,
-        max_epochs=recipe.epochs,
-        accumulate_grad_batches=recipe.accumulate,
-        gradient_clip_val=recipe.clip_norm or None,
-        callbacks=callbacks,
-        plugins=[checkpoint.AtomicCheckpointIO(), *plugins],
-        default_root_dir=work,
-        use_distributed_sampler=False,  # our batches know their rank
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-    )
-    # Its SIGTERM handler talks to the other ranks, which may be waiting for this one; ours (tracking.start) just ends.
-    trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
-    return trainer
-
-
 @contextmanager
 def claim(work: Path, name: str) -> Iterator[None]:
     """Hold `work` while training `name` there; raises Busy when another process does.
@@ -266,26 +246,3 @@ def claim(work: Path, name: str) -> Iterator[None]:
         file.write(str(os.getpid()))
         file.flush()
         yield
-
-
-@contextmanager
-def _interruptible(epochs: Epochs) -> Iterator[None]:
-    """Ctrl-C leaves Lightning as SystemExit with SIGINT ignored; here it is a KeyboardInterrupt again."""
-    before = signal.getsignal(signal.SIGINT)
-    try:
-        yield
-    except SystemExit:
-        if epochs.interrupted:
-            raise KeyboardInterrupt from None
-        raise
-    finally:
-        if before is not None and signal.getsignal(signal.SIGINT) is not before:
-            signal.signal(signal.SIGINT, before)
-
-
-def _quiet() -> None:
-    """Silence what Lightning says about itself; neocog's own line says what matters."""
-    for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module=r"pytorch_lightning|lightning_fabric|torch\.optim\.lr_scheduler")
-    warnings.filterwarnings("ignore", message=r".*(does not have many workers|LeafSpec|lr_scheduler\.step).*")

@@ -15,6 +15,7 @@ from neocog.core.errors import UserError
 from neocog.data.augment import normalize
 from neocog.data.prepared import Prepared
 from neocog.training.module import Learner
+from neocog.training.programs.supervised import Supervised
 from neocog.training.recipe import Recipe
 
 CHECKED = ("bf16-mixed", "bf16-true")  # 16-mixed has a scaler, which skips steps that are not finite
@@ -25,18 +26,20 @@ SMALLEST_COSINE = 0.5  # over all architectures a right gradient in bf16 has 0.8
 NEGLIGIBLE = 1e-6  # of the largest gradient: what only rounding makes different from 0 has no direction
 
 
-def check(model: nn.Module, data: Prepared, recipe: Recipe, *, name: str, device: torch.device) -> None:
+def check(
+    model: nn.Module, data: Prepared, recipe: Recipe, *, program: Supervised, name: str, device: torch.device
+) -> None:
     """Raise UserError, which calls the network `name`, if a layer's gradients in the recipe's precision are not those of fp32.
 
     Neither `model` nor the state of any random generator changes.
     """
-    if recipe.precision not in CHECKED or hasattr(model, "learning_rule") or hasattr(model, "solve"):
+    if recipe.precision not in CHECKED or not program.backpropagates:
         return
     split = data.split("train", limit=min(IMAGES, recipe.batch_size))
-    learner = Learner.of(copy.deepcopy(model), data, recipe).to(device)
-    packed, labels = (torch.from_numpy(each.copy()).to(device) for each in (split.images, split.targets))
+    learner = Learner.of(copy.deepcopy(model), data, recipe, program=program).to(device)
+    packed, targets = (torch.from_numpy(each.copy()).to(device) for each in (split.images, split.targets))
     images = normalize(packed, mean=learner.mean, std=learner.std)
-    found = wrong_layer(learner, images, lambda _, images: learner.loss(images, labels)[0], recipe.precision)
+    found = wrong_layer(learner, images, lambda _, images: learner.loss(images, targets)[0], recipe.precision)
     if found:
         raise UserError(
             f"{name} cannot be trained with precision (={recipe.precision}) on this machine: the gradient of "

@@ -1,4 +1,4 @@
-"""The objective of whom it would else be worst for: the mean of the groups' losses, weighted by how large they have been.
+"""Group DRO: the loss of the worst groups, as the mean of all groups' losses weighted by how large they have been.
 
 Sagawa, S., Koh, P. W., Hashimoto, T. B. & Liang, P. (2020). Distributionally robust neural networks for group shifts: on the importance of
 regularization for worst-case generalization. ICLR. arXiv:1911.08731, algorithm 1.
@@ -23,14 +23,14 @@ class GroupDRO:
         self.weights = torch.full((count,), 1 / count)
 
     def loss(
-        self, losses: Tensor, places: Tensor, *, ranks: int = 1, added: Callable[[Tensor], Tensor] = lambda part: part
+        self, losses: Tensor, indices: Tensor, *, ranks: int = 1, added: Callable[[Tensor], Tensor] = lambda part: part
     ) -> Tensor:
-        """Weighted sum of the groups' mean losses, after the weights have moved; of `losses` [B] of the training images at `places` [B].
+        """Weighted sum of the groups' mean losses, after the weights have moved; of `losses` [B] of the training images at `indices` [B].
 
         A group that the batch has no image of adds nothing and keeps its share of weight against the others that are absent. Over several
         `ranks`, whose parts of the batch `added` sums up, the mean of what this returns is the loss of the whole batch.
         """
-        groups = self.members[places.cpu()].to(losses.device)
+        groups = self.members[indices.cpu()].to(losses.device)
         self.weights = self.weights.to(losses.device)
         parts = torch.zeros(2, len(self.weights), device=losses.device)
         parts.index_add_(

@@ -13,6 +13,7 @@ from torch import nn
 from neocog.data.prepared import Prepared
 from neocog.training.module import Learner
 from neocog.training.optimizer import optimizer
+from neocog.training.programs import choose
 from neocog.training.recipe import Recipe
 
 SIGNS = (
@@ -80,16 +81,18 @@ def _fits(build: Callable[[], nn.Module], data: Prepared, recipe: Recipe, size: 
     kind = {"64-true": torch.float64, "bf16-true": torch.bfloat16}.get(recipe.precision, torch.float32)
     try:
         where = device(recipe)
-        learner = Learner.of(build(), data, recipe)
+        model = build()
+        learner = Learner.of(model, data, recipe, program=choose.of(model))
         learner.to(where, kind)
         average = copy.deepcopy(learner.model) if recipe.ema else None
         step = optimizer(learner.model, recipe, decayed=learner.decayed)
         inputs = torch.from_numpy(split.images[:size].copy()).to(where).to(kind).permute(0, 3, 1, 2)
-        labels = torch.from_numpy(split.targets[:size].copy()).to(where)
+        targets = torch.from_numpy(split.targets[:size].copy()).to(where)
         half = torch.float16 if recipe.precision == "16-mixed" else torch.bfloat16
         with torch.autocast(where.type, half, enabled=recipe.precision.endswith("mixed")):
-            loss, _ = learner.loss(inputs, labels)
-        loss.backward()
+            loss, _ = learner.loss(inputs, targets)
+        if learner.program.backpropagates:
+            loss.backward()
         step.step()
         del average
     except (RuntimeError, MemoryError):  # whatever it is called: memory has run out before

@@ -15,21 +15,19 @@ from neocog.data.augment import Augmentation, normalize, training_batch
 from neocog.data.prepared import Prepared
 from neocog.tasks import task as tasks
 from neocog.training import optimizer
-from neocog.training.auxiliary_loss import Guide
+from neocog.training.auxiliary_loss import AuxiliaryLoss
 from neocog.training.group_dro import GroupDRO
+from neocog.training.programs.supervised import Supervised
 from neocog.training.recipe import Recipe
 
 CHECK_EVERY = 50  # steps between looks at the loss on an accelerator, where each look waits for the device
 
 
 class Learner(pl.LightningModule):
-    """Trains `model` on packed batches (images uint8 [N, H, W, C], labels [N]).
+    """Trains `model` in the way of its `program` on packed batches (images uint8 [N, H, W, C], targets [N, ...]).
 
-    A model that has a `learning_rule(images, labels) -> (loss, logits, direction of descent by parameter)` is trained by that rule,
-    all others by backpropagation of the task's loss. A model with `forward_auxiliary(images) -> (logits, logits of each auxiliary
-    classifier)` has the losses of these added, each times its `share`. A `guide` has its share of the loss; `dro`, `GroupDRO`,
-    weighs the images' losses by group. With either, batches tell where their images stand in the train split. `mean` and `std` are
-    in the pixel scale 0..1.
+    An `auxiliary_loss` has its share of the loss; `dro`, `GroupDRO`, weighs the images' losses by group. With either, batches bring the
+    indices of their images in the train split. `mean` and `std` are in the pixel scale 0..1.
     """
 
     mean: Tensor
@@ -44,14 +42,15 @@ class Learner(pl.LightningModule):
         std: tuple[float, ...],
         classes: int,
         task: str,
-        guide: Guide | None = None,
+        program: Supervised,
+        auxiliary_loss: AuxiliaryLoss | None = None,
         dro: GroupDRO | None = None,
     ) -> None:
         super().__init__()
         self.model, self.recipe, self.classes = model, recipe, classes
-        self.guide = guide
-        if guide is not None:
-            guide.attach(model)
+        self.program, self.auxiliary_loss = program, auxiliary_loss
+        if auxiliary_loss is not None:
+            auxiliary_loss.attach(model)
         self.dro = dro
         self.task = tasks.task(task)
         self.augmentation = Augmentation(
@@ -60,8 +59,6 @@ class Learner(pl.LightningModule):
         self.register_buffer("mean", torch.tensor(mean) * 255, persistent=False)
         self.register_buffer("std", torch.tensor(std) * 255, persistent=False)
         self.decayed = optimizer.decayed(model)
-        self.rule = getattr(model, "learning_rule", None)
-        self.descent: dict[Tensor, Tensor] = {}
         self.sums: dict[str, Tensor | None] = {"train": None, "val": None}
 
     @classmethod
@@ -71,7 +68,8 @@ class Learner(pl.LightningModule):
         data: Prepared,
         recipe: Recipe,
         *,
-        guide: Guide | None = None,
+        program: Supervised,
+        auxiliary_loss: AuxiliaryLoss | None = None,
         dro: GroupDRO | None = None,
     ) -> "Learner":
         """One for the task of `data`, `model` in the recipe's memory format."""
@@ -84,7 +82,8 @@ class Learner(pl.LightningModule):
             std=data.std,
             classes=len(data.classes),
             task=data.task,
-            guide=guide,
+            program=program,
+            auxiliary_loss=auxiliary_loss,
             dro=dro,
         )
 
@@ -102,25 +101,31 @@ class Learner(pl.LightningModule):
             super().__setattr__(name, value)
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.model(images if self.recipe.channels_last else images.contiguous())
+        return self.model(self._layout(images))
 
-    def loss(self, images: Tensor, targets: Tensor, *, places: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """What is minimized over normalized images [N, C, H, W], and the logits [N, classes]."""
+    def loss(self, images: Tensor, targets: Tensor, *, indices: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """What is minimized over normalized images [N, C, H, W], and the outputs [N, ...]."""
+        dro = self.dro if indices is not None else None
         how: dict[str, Any] = {"label_smoothing": self.recipe.label_smoothing}
-        others: list[Tensor] = []
-        if self.dro is not None and places is not None:
+        if dro is not None:
             how["reduction"] = "none"
-        if hasattr(self.model, "forward_auxiliary"):
-            logits, others = self.model.forward_auxiliary(images)  # type: ignore[operator]
-        else:
-            logits = self(images)
-        loss = self.objective.loss(logits, targets, **how)
-        for other in others:
-            loss = loss + self.model.share * self.objective.loss(other, targets, **how)
-        if self.dro is not None and places is not None:
+        loss, outputs = self.program.loss(
+            self.model, self._layout(images), targets, partial(self.objective.loss, **how)
+        )
+        if dro is not None and indices is not None:
             ranks, added = self.trainer.world_size, partial(self.trainer.strategy.reduce, reduce_op="sum")
-            loss = self.dro.loss(loss, places, ranks=ranks, added=added)
-        return loss, logits
+            loss = dro.loss(loss, indices, ranks=ranks, added=added)
+        if self.auxiliary_loss is not None and indices is not None:
+            rows, share = self.auxiliary_loss.rows[indices.cpu()].to(outputs.device), self.auxiliary_loss.share
+            loss = (1 - share) * loss + share * self.auxiliary_loss.loss(outputs, rows)
+        return loss, outputs
+
+    def _soften(self, targets: Tensor) -> Tensor:
+        softened: Tensor = self.objective.soften(targets, classes=self.classes)
+        return softened
+
+    def _layout(self, images: Tensor) -> Tensor:
+        return images if self.recipe.channels_last else images.contiguous()
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         # Chance depends on nothing but where we are, so a resumed training goes on as if it had never stopped.
@@ -132,48 +137,38 @@ class Learner(pl.LightningModule):
             getattr(torch, self.device.type).manual_seed(seed)
 
     def training_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> Tensor:
-        packed, targets, *places = batch
-        soften = partial(self.objective.soften, classes=self.classes)
+        packed, targets, *indices = batch
         images, targets = training_batch(
-            packed, targets, self.augmentation, mean=self.mean, std=self.std, soften=soften
+            packed, targets, self.augmentation, mean=self.mean, std=self.std, soften=self._soften
         )
-        if self.rule is None:
-            loss, logits = self.loss(images, targets, places=places[0] if places else None)
-            if self.guide is not None:
-                known = self.guide.rows[places[0].cpu()].to(logits.device)
-                loss = (1 - self.guide.share) * loss + self.guide.share * self.guide.loss(logits, known)
-        else:
-            with torch.autocast(
-                self.device.type, enabled=False
-            ):  # a rule writes its own steps, in the precision of the weights
-                loss, logits, self.descent = self.rule(images, targets)
+        loss, outputs = self.loss(images, targets, indices=indices[0] if indices else None)
         if (self.device.type == "cpu" or batch_idx % CHECK_EVERY == 0) and not math.isfinite(loss.item()):
             raise self.diverged(f"the loss became {loss.item()}", batch_idx)
-        self._add("train", logits.detach(), targets, loss)
+        self._add("train", outputs.detach(), targets, loss)
         return loss
 
     def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
-        """Fill `.grad`: by backpropagation, or with what the model's own rule found."""
-        if self.rule is None:
+        """Fill `.grad`: by backpropagation, or with the directions that the program found."""
+        if self.program.descent is None:
             loss.backward(*args, **kwargs)
             return
         scaler = getattr(self.trainer.precision_plugin, "scaler", None)
         share = (scaler.get_scale() if scaler else 1.0) / self.trainer.accumulate_grad_batches
-        for parameter, own in self.descent.items():
+        for parameter, own in self.program.descent.items():
             direction = self.trainer.strategy.reduce(own, reduce_op="mean")
             parameter.grad = (
                 direction * share if parameter.grad is None else parameter.grad.add_(direction, alpha=share)
             )
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        images, labels = batch
-        self._add("val", self(normalize(images, mean=self.mean, std=self.std)), labels, None)
+        images, targets = batch
+        self._add("val", self(normalize(images, mean=self.mean, std=self.std)), targets, None)
 
     def configure_optimizers(self) -> Any:
         chosen = optimizer.optimizer(self.model, self.recipe, decayed=self.decayed)
         steps = int(self.trainer.estimated_stepping_batches)
         factor = LambdaLR(chosen, optimizer.schedule(self.recipe, steps))
-        self.told = optimizer.told(chosen)
+        self.hyperparameters = optimizer.hyperparameters(chosen)
         return {"optimizer": chosen, "lr_scheduler": {"scheduler": factor, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -184,10 +179,10 @@ class Learner(pl.LightningModule):
         if self.dro is not None:
             self.dro.weights = checkpoint["group_dro"]
 
-    def hold(self) -> None:
-        """Let the optimizer hold what the recipe says, also after a checkpoint of another recipe was loaded into it."""
+    def restore_hyperparameters(self) -> None:
+        """Give the optimizer the recipe's hyperparameters, also after a checkpoint of another recipe was loaded into it."""
         schedule = cast(LambdaLR, self.trainer.lr_scheduler_configs[0].scheduler)
-        optimizer.hold(self.trainer.optimizers[0], schedule, self.told)
+        optimizer.restore(self.trainer.optimizers[0], schedule, self.hyperparameters)
         optimizer.check(self.trainer.optimizers[0], self.recipe)
 
     def diverged(self, what: str, batch_idx: int) -> Diverged:
@@ -203,13 +198,13 @@ class Learner(pl.LightningModule):
         )
 
     def epoch_means(self, part: str) -> dict[str, float]:
-        """`{"loss": ..., "top1": ...}` of the epoch's `train` or `val` part over all ranks; begins the next sum."""
+        """`{"loss": ...}` and the task's metrics of the epoch's `train` or `val` part over all ranks; begins the next sum."""
         total = self.sums[part]
         assert total is not None, f"no {part} batch was seen"
         self.sums[part] = None
         return self.objective.means(self.trainer.strategy.reduce(total, reduce_op="sum"))
 
-    def _add(self, part: str, logits: Tensor, targets: Tensor, loss: Tensor | None) -> None:
-        new = self.objective.sums(logits, targets, loss=loss)
+    def _add(self, part: str, outputs: Tensor, targets: Tensor, loss: Tensor | None) -> None:
+        new = self.objective.sums(outputs, targets, loss=loss)
         total = self.sums[part]
         self.sums[part] = new if total is None else total + new

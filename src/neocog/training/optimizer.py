@@ -1,4 +1,4 @@
-"""The optimizer and its schedule, from a recipe; and what the optimizer really holds."""
+"""The optimizer and its schedule, from a recipe; and the hyperparameters that the optimizer really has."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -89,20 +89,20 @@ def _power(base: float, exponent: float) -> float:
         return math.inf  # the training says that it diverged
 
 
-def told(optimizer: Optimizer) -> list[dict[str, Any]]:
-    """What each group of a new optimizer was told, once its schedule is attached; `lr` is left to the schedule."""
+def hyperparameters(optimizer: Optimizer) -> list[dict[str, Any]]:
+    """Those of each parameter group of a new optimizer, once its schedule is attached; `lr` is left to the schedule."""
     return [
         {key: value for key, value in group.items() if key not in ("params", "lr")} for group in optimizer.param_groups
     ]
 
 
-def hold(optimizer: Optimizer, schedule: LambdaLR, told: Sequence[Mapping[str, Any]]) -> None:
-    """Make the groups hold what they were `told`, with `lr` where `schedule` stands now.
+def restore(optimizer: Optimizer, schedule: LambdaLR, hyperparameters: Sequence[Mapping[str, Any]]) -> None:
+    """Give the parameter groups their `hyperparameters` again, with `lr` where `schedule` stands now.
 
     A loaded checkpoint brings along the values of its own training, which in population-based training is another one's.
     """
-    schedule.base_lrs = [values["initial_lr"] for values in told]
-    for group, values, factor in zip(optimizer.param_groups, told, schedule.lr_lambdas, strict=True):
+    schedule.base_lrs = [values["initial_lr"] for values in hyperparameters]
+    for group, values, factor in zip(optimizer.param_groups, hyperparameters, schedule.lr_lambdas, strict=True):
         group.update(values, lr=values["initial_lr"] * factor(schedule.last_epoch))
 
 
@@ -115,7 +115,7 @@ def check(optimizer: Optimizer, recipe: Recipe) -> None:
         wanted["nesterov"] = recipe.nesterov
     if recipe.optimizer in ("adam", "adamw"):
         wanted["betas"] = tuple(recipe.betas)
-    found = held(optimizer)
+    found = described(optimizer)
     for key, value in wanted.items():
         has = found[f"optimizer.{key}"]
         assert (tuple(has) if key == "betas" else has) == value, (
@@ -123,8 +123,8 @@ def check(optimizer: Optimizer, recipe: Recipe) -> None:
         )
 
 
-def held(optimizer: Optimizer) -> dict[str, Any]:
-    """What the optimizer really holds, by name: `optimizer.lr`, `optimizer.weight_decay`, ... of its first group."""
+def described(optimizer: Optimizer) -> dict[str, Any]:
+    """The hyperparameters that the optimizer really has, by name: `optimizer.lr`, `optimizer.weight_decay`, ... of its first group."""
     own = {key: value for key, value in optimizer.param_groups[0].items() if key != "params" and value is not None}
     own["lr"] = own.pop("initial_lr", own["lr"])  # what a schedule multiplies
     return {"optimizer.class": type(optimizer).__name__} | {f"optimizer.{key}": value for key, value in own.items()}

@@ -10,8 +10,8 @@ from rich.table import Column
 TEXT = 56  # columns of the line's numbers
 
 
-def tell(name: str, text: str) -> None:
-    """A sentence about the training of `name`, where epochs are not what happens."""
+def print_line(name: str, text: str) -> None:
+    """Print a sentence about the training of `name` to stderr, where there are no epochs to show."""
     print(f"{name}: {text}", file=sys.stderr, flush=True)
 
 

@@ -132,8 +132,8 @@ class _Launcher(subprocess_script._SubprocessScriptLauncher):
             subprocess_script._launch_process_observer = observe
 
 
-class Marks(pl.Callback):
-    """Says of each batch that it has begun."""
+class Heartbeat(pl.Callback):
+    """Reports each batch that this rank begins to the other ranks."""
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from neocog.compression.chain.normalized import normalized
 from neocog.core.errors import UserError
 from neocog.data.prepared import Prepared
-from neocog.training.auxiliary_loss import Guide
+from neocog.training.auxiliary_loss import AuxiliaryLoss
 
 MOST = 4 * 2**30  # bytes of memory that a teacher's maps may take
 BATCH = 256  # images that a teacher looks at at a time
@@ -39,12 +39,12 @@ class Watched(nn.Module):
 
 @dataclass
 class Hints:
-    """A Guide that has a row [K + F h w] for each image: what `answers` gives [K], then the teacher's maps, in half precision.
+    """An AuxiliaryLoss that has a row [K + F h w] for each image: what `answers` gives [K], then the teacher's maps, in half precision.
 
     To the loss of `answers` come those of the maps, times the weights `hints` and `attention`.
     """
 
-    answers: Guide
+    answers: AuxiliaryLoss
     rows: Tensor
     shape: tuple[int, int, int]
     hints: float
@@ -85,9 +85,9 @@ def features(network: nn.Module, images: Tensor) -> Tensor:
 
 
 def give(
-    student: nn.Module, teacher: nn.Module, data: Prepared, answers: Guide, *, hints: float, attention: float
+    student: nn.Module, teacher: nn.Module, data: Prepared, answers: AuxiliaryLoss, *, hints: float, attention: float
 ) -> tuple[Watched, Hints]:
-    """The student as it is to be trained, and what guides it: the teacher's maps of all training images, computed once.
+    """The student as it is to be trained, and its auxiliary loss: the teacher's maps of all training images, computed once.
 
     Maps of different sizes are averaged to the smaller. Raises UserError when the maps are too many for memory, or nothing to learn from.
     """

@@ -17,16 +17,17 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 from neocog.compression.chain.candidate import Candidate
 from neocog.core.errors import UserError
 from neocog.data.prepared import Prepared
-from neocog.training.auxiliary_loss import Guide
+from neocog.training.auxiliary_loss import AuxiliaryLoss
 from neocog.training.epochs import Log
 from neocog.training.fit import Fitted, fit
+from neocog.training.programs import closed_form
 from neocog.training.recipe import Recipe
 
 
 class Train(Protocol):
     """Trains a candidate again, as the step's `train` block says."""
 
-    def __call__(self, candidate: Candidate, *, guide: Guide | None = None) -> Candidate: ...
+    def __call__(self, candidate: Candidate, *, auxiliary_loss: AuxiliaryLoss | None = None) -> Candidate: ...
 
 
 @dataclass(frozen=True)
@@ -58,10 +59,10 @@ def trainer(
     """
     numbers = count(1)
 
-    def train(candidate: Candidate, *, guide: Guide | None = None) -> Candidate:
+    def train(candidate: Candidate, *, auxiliary_loss: AuxiliaryLoss | None = None) -> Candidate:
         candidate.check_graph()
         network = candidate.copied().train()  # Lightning leaves the mode as it finds it
-        if hasattr(network, "solve"):
+        if isinstance(network, closed_form.Network):
             raise UserError(
                 f"{candidate.architecture} is solved for all images at once and cannot be trained on; remove the step's train block"
             )
@@ -77,7 +78,7 @@ def trainer(
                 name=f"{name}/{number}",
                 work=work / str(number),
                 run=run,
-                guide=guide,
+                auxiliary_loss=auxiliary_loss,
             )
         if epochs_before:
             done.model.pretrain_epochs = epochs_before

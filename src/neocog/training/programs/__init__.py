@@ -1,1 +1,1 @@
-"""One file a way of learning other than by epochs of gradient steps."""
+"""Ways of learning, one file each: what it needs of a network, how it learns, what of a recipe it cannot do."""
