@@ -1,4 +1,4 @@
-"""Stages `evaluate@<architecture>` and `evaluate_tuned@...`: judge the ONNX graph of a bundle on the test images, without torch."""
+"""Stages `evaluate@<name>`, `evaluate_tuned@...`, `evaluate_compressed@...`: judge a bundle's graph on the test images, without torch."""
 
 import json
 from pathlib import Path
@@ -53,12 +53,10 @@ def evaluate(model: str) -> None:
         scores |= seeds.summary(by_seed, task.primary)
         metrics = {f"test/{name}": round(score, 6) for name, score in scores.items()}
         (reports / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
-        if bundle.kind == "trained":
-            seeds.write(reports / "seeds.csv", by_seed)
-            log.artifact(reports / "seeds.csv")
+        seeds.write(reports / "seeds.csv", by_seed)
         log.metrics(metrics)
         log.scores(digest, metrics)
-        for name in ("metrics.json", *task.evaluate.FILES):
+        for name in ("metrics.json", "seeds.csv", *task.evaluate.FILES):
             log.artifact(reports / name)
     say(f"{bundle.model}: {task.evaluate.sentence(scores)}")
 

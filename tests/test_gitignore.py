@@ -26,7 +26,8 @@ def cached(stage: str) -> list[str]:
     outs = [out for kind in ("outs", "metrics", "plots") for out in body(stage).get(kind, ())]
     kept = [{out: {}} if isinstance(out, str) else out for out in outs]
     names = [name for out in kept for name, how in out.items() if how.get("cache", True)]
-    return [name.replace("${key}", NEW).replace("${item}", NEW) for name in names]
+    kind = next((each["kind"] for each in body(stage).get("vars", ())), "")
+    return [name.replace("${key}", NEW).replace("${item}", NEW).replace("${kind}", kind) for name in names]
 
 
 def repository(folder: Path) -> Path:

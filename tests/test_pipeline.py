@@ -101,6 +101,7 @@ def test_each_architecture_becomes_a_bundle_a_row_and_a_run(clone):
     by_name = {run.info.run_name: run for run in runs(clone)}
     expected = {f"{stage}@{name}" for stage in ("train", "evaluate") for name in NAMES} | {
         "prepare",
+        "architectures",
         "benchmark",
         "audit",
         "explain",

@@ -24,6 +24,8 @@ TEXT = {  # keys that hold text and name no part of params.yaml
         "data.name",
         "data.root",
         "data.background",
+        "data.source",
+        "data.task",
         "data.groups",
         "train.groups",
         "register.name",

@@ -111,7 +111,7 @@ def check_experiment(arguments: list[str], shipped, folder: Path, monkeypatch) -
     check(folder, values)
     for target in asked.targets:
         base, _, name = target.partition("@")
-        over = STAGES[base].get("foreach", "").strip("${}").split(".")
+        over = (STAGES[base].get("foreach") or STAGES[base]["matrix"]["name"]).strip("${}").split(".")
         items = values[over[0]] if len(over) == 1 else values[over[0]][over[1]]
         assert name in items, target
 

@@ -1,41 +1,49 @@
-"""dvc.yaml tells the truth: each stage's deps are the code it runs, no more and no less; each script is a stage of the same name."""
+"""dvc.yaml tells the truth: each stage's deps are the rooms whose code it runs, and an edit runs again what it must and nothing else."""
 
 import ast
+import json
 import re
 from pathlib import Path
 
 import pytest
 import yaml
+from clones import params_on_digits, run, set_up
 from imports import ROOT, closure
 
+from neocog import architectures
+from neocog.params.sections import SECTIONS
+from neocog.tasks import task as tasks
+from pipelines.architectures import PACKAGE, sources
+
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-DYNAMIC = {  # code that a script reaches by a name at run time, which no import statement shows
-    "train": {"src/neocog/architectures/${key}.py", "src/neocog/architectures/blocks", "src/neocog/tasks"},
-    "tune": {"src/neocog/architectures/${item}.py", "src/neocog/architectures/blocks", "src/neocog/tasks"},
-    "compress": {
-        "src/neocog/architectures",
-        "src/neocog/compression",
-        "src/neocog/architectures/blocks",
-        "src/neocog/tasks",
-    },
-    "explain": {"src/neocog/architectures", "src/neocog/architectures/blocks", "src/neocog/inspect/explain"},
+SRC, PIPELINES = ROOT / "src/neocog", ROOT / "pipelines"
+UNWATCHED = {SRC / room for room in ("params", "tracking", "orchestration", "cli")} | {
+    PIPELINES / "item.py"
+}  # change no output
+ONLY_DRAWS = {"tune": SRC / "report"}  # pictures for tracking, which are in no out
+BY_NAME = {  # rooms that a script reaches by a name at run time, which no import statement shows
+    **{stage: {"tasks"} for stage in ("prepare", "evaluate", "evaluate_tuned", "evaluate_compressed", "report")},
+    "architectures": {"architectures", "statistics", "tasks"},
+    "compress": {"architectures", "compression", "tasks"},
+    "explain": {"architectures", "inspect", "tasks"},
 }
-ONLY_REFUSES = ROOT / "src/neocog/params/checks.py"  # it changes no output: it lets a stage run or not
-ONLY_DRAWS = {"tune": ROOT / "src/neocog/report"}  # pictures for tracking, which are in no out
-BY_PROCESS = {"src/neocog/tracking"}  # its sender is a process of its own
+BY_ARCHITECTURE = (
+    "train",
+    "tune",
+)  # depend on their block's file in data/architectures instead of its network's and its task's code
 
 
 def script(stage: str) -> Path:
     """The file that a stage runs: its own, or of `evaluate_tuned` that of `evaluate`."""
-    return ROOT / "pipelines" / f"{stage.partition('_')[0]}.py"
+    return PIPELINES / f"{stage.partition('_')[0]}.py"
 
 
 def body(stage: str) -> dict:
     return STAGES[stage].get("do", STAGES[stage])
 
 
-def code_deps(stage: str) -> set[str]:
-    return {dep for dep in body(stage)["deps"] if dep.startswith(("src/", "pipelines/"))}
+def code_deps(stage: str) -> set[Path]:
+    return {ROOT / dep for dep in body(stage)["deps"] if dep.startswith(("src/", "pipelines/"))}
 
 
 def has_code(path: Path) -> bool:
@@ -44,25 +52,60 @@ def has_code(path: Path) -> bool:
     return any(not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)) for node in nodes)
 
 
-def unwatched(stage: str) -> set[Path]:
-    return {ONLY_REFUSES, *([ONLY_DRAWS[stage]] if stage in ONLY_DRAWS else [])}
+def imported(stage: str) -> set[Path]:
+    """The files with code that a stage imports, but for those that change no output."""
+    without = UNWATCHED | ({ONLY_DRAWS[stage]} if stage in ONLY_DRAWS else set())
+    return {file for file in closure(script(stage), without=without) if has_code(file)}
 
 
-def files(deps: set[str]) -> set[Path]:
-    paths = [ROOT / dep for dep in deps]
-    return {file for path in paths for file in (path.rglob("*.py") if path.is_dir() else [path]) if has_code(file)}
+def stale(file: str) -> set[str]:
+    """The stages that an edit of a file makes run again, their blocks aside."""
+    return {stage for stage in STAGES if any((ROOT / file).is_relative_to(dep) for dep in code_deps(stage))}
+
+
+def read_sections(stage: str) -> set[str]:
+    text = script(stage).read_text()
+    found = set(re.findall(rf"settings\.({'|'.join(SECTIONS)})\b", text)) - {"ray", "tracking"}
+    found |= {"train", "architectures"} if "settings.recipe(" in text else set()
+    found |= {"architectures", "tune", "compress"} if "settings.models" in text else set()
+    found |= {"architectures"} if "settings.architectures" in text else set()
+    return found | ({"compress"} if "settings.compression(" in text else set())
+
+
+def test_it_fits_on_one_screen():
+    assert len((ROOT / "dvc.yaml").read_text().splitlines()) < 150
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_the_deps_of_a_stage_are_exactly_the_code_it_runs(stage):
-    hidden = DYNAMIC.get(stage, set()) | BY_PROCESS
-    assert hidden <= code_deps(stage)
-    named = files(code_deps(stage) - hidden)
-    imported = {file for file in closure(script(stage), without=unwatched(stage)) if has_code(file)}
-    imported -= files({dep for dep in hidden if "$" not in dep})
-    missing = {str(file.relative_to(ROOT)) for file in imported - named}
-    assert not missing, f"{stage} imports these, but dvc.yaml does not watch them"
-    assert not {str(file.relative_to(ROOT)) for file in named - imported}, f"dvc.yaml watches these for {stage} in vain"
+def test_the_rooms_of_a_stage_cover_what_it_imports(stage):
+    covered = code_deps(stage)
+    missing = {file for file in imported(stage) if not any(file.is_relative_to(dep) for dep in covered)}
+    if stage in BY_ARCHITECTURE:
+        assert any(dep.startswith("data/architectures/$") for dep in body(stage)["deps"])
+        missing -= set(sources("perceptron", "classification"))
+    assert not {str(file.relative_to(ROOT)) for file in missing}, (
+        f"{stage} imports these, but dvc.yaml does not watch them"
+    )
+    assert {SRC / room for room in BY_NAME.get(stage, ())} <= covered
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_nothing_is_watched_in_vain(stage):
+    needed = imported(stage) | {SRC / room / "x" for room in BY_NAME.get(stage, ())} | sections_of(stage)
+    vain = {dep for dep in code_deps(stage) if not any(file.is_relative_to(dep) for file in needed)}
+    assert not {str(dep.relative_to(ROOT)) for dep in vain}
+    assert all(dep.exists() for dep in code_deps(stage))
+
+
+def sections_of(stage: str) -> set[Path]:
+    """The files of the sections whose defaults a stage reads."""
+    found = read_sections(stage) - ({"tune", "compress"} if "settings.models" in script(stage).read_text() else set())
+    return {path for name in found if (path := SRC / f"params/sections/{name}.py").exists()}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_watches_the_defaults_of_its_section(stage):
+    assert sections_of(stage) == {dep for dep in code_deps(stage) if dep.parent.name == "sections"}
 
 
 def test_a_new_import_would_be_noticed(tmp_path):
@@ -76,12 +119,47 @@ def test_a_new_import_would_be_noticed(tmp_path):
     assert found == {"pipelines/train.py", "src/neocog/report/__init__.py", "src/neocog/report/page.py"}
 
 
+@pytest.mark.parametrize(
+    "file",
+    [
+        *("compression/distill.py", "report/page.py", "params/checks.py", "params/load.py", "evaluation/audit.py"),
+        *("serving/app.py", "data/sources/folder.py", "data/prepare.py", "tracking/run.py", "cli/main.py"),
+        *("orchestration/forked_stage.py", "tuning/sweep.py", "inspect/catalog.py", "drawing/svg.py"),
+    ],
+)
+def test_an_edit_there_makes_no_training_stale(file):
+    assert (SRC / file).is_file()
+    assert not {"train", *(() if file.startswith("tuning") else ["tune"])} & stale(f"src/neocog/{file}")
+    for name in architectures.names():
+        assert SRC / file not in sources(name, "classification")
+
+
+@pytest.mark.parametrize("file", ["training/fit.py", "bundle/write.py", "core/errors.py", "data/loader.py"])
+def test_an_edit_there_makes_every_training_stale(file):
+    assert {"train", "tune"} <= stale(f"src/neocog/{file}")
+
+
+def test_an_architectures_file_is_in_the_sources_of_its_blocks_and_of_no_others():
+    walked = 0
+    for name in architectures.names():
+        own = SRC / f"architectures/{name}.py"
+        assert not {"train", "tune"} & stale(own.relative_to(ROOT).as_posix())
+        assert [other for other in architectures.names() if own in sources(other, "classification")] == [name]
+        walked += 1
+    assert walked > 15
+    assert SRC / "architectures/blocks/norm.py" in sources("resnet", "classification"), "exchanged by name"
+    assert SRC / "architectures/blocks/norm.py" not in sources("perceptron", "classification")
+
+
+@pytest.mark.parametrize("task", tasks.names())
+def test_what_is_said_and_drawn_of_a_task_is_in_no_training(task):
+    found = {path.relative_to(PACKAGE).as_posix() for path in sources("mlp", task)}
+    assert f"tasks/{task}/objective.py" in found and f"tasks/{task}/metrics.py" in found
+    assert not [name for name in found if "/chapters/" in name or name.endswith("respond.py")]
+
+
 def test_every_script_is_a_stage_of_the_same_name_and_exposes_it_as_a_function():
-    scripts = {path.stem for path in (ROOT / "pipelines").glob("*.py")} - {
-        "__init__",
-        "item",
-        "stale",
-    }
+    scripts = {path.stem for path in PIPELINES.glob("*.py")} - {"__init__", "item", "stale"}
     assert scripts == {script(stage).stem for stage in STAGES} <= set(STAGES)
     for stage in STAGES:
         assert body(stage)["cmd"].startswith(f"python -m pipelines.{script(stage).stem}")
@@ -90,15 +168,29 @@ def test_every_script_is_a_stage_of_the_same_name_and_exposes_it_as_a_function()
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_reads_the_sections_it_declares_and_no_other(stage):
-    text = script(stage).read_text()
-    read = set(
-        re.findall(r"settings\.(data|train|tune|evaluate|audit|benchmark|explain|robustness|register|report)\b", text)
-    )
-    if "settings.recipe(" in text:
-        read |= {"train", "architectures"}
-    if "settings.models" in text:
-        read |= {"architectures", "tune", "compress"}
-    if "settings.compression(" in text:
-        read |= {"compress"}
-    declared = {name.partition(".")[0] for name in body(stage)["params"]}
-    assert read == declared
+    assert read_sections(stage) == {name.partition(".")[0] for name in body(stage)["params"]}
+
+
+@pytest.mark.slow
+def test_dvc_runs_again_what_an_edit_touches_and_nothing_else(tmp_path):
+    params = params_on_digits()
+    blocks = {"perceptron": {"label_smoothing": 0.0}, "mlp": {"epochs": 1}, "wide": {"architecture": "mlp", "widths": [512], "epochs": 1}}
+    folder = set_up(tmp_path / "clone", params | {"architectures": blocks})
+    trainings = [f"train@{name}" for name in blocks]
+    run(folder, "dvc", "repro", *trainings)
+
+    def again(*edited: str) -> set[str]:
+        """Which trainings DVC calls stale once `architectures` has run, after a comment at the end of each file."""
+        before = {name: (folder / "src/neocog" / name).read_text() for name in edited}
+        for name, text in before.items():
+            (folder / "src/neocog" / name).write_text(f"{text}# edited\n")
+        run(folder, "dvc", "repro", "architectures")
+        status = run(folder, "dvc", "status", "--json", *trainings)
+        for name, text in before.items():
+            (folder / "src/neocog" / name).write_text(text)
+        return set(json.loads(status.strip().splitlines()[-1]))
+
+    assert again("params/checks.py", "params/load.py", "compression/distill.py", "report/page.py") == set()
+    assert again("architectures/perceptron.py") == {"train@perceptron"}
+    assert again("architectures/mlp.py") == {"train@mlp", "train@wide"}
+    assert again("training/fit.py") == set(trainings)

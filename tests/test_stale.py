@@ -35,7 +35,7 @@ def test_the_results_of_models_that_are_not_named_leave_and_nothing_else_does(tm
 
 def test_what_leaves_is_what_the_stages_write() -> None:
     dvc = (ROOT / "dvc.yaml").read_text()
-    written = set(re.findall(r"reports/(?:trained|tuned|compressed)/\$\{\w+\}/([\w.]+)", dvc))
+    written = set(re.findall(r"reports/(?:trained|\$\{kind\})/\$\{key\}/([\w.]+)", dvc))
     assert len(written) == 10
     assert written == {*WRITTEN} - {".gitignore"}
 

@@ -15,6 +15,7 @@ Count = Annotated[int, Ge(0), Le(MOST)]
 AtLeast1 = Annotated[int, Ge(1), Le(MOST)]
 Depth = Annotated[int, Ge(1), Le(1000)]  # layers, or blocks of them
 Images = Annotated[int, Ge(1), Le(1_000_000_000)]
+Batch = Annotated[int, Ge(1), Le(65_536)]  # images that a graph is asked about at once
 Bytes = Annotated[int, Ge(1), Le(2**50)]
 Processes = Annotated[int, Ge(0), Le(1024)]  # or threads; 0 = as many as fit
 Devices = Annotated[int, Ge(1), Le(1024)]

@@ -69,7 +69,10 @@ def _outs() -> list[str]:
     body = body.get("do", body)
     outs = [out for kind in ("outs", "metrics", "plots") for out in body.get(kind, ())]
     paths = [out if isinstance(out, str) else next(iter(out)) for out in outs]
-    return [path.replace("${key}", item).replace("${item}", item) for path in paths]
+    names = {"key": item, "item": item} | {name: value for each in body.get("vars", ()) for name, value in each.items()}
+    for name, value in names.items():
+        paths = [path.replace(f"${{{name}}}", value) for path in paths]
+    return paths
 
 
 def _stage() -> str:

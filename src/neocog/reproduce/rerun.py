@@ -144,7 +144,8 @@ def _needed(folder: Path, stage: str) -> dict[str, str] | None:
     if stage not in stages:
         return None
     makers = {out["path"]: name for name, each in stages.items() for out in each.get("outs", ())}
-    return {dep["path"]: makers[dep["path"]] for dep in stages[stage].get("deps", ()) if dep["path"] in makers}
+    deps = [Path(dep["path"]) for dep in stages[stage].get("deps", ())]  # a file may lie in another stage's folder
+    return {out: name for out, name in makers.items() if any(dep.is_relative_to(out) for dep in deps)}
 
 
 def _restore(plan: Plan, copy: Copy, path: str, maker: str) -> None:
