@@ -17,7 +17,7 @@ from neocog.params import load
 
 TARGET = Path("data/architectures")
 PACKAGE = Path(neocog.__file__).parent
-TASK = ("targets", "objective", "decode", "metrics", "temperature")  # files of a task that decide how a network is trained
+TASK = ("targets", "objective", "decode", "metrics")  # files of a task that decide how a network is trained
 
 
 def architectures() -> None:

@@ -174,7 +174,11 @@ def test_a_stage_reads_the_sections_it_declares_and_no_other(stage):
 @pytest.mark.slow
 def test_dvc_runs_again_what_an_edit_touches_and_nothing_else(tmp_path):
     params = params_on_digits()
-    blocks = {"perceptron": {"label_smoothing": 0.0}, "mlp": {"epochs": 1}, "wide": {"architecture": "mlp", "widths": [512], "epochs": 1}}
+    blocks = {
+        "perceptron": {"label_smoothing": 0.0},
+        "mlp": {"epochs": 1},
+        "wide": {"architecture": "mlp", "widths": [512], "epochs": 1},
+    }
     folder = set_up(tmp_path / "clone", params | {"architectures": blocks})
     trainings = [f"train@{name}" for name in blocks]
     run(folder, "dvc", "repro", *trainings)
