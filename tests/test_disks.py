@@ -30,7 +30,7 @@ WAYS = {
     "safetensors": "import numpy, safetensors.numpy as s; s.save_file({'x': numpy.zeros(9000)}, 'out.bin')",
     "parquet": "import pyarrow as a, pyarrow.parquet as p; p.write_table(a.table({'x': [str(i) for i in range(9999)]}), 'out.bin')",
     "an array": "import numpy; numpy.save('out.bin', numpy.zeros(9000))",
-    "the working files": "from neocog.core import lockfile; from pathlib import Path; lockfile.write(Path('.neocog/x'), 'x' * 20_000)",
+    "the working files": "from neocog.core import integrity; from pathlib import Path; integrity.write(Path('.neocog/x'), 'x' * 20_000)",
 }
 
 

@@ -14,7 +14,7 @@ import yaml
 from clones import environment, run
 from imports import ROOT
 
-from neocog.core import lockfile
+from neocog.core import integrity, lockfile
 
 STAGE = """
 import os, signal, sys
@@ -186,7 +186,7 @@ def test_a_lock_of_another_branch_is_left_alone(tmp_path, monkeypatch):
         run(tmp_path, "git", "config", name, value)
     shorter = whole[: whole.index("  train@lenet:")]
     Path("dvc.lock").write_text(shorter)
-    lockfile.write(lockfile.COPY, whole)
+    integrity.write(lockfile.COPY, whole)
     run(tmp_path, "git", "add", "dvc.lock")
     run(tmp_path, "git", "commit", "-qm", "fewer stages")
     assert heal(tmp_path) == "" and Path("dvc.lock").read_text() == shorter

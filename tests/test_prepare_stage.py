@@ -15,7 +15,7 @@ import pytest
 import yaml
 from pictures import class_folders
 
-from neocog.core.atomic_folder import staged
+from neocog.core.atomic import staged
 from neocog.core.errors import Busy, UserError
 from neocog.data.prepare import prepare
 from neocog.data.prepared import read

@@ -176,7 +176,7 @@ def test_a_write_that_fails_leaves_the_old_one_and_nothing_else(tmp_path: Path) 
 def test_a_killed_write_leaves_the_old_one_and_the_next_cleans_up(tmp_path: Path) -> None:
     before = content(write(tmp_path / "p").folder)
     code = (
-        "import sys, time; from pathlib import Path; from neocog.core.atomic_folder import staged\n"
+        "import sys, time; from pathlib import Path; from neocog.core.atomic import staged\n"
         "with staged(Path(sys.argv[1])) as stage:\n"
         "    (stage / 'images.npy').write_bytes(b'half'); print('half', flush=True); time.sleep(60)"
     )

@@ -17,7 +17,7 @@ from neocog.bundle.read import CARD, FORMAT, GRAPH, WEIGHTS, Bundle, read
 from neocog.bundle.session import outputs, session
 from neocog.bundle.widths import Widths
 from neocog.core import integrity
-from neocog.core.atomic_folder import staged
+from neocog.core.atomic import staged
 from neocog.data.prepared import Prepared
 from neocog.tasks.task import task
 

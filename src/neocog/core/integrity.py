@@ -1,9 +1,10 @@
-"""Files that are still what was written: a card beside them has their SHA-256, which is compared when they are read.
+"""Whole files: replaced at once or left as they were, and checked by the SHA-256 in a card beside them.
 
-DVC trusts what lies read-only in its cache, and hands out a damaged object as it is.
+DVC trusts what lies read-only in its cache, and hands out a damaged object as it is: so digests are compared when files are read.
 """
 
 import hashlib
+import os
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -34,3 +35,11 @@ def _known(path: Path, stamp: tuple[int, ...]) -> str:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write(path: Path, text: str) -> None:
+    """Replace the file `path` as a whole, or leave it as it was."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)

@@ -6,9 +6,10 @@ runs one stage at a time, and dvc.lock is whole whenever a stage begins: then ea
 
 import hashlib
 import json
-import os
 import re
 from pathlib import Path
+
+from neocog.core import integrity
 
 LOCK = Path("dvc.lock")
 COPY = Path(".neocog") / LOCK.name
@@ -20,7 +21,7 @@ def keep_copy() -> None:
     """Copy dvc.lock, as a stage begins; what a torn one has lost stays in the copy."""
     if LOCK.exists():
         current = LOCK.read_text(encoding="utf-8", errors="replace")
-        write(COPY, restored(current, COPY.read_text(encoding="utf-8")) if COPY.exists() else current)
+        integrity.write(COPY, restored(current, COPY.read_text(encoding="utf-8")) if COPY.exists() else current)
 
 
 def restored(lock: str, copy: str) -> str:
@@ -64,14 +65,6 @@ def md5(path: Path) -> str:
     files = sorted((file.relative_to(path).as_posix(), file) for file in path.rglob("*") if file.is_file())
     listed = [{"md5": md5(file), "relpath": name} for name, file in files]
     return hashlib.md5(json.dumps(listed, sort_keys=True).encode(), usedforsecurity=False).hexdigest() + ".dir"
-
-
-def write(path: Path, text: str) -> None:
-    """Replace `path` as a whole, or leave it as it was."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
 
 
 def _entries(lock: str) -> dict[str, str]:

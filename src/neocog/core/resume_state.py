@@ -9,7 +9,7 @@ import os
 import shutil
 from pathlib import Path
 
-from neocog.core import lockfile
+from neocog.core import integrity, lockfile
 
 _RECORDS = Path(".neocog") / "unnoted"
 _STAGE = "DVC_STAGE"  # DVC's word in the environment of each stage
@@ -39,7 +39,7 @@ def end() -> None:
     needed = [str(path) for path in _needed]
     earlier = _read(record)["needed"] if record.exists() else []
     outs = {out: lockfile.md5(Path(out)) for out in _outs()}
-    lockfile.write(record, json.dumps({"outs": outs, "needed": needed}))
+    integrity.write(record, json.dumps({"outs": outs, "needed": needed}))
     for path in set(earlier) - set(needed):
         _remove(Path(path))
     _needed.clear()

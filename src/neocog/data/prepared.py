@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from neocog.core import csv_table, integrity
-from neocog.core.atomic_folder import staged
+from neocog.core.atomic import staged
 from neocog.core.errors import UserError, nearest
 from neocog.data.pixel_statistics import PixelSums
 from neocog.tasks import task as tasks

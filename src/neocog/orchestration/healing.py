@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from neocog.core import lockfile, resume_state
+from neocog.core import integrity, lockfile, resume_state
 
 ENDING = 30.0  # s that a stage may take to end
 
@@ -37,7 +37,7 @@ def _restore() -> list[str]:
     whole = lockfile.restored(torn, lockfile.COPY.read_text(encoding="utf-8"))
     if whole == torn:
         return []
-    lockfile.write(lockfile.LOCK, whole)
+    integrity.write(lockfile.LOCK, whole)
     unfinished = [f"all but {name}, which runs again" for name in lockfile.differing(whole, torn)]
     return lockfile.differing(torn, whole) or unfinished or ["its first lines"]
 

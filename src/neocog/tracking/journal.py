@@ -20,6 +20,8 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from neocog.core import integrity
+
 FOLDER = Path(".neocog") / "tracking"
 WRITER, SENDER = 0, 1
 COPY = "sender"  # what a sender is called among what is left warm
@@ -113,7 +115,7 @@ class Journal:
     def mark(self, sent: Sent, **changes: object) -> Sent:
         """Write down `sent` with `changes`, atomically."""
         sent = replace(sent, **changes)  # type: ignore[arg-type]
-        write_atomically(self._sent, json.dumps(asdict(sent)))
+        integrity.write(self._sent, json.dumps(asdict(sent)))
         return sent
 
     def attach(self, path: Path, folder: str) -> None:
@@ -188,13 +190,6 @@ def journals(folder: Path) -> list[Journal]:
 def waiting(place: str, reason: str = "does not answer") -> str:
     """What is said, once, when the records for `place` cannot be sent."""
     return f"neocog: tracking: {place} {reason}; the work goes on, its records wait in {FOLDER} for the next run"
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Replace `path` as a whole, or leave it as it was."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    part.write_text(text)
-    part.replace(path)
 
 
 def _torn(descriptor: int) -> bool:

@@ -4,7 +4,6 @@ A version is the last thing that is made of a model, in one transaction with the
 model that is not READY. So whatever is killed half-way is found again by that tag, finished by the next attempt, and never doubled.
 """
 
-import fcntl
 import json
 import logging
 import os
@@ -19,6 +18,7 @@ from mlflow.entities import LoggedModelOutput
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
+from neocog.core import atomic
 from neocog.core.errors import NeocogError, UserError, nearest
 from neocog.tracking import address
 from neocog.tracking.store import DIGEST, Store
@@ -140,7 +140,11 @@ def opened(*, alone: bool = False) -> Iterator[Registry]:
     try:
         address.knock(uri, seconds=10.0)
         registry = Registry(uri, root)
-        with _lock(root) if alone else nullcontext(), _global(registry.uri), registry.open(TIMEOUT):
+        with (
+            atomic.lock(root / ".neocog" / "register.lock") if alone else nullcontext(),
+            _global(registry.uri),
+            registry.open(TIMEOUT),
+        ):
             yield registry
     except (OSError, MlflowException) as error:
         if isinstance(error, MlflowException) and error.error_code in (_WRONG, _GONE):
@@ -171,15 +175,6 @@ def _where() -> str:
     uri = address.place(address.configured())
     path = uri.removeprefix(_FILE)
     return uri if path == uri else address.sqlite(address.home() / path)
-
-
-@contextmanager
-def _lock(root: Path) -> Iterator[None]:
-    path = root / ".neocog" / "register.lock"
-    path.parent.mkdir(exist_ok=True)
-    with path.open("ab") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 @contextmanager

@@ -6,8 +6,8 @@ import os
 import time
 from pathlib import Path
 
-from neocog.core import resume_state
-from neocog.tracking.journal import WRITER, Journal, write_atomically
+from neocog.core import integrity, resume_state
+from neocog.tracking.journal import WRITER, Journal
 
 _SAME = ("stage", "experiment", "place")
 _RUNS = Path(".neocog") / "runs"
@@ -31,7 +31,7 @@ def open_journal(folder: Path, begin: dict, file: Path | None) -> tuple[Journal,
     begin = {**begin, "run": journal.run, "begun": int(time.time() * 1000), "resumed": False}
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(file, json.dumps({"run": begin["run"], "begun": begin["begun"], **about}))
+        integrity.write(file, json.dumps({"run": begin["run"], "begun": begin["begun"], **about}))
     return journal, begin
 
 

@@ -1,6 +1,5 @@
 """With registry.py the only file that imports mlflow: what a run needs of it, by MlflowClient with explicit run ids."""
 
-import fcntl
 import json
 import os
 import time
@@ -23,6 +22,7 @@ from mlflow.utils.validation import (
     MAX_TAG_VAL_LENGTH,
 )
 
+from neocog.core import atomic
 from neocog.tracking import address
 
 RUN_TAG = (
@@ -88,9 +88,7 @@ class Store:
         if not self.uri.startswith("sqlite:///") or not database:
             return MlflowClient(self.uri, registry_uri=self.uri)
         path = self.root / database
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.with_name(f"{path.name}.lock").open("ab") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with atomic.lock(path.with_name(f"{path.name}.lock")):
             if not path.exists() or path.stat().st_size == 0:
                 part = path.with_name(f"{path.name}.part")
                 part.unlink(missing_ok=True)

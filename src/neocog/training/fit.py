@@ -1,6 +1,5 @@
 """Train a network: the one function that every training calls, and the folder that a training claims."""
 
-import fcntl
 import hashlib
 import json
 import os
@@ -18,7 +17,8 @@ from pytorch_lightning.callbacks import EMAWeightAveraging
 from torch import nn
 
 from neocog import tracking
-from neocog.core.errors import Busy, OutOfMemory, UserError
+from neocog.core import atomic
+from neocog.core.errors import OutOfMemory, UserError
 from neocog.data.loader import Batches
 from neocog.data.prepared import Prepared
 from neocog.tasks import task as tasks
@@ -233,15 +233,8 @@ def claim(work: Path, name: str) -> Iterator[None]:
     if not tracking.is_first_rank():
         yield
         return
-    work.mkdir(parents=True, exist_ok=True)
-    with (work / "lock").open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            raise Busy(
-                f"{name} is being trained with the same settings by process {file.read().strip()}; wait for it or stop it"
-            ) from None
+    busy = f"{name} is being trained with the same settings by process {{holder}}; wait for it or stop it"
+    with atomic.lock(work / "lock", busy=busy) as file:
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()

@@ -15,7 +15,7 @@ from neocog.bundle.read import Bundle, read
 from neocog.bundle.session import outputs, session
 from neocog.bundle.widths import widths
 from neocog.compression.chain.candidate import Candidate
-from neocog.core.atomic_folder import staged
+from neocog.core.atomic import staged
 from neocog.data.prepared import Prepared
 from neocog.statistics.intervals import wilson
 

@@ -1,4 +1,4 @@
-"""A folder that is there whole or not at all: written beside its place, then moved into it."""
+"""Folders that are there whole or not at all, written beside their place and moved into it; and locks between processes."""
 
 import fcntl
 import os
@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from neocog.core.errors import Busy, NeocogError, of_disk
 
@@ -20,13 +21,13 @@ def staged(folder: Path) -> Iterator[Path]:
     folder.parent.mkdir(parents=True, exist_ok=True)
     stage = folder.parent / f".{folder.name}.partial"
     stage.mkdir(exist_ok=True)
-    lock = os.open(stage, os.O_RDONLY)
+    descriptor = os.open(stage, os.O_RDONLY)
     try:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise Busy(f"{folder}: another process is writing it; wait for it to end, or end it") from None
-        if not _is_still_there(stage, lock):
+        if not _is_still_there(stage, descriptor):
             raise Busy(f"{folder}: another process has just written it; run the same again")
         _empty(stage)
         try:
@@ -43,13 +44,29 @@ def staged(folder: Path) -> Iterator[Path]:
         stage.rename(folder)
         shutil.rmtree(old, ignore_errors=True)
     finally:
-        os.close(lock)
+        os.close(descriptor)
 
 
-def _is_still_there(stage: Path, lock: int) -> bool:
+@contextmanager
+def lock(path: Path, *, busy: str = "") -> Iterator[TextIO]:
+    """Hold the lock file `path`, which the system frees however the process ends.
+
+    Waits for its turn; with a sentence `busy` it raises Busy instead, saying as `{holder}` what the holder has written into the file.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (fcntl.LOCK_NB if busy else 0))
+        except BlockingIOError:
+            file.seek(0)
+            raise Busy(busy.replace("{holder}", file.read().strip())) from None
+        yield file
+
+
+def _is_still_there(stage: Path, descriptor: int) -> bool:
     """Whether `stage` is what was locked: until then, its last writer may have moved it into place."""
     try:
-        return os.path.samestat(os.fstat(lock), stage.stat())
+        return os.path.samestat(os.fstat(descriptor), stage.stat())
     except FileNotFoundError:
         return False
 
