@@ -253,12 +253,12 @@ def test_what_is_registered_is_the_bundle_and_mlflow_reads_the_rest(project: Pat
 
 @pytest.mark.parametrize("name", tasks.names())
 def test_the_code_that_travels_is_all_that_the_model_needs(name: str) -> None:
-    needed = closure(ROOT / "src/neocog/serving/pyfunc.py")
-    assert sorted(path.relative_to(ROOT / "src/neocog").as_posix() for path in needed) == sorted(pyfunc.FILES)
-    needed = closure(ROOT / f"src/neocog/tasks/{name}/respond.py") - needed
-    assert sorted(path.relative_to(ROOT / "src/neocog").as_posix() for path in needed) == sorted(
-        tasks.task(name).respond.FILES
-    )
+    package = ROOT / "src/neocog"
+    always = closure(package / "serving/pyfunc.py")
+    assert sorted(path.relative_to(package).as_posix() for path in always) == sorted(pyfunc.FILES)
+    respond = package / f"tasks/{name}/respond.py"
+    more = (closure(respond) | {respond.with_name("__init__.py")}) - always
+    assert sorted(path.relative_to(package).as_posix() for path in more) == sorted(tasks.task(name).respond.FILES)
 
 
 def test_mlflow_loads_it_and_gets_the_bundles_own_answers_from_the_code_it_brought(project: Path) -> None:

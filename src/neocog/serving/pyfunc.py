@@ -20,6 +20,7 @@ FILES = (
     "__init__.py",
     "bundle/__init__.py",
     "bundle/read.py",
+    "bundle/session.py",
     "core/__init__.py",
     "core/broken_pipe.py",
     "core/errors.py",
@@ -41,6 +42,10 @@ FILES = (
     "serving/predictor.py",
     "serving/protocol.py",
     "serving/pyfunc.py",
+    "statistics/__init__.py",
+    "statistics/arrays.py",
+    "statistics/intervals.py",
+    "statistics/paired.py",
     "tasks/__init__.py",
     "tasks/task.py",
 )
