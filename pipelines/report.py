@@ -9,9 +9,10 @@ from neocog.bundle import read
 from neocog.core.errors import run
 from neocog.core.escape import say
 from neocog.data import prepared
+from neocog.drawing import svg
 from neocog.params import load
 from neocog.report import activations, drawings, leaderboard, models, narrative, page, provenance, scores
-from neocog.report.chapters import Chapter, Findings, ordered, write_figures
+from neocog.report.chapters import Chapter, Findings, ordered
 from neocog.report.compare import chapter as compare
 from neocog.report.compare import pairs
 from neocog.report.compression import chapter as compression
@@ -73,12 +74,10 @@ def report() -> None:
         (REPORTS / "report.html").unlink(missing_ok=True)  # an earlier run may still hold it for MLflow
         (REPORTS / "report.html").write_text(html, encoding="utf-8")
         shutil.rmtree(REPORTS / "figures", ignore_errors=True)
-        write_figures(drawn.files, REPORTS / "figures")
-        for each in (*sweeps, compressed, duels, spoilt):
-            if each:
-                each.write(REPORTS / "figures")
+        for each in (drawn, *sweeps, compressed, duels, spoilt):
+            svg.write(each.files if each else {}, REPORTS / "figures")
         for chapter in chapters:
-            write_figures(chapter.figures, REPORTS / "figures")
+            svg.write(chapter.figures, REPORTS / "figures")
         for name in ("report.html", "leaderboard.csv", "leaderboard.md", "significance.csv", "figures"):
             log.artifact(REPORTS / name)
     say(f"{narrative.headline(rows, data=data.name, called=called)}; the page: {REPORTS / 'report.html'}")

@@ -28,7 +28,7 @@ from neocog.evaluation import predictions
 from neocog.tasks.classification import audit, metrics
 from neocog.tasks.classification import predictions as class_predictions
 from neocog.tasks.classification.chapters.audit import chapter, narrative
-from neocog.tasks.classification.chapters.audit.read import Audit, read
+from neocog.tasks.classification.chapters.audit.read import AuditFindings, read
 
 WRONG = 30  # labels of test and validation images that are planted
 TWINS = 12  # test images that are training images with a little noise
@@ -160,7 +160,7 @@ def test_a_model_that_is_wrong_too_often_doubts_no_label(share, site, judged):
     numbers = audit.summary(told, found)
     assert bool(numbers["able"]) == audit.able(told) == (share > 0.5) == bool(found) == ("noise" in numbers)
     assert numbers["right"] == pytest.approx(share, abs=0.05) and 0.5 < numbers["right_at_least"] < 0.6
-    seen = Audit("mlp", tuple(found), (), (), numbers, 10.0, 5, 5)
+    seen = AuditFindings("mlp", tuple(found), (), (), numbers, 10.0, 5, 5)
     assert narrative.labels(seen).startswith("mlp cannot judge labels: it gets ") == (share < 0.5)
 
 

@@ -24,7 +24,7 @@ from neocog.data.prepared import Prepared
 from neocog.inspect import activation_rows
 from neocog.report import drawings, leaderboard, models, narrative
 from neocog.report.chapters import Chapter, ordered
-from neocog.report.models import Model
+from neocog.report.models import JudgedModel
 from neocog.tasks.classification import predictions as class_predictions
 from neocog.tasks.classification.chapters.judged import JudgedClassifier
 from neocog.tasks.task import task
@@ -53,7 +53,7 @@ def site(tmp_path_factory) -> tuple[Path, Prepared, list[read.Bundle]]:
 
 
 @pytest.fixture(scope="module")
-def found(site) -> list[Model]:
+def found(site) -> list[JudgedModel]:
     root, data, bundles = site
     return models.gather(bundles, data, reports=root / "reports")
 

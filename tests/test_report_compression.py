@@ -13,12 +13,13 @@ import whole
 
 from neocog.bundle import read
 from neocog.core.errors import UserError
+from neocog.drawing import svg
 from neocog.report import figures, leaderboard, models, narrative
 from neocog.report.chapters import Chapter
 from neocog.report.compression import chapter, recipe, verdict
 from neocog.report.compression import figures as charts
 from neocog.report.compression import narrative as said
-from neocog.report.compression.verdict import Goal
+from neocog.report.compression.verdict import JudgedGoal
 from neocog.statistics.paired import compare
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -167,25 +168,28 @@ def test_chance_is_named_only_where_it_could_explain_the_difference(site, recipe
     ("goal", "words"),
     [
         (
-            Goal("max_top1_drop", 0.005, 0.0032, True, 0.0018),
+            JudgedGoal("max_top1_drop", 0.005, 0.0032, True, 0.0018),
             "at most 0.5 points lower on the validation images: 0.32 points lower, met with 0.18 points to spare",
         ),
         (
-            Goal("max_top1_drop", 0.01, -0.002, True, 0.012),
+            JudgedGoal("max_top1_drop", 0.01, -0.002, True, 0.012),
             "at most 1 point lower on the validation images: 0.2 points higher, met with 1.2 points to spare",
         ),
-        (Goal("min_speedup", 2.0, 2.0, True, 0.0), "at least 2.0 times as fast in batches: 2.0 times, met exactly"),
-        (Goal("max_bytes", 300_000, 350_000, False, -50_000), "at most 300 kB: 350 kB, missed by 50.0 kB"),
         (
-            Goal("max_top1_drop", 0.02, 0.028, False, -0.008, low=-0.001, high=0.057),
+            JudgedGoal("min_speedup", 2.0, 2.0, True, 0.0),
+            "at least 2.0 times as fast in batches: 2.0 times, met exactly",
+        ),
+        (JudgedGoal("max_bytes", 300_000, 350_000, False, -50_000), "at most 300 kB: 350 kB, missed by 50.0 kB"),
+        (
+            JudgedGoal("max_top1_drop", 0.02, 0.028, False, -0.008, low=-0.001, high=0.057),
             "at most 2 points lower on the validation images: 2.8 points lower, "
             "not decided: between 0.1 points higher and 5.7 points lower by so few images",
         ),
         (
-            Goal("max_top1_drop", 0.02, 0.06, False, -0.04, low=0.03, high=0.09),
+            JudgedGoal("max_top1_drop", 0.02, 0.06, False, -0.04, low=0.03, high=0.09),
             "at most 2 points lower on the validation images: 6 points lower, missed by 4 points",
         ),
-        (Goal("max_watts", 2, 1, True, 1), "max_watts 2: 1, met with 1 to spare"),
+        (JudgedGoal("max_watts", 2, 1, True, 1), "max_watts 2: 1, met with 1 to spare"),
     ],
 )
 def test_a_goal_says_by_how_much(goal, words):
@@ -211,7 +215,7 @@ def test_a_recipe_that_ended_early_says_where_and_counts_as_missed(site, recipes
     assert said.outcome(short) == (
         "It ended early, which counts as missed: step 2 (quantize_static): too far. Its goal is met."
     )
-    few = Goal("max_top1_drop", 0.02, 0.028, False, -0.008, low=-0.001, high=0.057)
+    few = JudgedGoal("max_top1_drop", 0.02, 0.028, False, -0.008, low=-0.001, high=0.057)
     undecided = replace(each, verdict=replace(each.verdict, met=False, goals=(few,), images=285))
     assert said.outcome(undecided) == "285 validation images do not decide whether its goals are met."
     assert undecided.verdict.outcome == "not decided" and short.verdict.outcome == "missed"
@@ -237,7 +241,7 @@ def test_an_arrow_leads_from_each_parent_and_both_fronts_are_drawn(drawn, recipe
 
 
 def point(x, y, *, kind="trained", name="net"):
-    return figures.Point(name, kind, x=x, y=y, low=y - 0.01, high=y + 0.01, hover=name)
+    return figures.ChartPoint(name, kind, x=x, y=y, low=y - 0.01, high=y + 0.01, hover=name)
 
 
 def fronts(drawing):
@@ -277,7 +281,7 @@ def test_nothing_is_drawn_where_nothing_was_compressed(site, drawn):
 
 
 def test_figures_are_written_as_files_of_their_own(drawn, tmp_path):
-    drawn.write(tmp_path)
+    svg.write(drawn.files, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"compression.latency.svg", "compression.size.svg"}
     for path in tmp_path.iterdir():
         ElementTree.parse(path)
@@ -291,7 +295,7 @@ def test_a_missing_or_damaged_verdict_is_named_with_the_stage_that_makes_it(site
     with pytest.raises(UserError, match=r"verdict.json is missing; `dvc repro compress@small`"):
         verdict.read(bundle.folder)
     whole = wrote(bundle, parent="trained/mlp", goals=[WON])
-    assert verdict.read(bundle.folder).goals[0] == Goal(**WON)  # the control: whole, it is read
+    assert verdict.read(bundle.folder).goals[0] == JudgedGoal(**WON)  # the control: whole, it is read
     for spoil in ({"steps": [{"method": "half"}]}, {"speedup": None}, {"before": 3}):
         (bundle.folder / "verdict.json").write_text(json.dumps(whole | spoil))
         with pytest.raises(UserError, match=r"verdict.json is damaged .*`dvc repro --force compress@small`"):

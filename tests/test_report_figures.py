@@ -12,8 +12,8 @@ from neocog.drawing import images, numbers, svg
 from neocog.drawing.label_placement import Box, place
 from neocog.drawing.svg import Scale
 from neocog.report import curves, figures
-from neocog.report.curves import Curve
-from neocog.report.figures import Point
+from neocog.report.curves import LearningCurve
+from neocog.report.figures import ChartPoint
 from neocog.tasks.classification.chapters import confusion
 from neocog.tasks.task import task
 
@@ -21,8 +21,8 @@ ROOM = Box(0, 0, 1000, 400)
 spots = st.lists(st.tuples(st.floats(0, 1000), st.floats(0, 400)), min_size=1, max_size=17)
 
 
-def point(x: float, y: float, *, name: str = "net", kind: str = "trained") -> Point:
-    return Point(name, kind, x=x, y=y, low=max(0.0, y - 0.01), high=min(1.0, y + 0.01), hover=f"{name} <{kind}>")
+def point(x: float, y: float, *, name: str = "net", kind: str = "trained") -> ChartPoint:
+    return ChartPoint(name, kind, x=x, y=y, low=max(0.0, y - 0.01), high=min(1.0, y + 0.01), hover=f"{name} <{kind}>")
 
 
 @given(spots)
@@ -107,7 +107,8 @@ def test_charts_are_well_formed_and_name_every_model(n):
     kinds = ("trained", "tuned", "compressed")
     points = [point(1958 + 4 * i, 0.5 + 0.02 * i, name=f"<net & {i}>", kind=kinds[i % min(n, 3)]) for i in range(n)]
     learned = [
-        Curve(p.name, val=[0.3, 0.5, p.y][: 1 + i % 3], train=[0.4, float("nan"), p.y]) for i, p in enumerate(points)
+        LearningCurve(p.name, val=[0.3, 0.5, p.y][: 1 + i % 3], train=[0.4, float("nan"), p.y])
+        for i, p in enumerate(points)
     ]
     drawn = [
         figures.ladder(points, score="top-1"),

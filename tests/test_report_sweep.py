@@ -20,7 +20,7 @@ import yaml
 
 from neocog import report
 from neocog.core.errors import UserError
-from neocog.drawing import numbers
+from neocog.drawing import numbers, svg
 from neocog.report.sweeps import chapter as section
 from neocog.report.sweeps import figures, importance, narrative, parallel, read
 from neocog.tasks.task import task
@@ -328,7 +328,7 @@ def test_the_same_sweep_gives_the_same_section(found):
 
 
 def test_the_figures_are_files_of_their_own_that_know_their_colours(found, tmp_path):
-    section.draw(found).write(tmp_path / "figures")
+    svg.write(section.draw(found).files, tmp_path / "figures")
     files = sorted((tmp_path / "figures").iterdir())
     assert [file.name for file in files] == [
         f"sweep.resnet.{name}.svg" for name in ("history", "importance", "parallel")

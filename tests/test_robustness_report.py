@@ -9,6 +9,7 @@ import pytest
 import tiny
 
 from neocog.core.errors import UserError
+from neocog.drawing import svg
 from neocog.evaluation import mce, robustness
 from neocog.evaluation.corruptions.suite import CORRUPTIONS
 from neocog.report.robustness import chapter, figures, narrative
@@ -104,7 +105,7 @@ def test_one_image_is_shown_as_it_is_and_under_every_corruption(drawn):
 
 
 def test_the_figure_stands_alone_in_a_file(drawn, tmp_path):
-    drawn.write(tmp_path / "figures")
+    svg.write(drawn.files, tmp_path / "figures")
     text = (tmp_path / "figures" / "robustness.svg").read_text()
     ElementTree.fromstring(text)
     assert "var(--" not in text

@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from neocog.data.prepared import Prepared
 from neocog.report import activations, drawings, page
 from neocog.report.chapters import Chapter, Findings, ordered
-from neocog.report.models import Model
+from neocog.report.models import JudgedModel
 from neocog.tasks.classification.chapters import errors
 
 
 def html(
-    found: Sequence[Model],
+    found: Sequence[JudgedModel],
     data: Prepared,
     *,
     called: Mapping[str, str],

@@ -1,7 +1,7 @@
 """Small pieces of SVG as text: tags, scales, ticks. Everything written into them is escaped here."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from math import ceil, floor, log10
@@ -75,6 +75,15 @@ def standalone(drawing: str, *, style: str) -> str:
     box = f"{-MARGIN} {-MARGIN} {_value(width + 2 * MARGIN)} {_value(height + 2 * MARGIN)}"
     head = re.sub(r'viewBox="[^"]*" width="[^"]*"', f'viewBox="{box}" width="{_value(width + 2 * MARGIN)}"', head)
     return visible(f"{head}>{tag('style', escape(style, quote=False))}{rest}\n")
+
+
+def write(figures: Mapping[str, str], folder: Path) -> None:
+    """Drawings as files of their own in a plain light style, by name: ladder.svg, compression.size.svg, ...; without the empty ones."""
+    style = resolved(STYLE.read_text(encoding="utf-8"))
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, drawing in figures.items():
+        if drawing:
+            (folder / f"{name}.svg").write_text(standalone(drawing, style=style), encoding="utf-8")
 
 
 def resolved(style: str) -> str:

@@ -12,13 +12,13 @@ from neocog.drawing import colormaps, images
 from neocog.inspect import activation_rows, activations
 from neocog.report import labels
 from neocog.report.chapters import Chapter
-from neocog.report.models import Model
+from neocog.report.models import JudgedModel
 from neocog.report.templates import render
 
 LOOKED_AT = 100  # images among which to choose
 
 
-def chapter(models: Sequence[Model], prepared: Prepared, *, called: Mapping[str, str], made: str) -> Chapter:
+def chapter(models: Sequence[JudgedModel], prepared: Prepared, *, called: Mapping[str, str], made: str) -> Chapter:
     """The chapter about `models`, best first, as each is `called`; `made` is how its pictures were made."""
     markup = render(
         Path(__file__).with_name("activations.html"),
@@ -30,7 +30,7 @@ def chapter(models: Sequence[Model], prepared: Prepared, *, called: Mapping[str,
     return Chapter("inside", "Filters and activation maps", markup)
 
 
-def told(models: Sequence[Model], prepared: Prepared) -> dict[str, Any]:
+def told(models: Sequence[JudgedModel], prepared: Prepared) -> dict[str, Any]:
     """What the chapter shows: the image, the rows of pictures of each model by year, and which model to begin with.
 
     The image is the one of most detail among the first that the models answer best; `right` is how many of them get it right, None where
@@ -61,7 +61,7 @@ def _detail(image: NDArray[np.uint8]) -> float:
     return float(np.abs(np.diff(pixels, axis=0)).mean() + np.abs(np.diff(pixels, axis=1)).mean())
 
 
-def _one(model: Model, found: activations.Inside, chosen: int, *, size: int) -> dict[str, Any]:
+def _one(model: JudgedModel, found: activations.Inside, chosen: int, *, size: int) -> dict[str, Any]:
     said, confidence = model.said(chosen)
     return {
         "model": model.row.model,

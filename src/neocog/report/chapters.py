@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from neocog.data.prepared import Prepared
-from neocog.drawing import svg
-from neocog.report.models import Model
+from neocog.report.models import JudgedModel
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class Findings:
     a chapter were made, by its id.
     """
 
-    models: Sequence[Model]
+    models: Sequence[JudgedModel]
     prepared: Prepared
     reports: Path
     called: Mapping[str, str]
@@ -49,12 +48,3 @@ def ordered(general: Sequence[Chapter], own: Sequence[Chapter]) -> list[Chapter]
         ids = [each.id for each in found]
         found.insert(ids.index(chapter.after) + 1 if chapter.after in ids else len(ids), chapter)
     return [chapter for chapter in found if chapter.markup]
-
-
-def write_figures(figures: Mapping[str, str], folder: Path) -> None:
-    """Drawings as files of their own in a plain light style: ladder.svg, compression.size.svg, ...; without the empty ones."""
-    style = svg.resolved(svg.STYLE.read_text(encoding="utf-8"))
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, drawing in figures.items():
-        if drawing:
-            (folder / f"{name}.svg").write_text(svg.standalone(drawing, style=style), encoding="utf-8")

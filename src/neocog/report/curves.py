@@ -13,7 +13,7 @@ AXIS, END = 40, 58  # px for the numbers left of a row; for the last value right
 
 
 @dataclass(frozen=True)
-class Curve:
+class LearningCurve:
     """Validation and training scores of a model, one value an epoch, NaN where not measured."""
 
     name: str
@@ -26,7 +26,7 @@ class Curve:
         return next((value for value in reversed(self.val) if isfinite(value)), nan)
 
 
-def learning(curves: Sequence[Curve], *, metric: Metric) -> str:
+def learning(curves: Sequence[LearningCurve], *, metric: Metric) -> str:
     """The validation score by epoch, that of training dotted, all other models in grey behind; scales are shared."""
     rows = -(-len(curves) // MOST)
     columns = -(-len(curves) // rows)
@@ -52,7 +52,7 @@ def learning(curves: Sequence[Curve], *, metric: Metric) -> str:
     )
 
 
-def _panel(curve: Curve, others: Sequence[Curve], x: Scale, y: Scale, *, told: bool) -> str:
+def _panel(curve: LearningCurve, others: Sequence[LearningCurve], x: Scale, y: Scale, *, told: bool) -> str:
     ticks = [tick for tick in y.ticks(3) if tick < y.high]
     grid = [line(x.start, y(tick), x.end, y(tick), class_="grid") for tick in ticks]
     if told:

@@ -7,10 +7,10 @@ from math import isfinite
 
 from neocog.drawing import numbers
 from neocog.report import curves, figures, narrative
-from neocog.report.curves import Curve
-from neocog.report.figures import Point
+from neocog.report.curves import LearningCurve
+from neocog.report.figures import ChartPoint
 from neocog.report.leaderboard import LeaderboardRow
-from neocog.report.models import Model
+from neocog.report.models import JudgedModel
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Drawings:
         return {"ladder": self.ladder, "latency": self.latency, "size": self.size, "learning": self.learning}
 
 
-def draw(models: Sequence[Model], *, called: Mapping[str, str]) -> Drawings:
+def draw(models: Sequence[JudgedModel], *, called: Mapping[str, str]) -> Drawings:
     """All figures of `models`; `called` is how each is named in them."""
     rows, metric = [model.row for model in models], models[0].row.metric
     years = [point(row, called, row.year, dated=True) for row in rows]
@@ -37,7 +37,7 @@ def draw(models: Sequence[Model], *, called: Mapping[str, str]) -> Drawings:
     low, high = figures.span(years)
     val, train = f"val/{metric.name}", f"train/{metric.name}"
     learned = [
-        Curve(called[m.row.model], val=m.history.get(val, []), train=m.history.get(train, []))
+        LearningCurve(called[m.row.model], val=m.history.get(val, []), train=m.history.get(train, []))
         for m in models
         if any(map(isfinite, m.history.get(val, [])))
     ]
@@ -60,7 +60,7 @@ def draw(models: Sequence[Model], *, called: Mapping[str, str]) -> Drawings:
     )
 
 
-def point(row: LeaderboardRow, called: Mapping[str, str], x: float, *, dated: bool = False) -> Point:
+def point(row: LeaderboardRow, called: Mapping[str, str], x: float, *, dated: bool = False) -> ChartPoint:
     """A model in a chart at `x`; `dated`: its year is told on hover."""
     year = f" ({row.year})" if dated else ""
     hover = (
@@ -68,6 +68,6 @@ def point(row: LeaderboardRow, called: Mapping[str, str], x: float, *, dated: bo
         f"[{numbers.percent(row.low)} – {numbers.percent(row.high)}], "
         f"{numbers.milliseconds(row.latency_ms_p50)}, {numbers.size(row.size_bytes)}"
     )
-    return Point(
+    return ChartPoint(
         called[row.model], row.kind, x=x, y=row.score, low=row.low, high=row.high, hover=hover, model=row.model
     )

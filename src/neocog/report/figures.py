@@ -21,7 +21,7 @@ KINDS = ("trained", "tuned", "compressed")
 
 
 @dataclass(frozen=True)
-class Point:
+class ChartPoint:
     """A model in a chart: `y` is its score with the interval, `x` what it is set against, `model` what the page's script knows it by."""
 
     name: str
@@ -39,7 +39,7 @@ class Point:
         return {"data_model": self.model, "data_kind": self.kind} if self.model else {}
 
 
-def ladder(points: Sequence[Point], *, score: str) -> str:
+def ladder(points: Sequence[ChartPoint], *, score: str) -> str:
     """The `score`, as it is called, with its interval over the year of publication; the grey steps are the best so far."""
     years = [point.x for point in points]
     spare = max(4.0, 0.05 * (max(years) - min(years)))
@@ -65,7 +65,7 @@ def ladder(points: Sequence[Point], *, score: str) -> str:
     )
 
 
-def tradeoff(points: Sequence[Point], *, score: str, price: str, told: Callable[[float], str]) -> str:
+def tradeoff(points: Sequence[ChartPoint], *, score: str, price: str, told: Callable[[float], str]) -> str:
     """The `score`, as it is called, over a price on a log scale; `told` writes a price.
 
     The line joins the models that no other beats in both (the Pareto front).
@@ -97,16 +97,16 @@ def tradeoff(points: Sequence[Point], *, score: str, price: str, told: Callable[
     )
 
 
-def front(points: Sequence[Point]) -> list[Point]:
+def front(points: Sequence[ChartPoint]) -> list[ChartPoint]:
     """The points that no other beats: none is as accurate at a lower price or more accurate at the same. By price."""
-    best: list[Point] = []
+    best: list[ChartPoint] = []
     for point in sorted(points, key=lambda p: (p.x, -p.y)):
         if not best or point.y > best[-1].y:
             best.append(point)
     return best
 
 
-def whisker(point: Point, *, low: float, high: float) -> str:
+def whisker(point: ChartPoint, *, low: float, high: float) -> str:
     """One model's score and interval on a line from low to high, for a row of a table."""
     x = Scale(low, high, 8, 252)
     return figure(
@@ -120,18 +120,18 @@ def whisker(point: Point, *, low: float, high: float) -> str:
     )
 
 
-def span(points: Sequence[Point]) -> tuple[float, float]:
+def span(points: Sequence[ChartPoint]) -> tuple[float, float]:
     """Round-ended limits that hold every interval, with some air."""
     low, high = min(point.low for point in points), max(point.high for point in points)
     spare = max(0.06 * (high - low), (LEAST - (high - low)) / 2)
     return max(0.0, low - spare), min(1.0, high + spare)
 
 
-def _accuracies(points: Sequence[Point], *, bottom: float, top: float) -> Scale:
+def _accuracies(points: Sequence[ChartPoint], *, bottom: float, top: float) -> Scale:
     return Scale(*span(points), bottom, top)
 
 
-def _height(points: Sequence[Point]) -> int:
+def _height(points: Sequence[ChartPoint]) -> int:
     """More models want more room for their names."""
     return min(HIGH, LOW + 12 * max(0, len(points) - 8))
 
@@ -147,7 +147,7 @@ def _frame(y: Scale, width: float, what: str) -> str:
 
 
 def _marks(
-    points: Sequence[Point],
+    points: Sequence[ChartPoint],
     spots: Sequence[float],
     y: Scale,
     *,
@@ -179,7 +179,7 @@ def _marks(
     return drawn + [_name(label, point, aside=0 < bold <= i) for i, (point, label) in enumerate(named) if label]
 
 
-def _name(label: Label, point: Point, *, aside: bool) -> str:
+def _name(label: Label, point: ChartPoint, *, aside: bool) -> str:
     look = "name aside" if aside else "name"
     words = text(label.x, label.y, label.words, class_=look, text_anchor=label.anchor, **point.marks)
     (a, b), (c, d) = label.start, label.near
@@ -187,7 +187,7 @@ def _name(label: Label, point: Point, *, aside: bool) -> str:
     return leader + words
 
 
-def _key(points: Sequence[Point], width: float) -> str:
+def _key(points: Sequence[ChartPoint], width: float) -> str:
     """What the marks mean, where there is more than one kind."""
     kinds = [kind for kind in KINDS if any(point.kind == kind for point in points)]
     drawn, right = [], width - 4.0
@@ -197,7 +197,7 @@ def _key(points: Sequence[Point], width: float) -> str:
     return tag("g", *drawn) if drawn else ""
 
 
-def _side_by_side(points: Sequence[Point], x: Scale) -> list[float]:
+def _side_by_side(points: Sequence[ChartPoint], x: Scale) -> list[float]:
     """Pixels of each year, those of one year set apart."""
     total, seen, spots = Counter(point.x for point in points), Counter[float](), []
     for point in points:

@@ -29,7 +29,7 @@ RESAMPLES = 1000  # of the test images, where a score is no mean over images
 
 
 @dataclass(frozen=True)
-class Model:
+class JudgedModel:
     """A model with its evidence.
 
     `history` maps a column of history.csv to its values, one an epoch; it is empty if nothing was trained. `predictions` are the task's
@@ -70,7 +70,7 @@ class Model:
         again = (np.bincount(draw.integers(n, size=n), minlength=n) for _ in range(RESAMPLES))
         return np.array([of(outputs, targets, weights) for weights in again])
 
-    def against(self, other: "Model") -> Paired:
+    def against(self, other: "JudgedModel") -> Paired:
         """The difference of the primary metric to another model on the same test images."""
         if self.scores.dtype == bool:
             return paired.compare(np.asarray(self.scores, bool), np.asarray(other.scores, bool))
@@ -89,7 +89,7 @@ def makers(bundle: Bundle) -> tuple[str, str]:
     return f"dvc repro {STAGES[bundle.kind]}@{bundle.name}", f"dvc repro {judge}@{bundle.name}"
 
 
-def gather(bundles: Sequence[Bundle], prepared: Prepared, *, reports: Path) -> list[Model]:
+def gather(bundles: Sequence[Bundle], prepared: Prepared, *, reports: Path) -> list[JudgedModel]:
     """Every model with its row, best first.
 
     Raises UserError, naming the stage to run, when a file is missing or is about other data.
@@ -107,7 +107,7 @@ def gather(bundles: Sequence[Bundle], prepared: Prepared, *, reports: Path) -> l
 
 def _gather(
     bundle: Bundle, prepared: Prepared, *, ids: NDArray[Any], folder: Path, benchmark: dict[str, dict[str, str]]
-) -> Model:
+) -> JudgedModel:
     make, judge = makers(bundle)
     predictions.match(bundle, prepared)
     if bundle.model not in benchmark:
@@ -127,7 +127,7 @@ def _gather(
         raise UserError(
             f"{folder / 'predictions.parquet'} is about other images than {prepared.folder}; `{judge}` judges these"
         )
-    return Model(bundle, row, history, judged, folder)
+    return JudgedModel(bundle, row, history, judged, folder)
 
 
 def _there(path: Path, make: str) -> Path:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from neocog.drawing import numbers
 from neocog.report.leaderboard import LeaderboardRow
-from neocog.report.models import Model
+from neocog.report.models import JudgedModel
 
 CLOSE = 0.02  # of the primary metric: what still counts as near the best
 LEVEL = 0.05  # of a p-value: below, a difference is more than chance
@@ -21,7 +21,7 @@ def names(rows: Sequence[LeaderboardRow]) -> dict[str, str]:
     }
 
 
-def first_of_each(models: Sequence[Model]) -> list[Model]:
+def first_of_each(models: Sequence[JudgedModel]) -> list[JudgedModel]:
     """What the history is told of: each block as it was trained, or else tuned. Not as it was compressed, perhaps distilled from
     a network of later years, unless there is nothing else."""
     trained = {model.row.name for model in models if model.row.kind == "trained"}

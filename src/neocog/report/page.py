@@ -16,7 +16,7 @@ from neocog.report.chapters import Chapter
 from neocog.report.drawings import Drawings
 from neocog.report.figures import KINDS
 from neocog.report.leaderboard import LeaderboardRow
-from neocog.report.models import Model
+from neocog.report.models import JudgedModel
 from neocog.report.scores import Score
 from neocog.report.templates import render
 
@@ -26,7 +26,7 @@ SCRIPTS = ("scheme", "sort", "pick", "filter", "hover", "compare", "page")
 
 
 def html(
-    models: Sequence[Model],
+    models: Sequence[JudgedModel],
     prepared: Prepared,
     drawings: Drawings,
     *,
@@ -106,7 +106,7 @@ def _faces(prepared: Prepared, test: Split) -> list[tuple[str, str]]:
     ]
 
 
-def _provenance(model: Model, called: Mapping[str, str]) -> dict[str, Any]:
+def _provenance(model: JudgedModel, called: Mapping[str, str]) -> dict[str, Any]:
     told = model.bundle.card["provenance"]
     return {
         "name": called[model.row.model],

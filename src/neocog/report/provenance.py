@@ -13,7 +13,7 @@ from neocog.bundle.read import STAGES, Bundle
 from neocog.core.lockfile import md5
 from neocog.data.prepared import Prepared
 from neocog.drawing.svg import tag
-from neocog.report.models import Model, makers
+from neocog.report.models import JudgedModel, makers
 
 TRAINING = ("train", "architectures.{name}")
 PARAMS = {  # stage -> sections of params.yaml, as dvc.yaml declares them
@@ -35,7 +35,7 @@ MANY = 4  # commands or sections, from which on they are told by their stage alo
 
 
 @dataclass(frozen=True)
-class Source:
+class FigureSource:
     """A file or folder that a stage wrote; `params` are the sections of params.yaml that the stage reads."""
 
     path: str
@@ -44,47 +44,52 @@ class Source:
     md5: str = ""
 
 
-def source(stage: str, path: str, *, file: Path | None = None) -> Source:
+def source(stage: str, path: str, *, file: Path | None = None) -> FigureSource:
     """What a stage without a `foreach` wrote; `file` is where it lies, if its MD5 is to be told."""
-    return Source(path, f"dvc repro {stage}", PARAMS[stage], md5(file) if file else "")
+    return FigureSource(path, f"dvc repro {stage}", PARAMS[stage], md5(file) if file else "")
 
 
-def trained(bundle: Bundle, folder: Path, *names: str) -> list[Source]:
+def trained(bundle: Bundle, folder: Path, *names: str) -> list[FigureSource]:
     """Files in reports/<model> that the stage wrote which made the bundle; those that are there."""
     there = [name for name in names if (folder / name).is_file()]
     return [replace(_made(bundle, f"reports/{bundle.model}/{name}"), md5=md5(folder / name)) for name in there]
 
 
-def judged(bundle: Bundle, folder: Path, *names: str) -> list[Source]:
+def judged(bundle: Bundle, folder: Path, *names: str) -> list[FigureSource]:
     """Files in reports/<model> that the stage `evaluate` wrote about a bundle; those that are there."""
     _, command = makers(bundle)
     there = [name for name in names if (folder / name).is_file()]
-    return [Source(f"reports/{bundle.model}/{name}", command, PARAMS["evaluate"], md5(folder / name)) for name in there]
+    return [
+        FigureSource(f"reports/{bundle.model}/{name}", command, PARAMS["evaluate"], md5(folder / name))
+        for name in there
+    ]
 
 
-def bundled(bundle: Bundle) -> Source:
+def bundled(bundle: Bundle) -> FigureSource:
     """The bundle itself."""
     return replace(_made(bundle, f"models/{bundle.model}"), md5=md5(bundle.folder))
 
 
-def _made(bundle: Bundle, path: str) -> Source:
+def _made(bundle: Bundle, path: str) -> FigureSource:
     command, _ = makers(bundle)
-    return Source(path, command, tuple(section.format(name=bundle.name) for section in PARAMS[STAGES[bundle.kind]]))
+    return FigureSource(
+        path, command, tuple(section.format(name=bundle.name) for section in PARAMS[STAGES[bundle.kind]])
+    )
 
 
-def sweeps(models: Sequence[Model], *, data: str) -> dict[str, str]:
+def sweeps(models: Sequence[JudgedModel], *, data: str) -> dict[str, str]:
     """The disclosure of each sweep, by the architecture that was tuned."""
     tuned = [model.bundle for model in models if model.row.kind == "tuned"]
     return {bundle.name: how([bundled(bundle)], data=data) for bundle in tuned}
 
 
-def chapters(models: Sequence[Model], prepared: Prepared, *, reports: Path) -> dict[str, str]:
+def chapters(models: Sequence[JudgedModel], prepared: Prepared, *, reports: Path) -> dict[str, str]:
     """The disclosures of the figures about all `models`, by the ids of their chapters."""
 
-    def told(stage: str, name: str) -> list[Source]:
+    def told(stage: str, name: str) -> list[FigureSource]:
         return [source(stage, f"reports/{name}", file=reports / name)] if (reports / name).exists() else []
 
-    def each(name: str) -> list[Source]:
+    def each(name: str) -> list[FigureSource]:
         return [found for model in models for found in judged(model.bundle, model.folder, name)]
 
     scored, timed = each("metrics.json"), told("benchmark", "benchmark.csv")
@@ -108,7 +113,7 @@ def chapters(models: Sequence[Model], prepared: Prepared, *, reports: Path) -> d
     return {name: how(sources, data=prepared.digest) for name, sources in found.items()}
 
 
-def how(sources: Sequence[Source], *, data: str) -> str:
+def how(sources: Sequence[FigureSource], *, data: str) -> str:
     """The disclosure as markup; `data` is the digest of the prepared data. Empty without sources."""
     if not sources:
         return ""

@@ -5,20 +5,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from math import isnan
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from neocog.core.escape import visible
 from neocog.data.prepared import Prepared
-from neocog.drawing import svg
 from neocog.drawing.svg import tag
 from neocog.report import labels
 from neocog.report.compare import figures, gallery
 from neocog.report.compare.gallery import Sheet
 from neocog.report.compare.pairs import Pairs, compare
-from neocog.report.models import Model
+from neocog.report.models import JudgedModel
 from neocog.report.scores import Score
 
 INTRODUCTION = (
@@ -34,10 +32,10 @@ NEWCOMBE = " The interval of a difference is Newcombe's (1998), at 95 %."
 
 
 @dataclass(frozen=True)
-class Drawn:
+class PairFigures:
     """All pairs of `models`, best first; `triangle` is SVG text, or empty; `sheet` holds images on which they differ."""
 
-    models: tuple[Model, ...]
+    models: tuple[JudgedModel, ...]
     called: Mapping[str, str]
     scores: tuple[Score, ...]
     prepared: Prepared
@@ -49,17 +47,15 @@ class Drawn:
     def names(self) -> list[str]:
         return [self.called[model.row.model] for model in self.models]
 
-    def write(self, folder: Path) -> None:
-        """The triangle as a file of its own in a plain light style: significance.svg."""
-        folder.mkdir(parents=True, exist_ok=True)
-        if self.triangle:
-            style = svg.resolved(svg.STYLE.read_text(encoding="utf-8"))
-            (folder / "significance.svg").write_text(svg.standalone(self.triangle, style=style), encoding="utf-8")
+    @property
+    def files(self) -> dict[str, str]:
+        """The figures by the names of their files."""
+        return {"significance": self.triangle}
 
 
 def draw(
-    models: Sequence[Model], prepared: Prepared, scores: Sequence[Score], *, called: Mapping[str, str]
-) -> Drawn | None:
+    models: Sequence[JudgedModel], prepared: Prepared, scores: Sequence[Score], *, called: Mapping[str, str]
+) -> PairFigures | None:
     """All pairs of `models` (best first) by their `scores` and images; None if there is only one."""
     if len(models) < 2:
         return None
@@ -70,10 +66,10 @@ def draw(
         correct = np.stack([np.asarray(model.scores, bool) for model in models])
         sheet = gallery.sheet(prepared.split("test"), gallery.choose(correct, pairs.wins))
     told = figures.triangle(pairs, names)
-    return Drawn(tuple(models), called, tuple(scores), prepared, pairs, told, sheet)
+    return PairFigures(tuple(models), called, tuple(scores), prepared, pairs, told, sheet)
 
 
-def chapter(drawn: Drawn | None, *, made: str = "") -> str:
+def chapter(drawn: PairFigures | None, *, made: str = "") -> str:
     """The chapter as markup, with the id `compare`; empty if there is nothing to compare. `made` is how its figure was made."""
     if drawn is None:
         return ""
@@ -96,7 +92,7 @@ def chapter(drawn: Drawn | None, *, made: str = "") -> str:
     )
 
 
-def _duel(drawn: Drawn) -> str:
+def _duel(drawn: PairFigures) -> str:
     """The form that the script fills; without a script it stays hidden."""
     selects = []
     for i, which in enumerate(("one", "other")):
@@ -123,7 +119,7 @@ def _duel(drawn: Drawn) -> str:
     )
 
 
-def _facts(drawn: Drawn) -> dict[str, Any]:
+def _facts(drawn: PairFigures) -> dict[str, Any]:
     """What the script needs. Of intervals and p-values only those of a row against a later column."""
     rows = [model.row for model in drawn.models]
     pairs = drawn.pairs
@@ -149,7 +145,7 @@ def _facts(drawn: Drawn) -> dict[str, Any]:
     }
 
 
-def _sheet(drawn: Drawn) -> dict[str, Any]:
+def _sheet(drawn: PairFigures) -> dict[str, Any]:
     """The images on which models differ: what they show and what each model said, as places among all such `words`."""
     if drawn.sheet is None:
         return {"words": [], "sheet": None}

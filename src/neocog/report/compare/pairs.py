@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.core import csv_table
-from neocog.report.models import Model
+from neocog.report.models import JudgedModel
 from neocog.statistics.paired import from_resamples, mcnemar, newcombe
 
 Floats = NDArray[np.float64]
@@ -53,7 +53,7 @@ class Pairs:
         return int((np.triu(self.p < LEVEL, 1)).sum())
 
 
-def compare(models: Sequence[Model]) -> Pairs:
+def compare(models: Sequence[JudgedModel]) -> Pairs:
     """All pairs of models, by whether each image was answered right or else by resampling the images."""
     if models[0].scores.dtype == bool:
         return paired(np.stack([np.asarray(model.scores, bool) for model in models]))

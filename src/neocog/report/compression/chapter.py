@@ -4,16 +4,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from html import escape
-from pathlib import Path
 
 from neocog.compression.chain.point import Point
-from neocog.drawing import numbers, svg
+from neocog.drawing import numbers
 from neocog.drawing.svg import tag
 from neocog.report.compression import figures, narrative
-from neocog.report.compression.recipe import Recipe
-from neocog.report.compression.verdict import Goal, Step
+from neocog.report.compression.recipe import CompressedModel
+from neocog.report.compression.verdict import JudgedGoal, RecipeStep
 from neocog.report.drawings import point
-from neocog.report.models import Model
+from neocog.report.models import JudgedModel
 
 INTRODUCTION = (
     "A recipe takes a model that was trained and makes it smaller and faster, step by step. Each arrow leads from a model to "
@@ -24,24 +23,23 @@ STEPS = "In the tables, {} is of the validation images after each step. The smal
 
 
 @dataclass(frozen=True)
-class Drawn:
+class CompressionFigures:
     """Recipes with the figures about all of them as SVG text; `called` is how each model is named."""
 
-    recipes: tuple[Recipe, ...]
+    recipes: tuple[CompressedModel, ...]
     called: Mapping[str, str]
     latency: str
     size: str
 
-    def write(self, folder: Path) -> None:
-        """The figures as files of their own in a plain light style: compression.latency.svg, compression.size.svg."""
-        style = svg.resolved(svg.STYLE.read_text(encoding="utf-8"))
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in ("latency", "size"):
-            whole = svg.standalone(getattr(self, name), style=style)
-            (folder / f"compression.{name}.svg").write_text(whole, encoding="utf-8")
+    @property
+    def files(self) -> dict[str, str]:
+        """The figures by the names of their files."""
+        return {"compression.latency": self.latency, "compression.size": self.size}
 
 
-def draw(models: Sequence[Model], recipes: Sequence[Recipe], *, called: Mapping[str, str]) -> Drawn | None:
+def draw(
+    models: Sequence[JudgedModel], recipes: Sequence[CompressedModel], *, called: Mapping[str, str]
+) -> CompressionFigures | None:
     """The figures of all `recipes` among all `models`; None if nothing was compressed."""
     if not recipes:
         return None
@@ -53,7 +51,7 @@ def draw(models: Sequence[Model], recipes: Sequence[Recipe], *, called: Mapping[
             list(points.values()), compressed, score=models[0].row.metric.heading, price=price, told=told
         )
 
-    return Drawn(
+    return CompressionFigures(
         tuple(recipes),
         called,
         latency=chart("latency_ms_p50", "time for one image on one thread", partial(numbers.milliseconds, digits=1)),
@@ -61,7 +59,7 @@ def draw(models: Sequence[Model], recipes: Sequence[Recipe], *, called: Mapping[
     )
 
 
-def chapter(drawn: Drawn | None, *, made: str = "") -> str:
+def chapter(drawn: CompressionFigures | None, *, made: str = "") -> str:
     """The chapter as markup, with the id `compression`; empty if nothing was compressed. `made` is how its figures were made."""
     if drawn is None:
         return ""
@@ -81,7 +79,7 @@ def _caption(made: str) -> str:
     return tag("figcaption", made) if made else ""
 
 
-def _card(recipe: Recipe, called: Mapping[str, str]) -> str:
+def _card(recipe: CompressedModel, called: Mapping[str, str]) -> str:
     told = recipe.verdict
     goals = tag("ul", *(_goal(goal) for goal in told.goals), class_="goals") if told.goals else ""
     return tag(
@@ -96,12 +94,12 @@ def _card(recipe: Recipe, called: Mapping[str, str]) -> str:
     )
 
 
-def _goal(goal: Goal) -> str:
+def _goal(goal: JudgedGoal) -> str:
     look, mark = ("met", "✓") if goal.met else ("missed", "✗") if goal.missed else ("undecided", "?")
     return tag("li", tag("b", mark, aria_hidden="true"), escape(narrative.goal(goal)), class_=look)
 
 
-def _table(recipe: Recipe, called: Mapping[str, str]) -> str:
+def _table(recipe: CompressedModel, called: Mapping[str, str]) -> str:
     before = recipe.verdict.before
     heads = [
         tag("th", head, scope="col") for head in (recipe.model.row.metric.heading, "params", "MACs", "size", "duration")
@@ -117,7 +115,7 @@ def _table(recipe: Recipe, called: Mapping[str, str]) -> str:
     return tag("table", tag("thead", head), tag("tbody", first, *rows), class_="steps")
 
 
-def _row(step: Step, number: int, before: Point) -> str:
+def _row(step: RecipeStep, number: int, before: Point) -> str:
     settings = narrative.settings(step)
     name = f"{number}. {step.method}" + ("" if step.kept else " (not kept)")
     words = tag("td", escape(name), tag("small", escape(settings)) if settings else "", class_="word")

@@ -7,15 +7,15 @@ from math import dist
 from neocog.drawing import numbers, svg
 from neocog.drawing.label_placement import Box, Label, place
 from neocog.drawing.svg import Scale, figure, line, marker, path, tag, text, title
-from neocog.report.figures import HALF, Point, front, span
+from neocog.report.figures import HALF, ChartPoint, front, span
 
 HEIGHT = 460
-Move = tuple[Point, Point]  # from the parent to what became of it
+Move = tuple[ChartPoint, ChartPoint]  # from the parent to what became of it
 Steps = list[tuple[float, float]]
 
 
 def moves(
-    points: Sequence[Point], compressed: Sequence[Move], *, score: str, price: str, told: Callable[[float], str]
+    points: Sequence[ChartPoint], compressed: Sequence[Move], *, score: str, price: str, told: Callable[[float], str]
 ) -> str:
     """The `score`, as it is called, over a price on a log scale, with an arrow for each of `compressed`; `told` writes a price.
 
@@ -53,7 +53,7 @@ def moves(
     )
 
 
-def _staircase(best: Sequence[Point], x: Scale, y: Scale) -> Steps:
+def _staircase(best: Sequence[ChartPoint], x: Scale, y: Scale) -> Steps:
     """The front as far as it lies on the scale: the best that each price buys, px."""
     steps: Steps = []
     for point in best:
@@ -73,7 +73,7 @@ def _frame(y: Scale, score: str) -> str:
     )
 
 
-def _mark(point: Point, x: Scale, y: Scale, *, aside: bool) -> str:
+def _mark(point: ChartPoint, x: Scale, y: Scale, *, aside: bool) -> str:
     at = x(point.x)
     reach = line(at, min(y(point.low), y.start), at, y(point.high), class_=f"whisker {point.kind}")
     look = "model aside" if aside else "model"
@@ -98,7 +98,7 @@ def _arrow(start: tuple[float, float], end: tuple[float, float]) -> str:
 
 
 def _labels(
-    points: Sequence[Point],
+    points: Sequence[ChartPoint],
     x: Scale,
     y: Scale,
     *,

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 
 from neocog.drawing import numbers
-from neocog.report.compression.recipe import Recipe
-from neocog.report.compression.verdict import Goal, Step
+from neocog.report.compression.recipe import CompressedModel
+from neocog.report.compression.verdict import JudgedGoal, RecipeStep
 from neocog.report.sweeps.read import written
 
 PARTS = {1 / 2: "half", 1 / 3: "a third", 1 / 4: "a quarter", 1 / 5: "a fifth", 1 / 10: "a tenth"}
@@ -12,7 +12,7 @@ NEAR = 0.06  # how far from such a part, as a share of it, still counts as one
 SAME = 0.02  # of a size or a speed: what is not worth a word
 
 
-def verdict(recipe: Recipe, *, called: Mapping[str, str]) -> str:
+def verdict(recipe: CompressedModel, *, called: Mapping[str, str]) -> str:
     """How much smaller, faster and less accurate the model is than its parent, and how sure that is, in a sentence."""
     parent = called[recipe.parent.row.model]
     if not any(step.kept for step in recipe.verdict.steps):
@@ -23,7 +23,7 @@ def verdict(recipe: Recipe, *, called: Mapping[str, str]) -> str:
     return whole[0].upper() + whole[1:]
 
 
-def outcome(recipe: Recipe) -> str:
+def outcome(recipe: CompressedModel) -> str:
     """Whether the goals are met, and why the recipe ended early if it did."""
     told, goals = recipe.verdict, recipe.verdict.goals
     missed = [goal for goal in goals if goal.missed]
@@ -41,7 +41,7 @@ def outcome(recipe: Recipe) -> str:
     return said
 
 
-def goal(asked: Goal) -> str:
+def goal(asked: JudgedGoal) -> str:
     """One goal, what was reached, and by how much it is met or missed."""
     wish, unit, room = GOALS.get(asked.goal, (f"{asked.goal} {{}}", "{:g}".format, "{:g}".format))
     value = _drop(asked.value) if asked.goal == "max_top1_drop" else unit(asked.value)
@@ -52,7 +52,7 @@ def goal(asked: Goal) -> str:
     return f"{wish.format(unit(asked.limit))}: {value}, {said}"
 
 
-def settings(step: Step) -> str:
+def settings(step: RecipeStep) -> str:
     """What the step was told: `ratio 0.5; training: epochs 3, lr 0.05`."""
     own = [f"{key} {written(value)}" for key, value in step.settings.items() if key != "train"]
     train = step.settings.get("train")
@@ -81,7 +81,7 @@ def fast(speedup: float) -> str:
     return f"{numbers.significant(speedup, digits=2)} times as fast in batches"
 
 
-def _accurate(recipe: Recipe) -> str:
+def _accurate(recipe: CompressedModel) -> str:
     """The paired difference on the test images, its 95 % interval, and whether chance could explain it."""
     found = recipe.paired
     low, high = (_signed(end) for end in (found.low, found.high))

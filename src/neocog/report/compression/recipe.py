@@ -6,18 +6,18 @@ from functools import cached_property
 
 from neocog.core.errors import UserError
 from neocog.report.compression import verdict
-from neocog.report.compression.verdict import Verdict
-from neocog.report.models import Model
+from neocog.report.compression.verdict import RecipeVerdict
+from neocog.report.models import JudgedModel
 from neocog.statistics.paired import Paired
 
 
 @dataclass(frozen=True)
-class Recipe:
+class CompressedModel:
     """What became of `parent`, both judged on the same test images."""
 
-    verdict: Verdict
-    model: Model
-    parent: Model
+    verdict: RecipeVerdict
+    model: JudgedModel
+    parent: JudgedModel
 
     @cached_property
     def paired(self) -> Paired:
@@ -30,7 +30,7 @@ class Recipe:
         return self.model.row.size_bytes / self.parent.row.size_bytes
 
 
-def gather(models: Sequence[Model]) -> list[Recipe]:
+def gather(models: Sequence[JudgedModel]) -> list[CompressedModel]:
     """The recipe of each compressed model, in the order of `models`.
 
     Raises UserError for a verdict that is missing or damaged, and where the parent is not among `models`.
@@ -45,5 +45,5 @@ def gather(models: Sequence[Model]) -> list[Recipe]:
                     f"{model.bundle.folder / verdict.VERDICT}: parent (={told.parent}) is not among the models of the report; "
                     "params.yaml must name it too, or the recipe another model"
                 )
-            found.append(Recipe(told, model, known[told.parent]))
+            found.append(CompressedModel(told, model, known[told.parent]))
     return found

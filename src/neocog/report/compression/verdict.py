@@ -14,7 +14,7 @@ VERDICT = "verdict.json"
 
 
 @dataclass(frozen=True)
-class Goal:
+class JudgedGoal:
     """What was asked for, and the value measured; `by` is how far that lies on the right side, below 0 on the wrong one.
 
     A share of images has an interval; a goal is missed only where all of it, `low` to `high`, lies on the wrong side.
@@ -35,7 +35,7 @@ class Goal:
 
 
 @dataclass(frozen=True)
-class Step:
+class RecipeStep:
     """One step, and where it led. It is not `kept` where it cost more accuracy than the goals allow."""
 
     method: str
@@ -46,7 +46,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class RecipeVerdict:
     """The whole: `parent` is the `<kind>/<name>` that the recipe began with, at `before`.
 
     `ended` is a sentence where a step broke a goal, else None; `speedup` compares the ONNX graphs, images a second in batches.
@@ -56,9 +56,9 @@ class Verdict:
     parent: str
     met: bool
     ended: str | None
-    goals: tuple[Goal, ...]
+    goals: tuple[JudgedGoal, ...]
     before: Point
-    steps: tuple[Step, ...]
+    steps: tuple[RecipeStep, ...]
     speedup: float
     images: int = 0  # of the validation split
 
@@ -70,24 +70,25 @@ class Verdict:
         return "missed" if self.ended or any(goal.missed for goal in self.goals) else UNDECIDED
 
 
-def read(folder: Path) -> Verdict:
+def read(folder: Path) -> RecipeVerdict:
     """The verdict in a compressed bundle's folder. Raises UserError, naming the stage to run, when it is missing or damaged."""
     path, make = folder / VERDICT, f"compress@{folder.name}"
     if not path.is_file():
         raise UserError(f"{path} is missing; `dvc repro {make}` makes it")
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
-        return Verdict(
+        return RecipeVerdict(
             recipe=told["recipe"],
             parent=told["parent"],
             met=told["met"],
             ended=told["ended"],
             goals=tuple(
-                Goal(**{key: goal[key] for key in Goal.__annotations__ if key in goal}) for goal in told["goals"]
+                JudgedGoal(**{key: goal[key] for key in JudgedGoal.__annotations__ if key in goal})
+                for goal in told["goals"]
             ),
             before=_point(told["before"]),
             steps=tuple(
-                Step(each["method"], each["settings"], each["kept"], _point(each), each["seconds"])
+                RecipeStep(each["method"], each["settings"], each["kept"], _point(each), each["seconds"])
                 for each in told["steps"]
             ),
             speedup=float(told["speedup"]),

@@ -14,7 +14,7 @@ from neocog.drawing import images as pictures
 from neocog.drawing.images import Pixels
 from neocog.drawing.svg import tag
 from neocog.report.explanations.read import Explained, read
-from neocog.report.models import Model
+from neocog.report.models import JudgedModel
 
 INTRODUCTION = (
     "A right answer for a wrong reason fails on the next camera. Each row shows a test image, where the network looked, and which "
@@ -45,13 +45,15 @@ class Face:
 
 
 @dataclass(frozen=True)
-class Drawn:
+class ExplanationFigures:
     """Of each explained model: as what it is called, the methods, and its images by kind of answer."""
 
     models: tuple[tuple[str, tuple[str, ...], dict[str, list[Face]]], ...]
 
 
-def draw(prepared: Prepared, models: Sequence[Model], *, reports: Path, called: Mapping[str, str]) -> Drawn | None:
+def draw(
+    prepared: Prepared, models: Sequence[JudgedModel], *, reports: Path, called: Mapping[str, str]
+) -> ExplanationFigures | None:
     """The chapter's pictures; None if nothing was explained."""
     by_name = {model.row.model: model for model in models}
     found = [each for each in read(reports) if each.model in by_name]
@@ -69,7 +71,7 @@ def draw(prepared: Prepared, models: Sequence[Model], *, reports: Path, called: 
         ]
         if sum(len(face.picture) for _, _, kinds in told for faces in kinds.values() for face in faces) <= BUDGET:
             break
-    return Drawn(tuple(told))
+    return ExplanationFigures(tuple(told))
 
 
 def style() -> str:
@@ -77,7 +79,7 @@ def style() -> str:
     return Path(__file__).with_name("explained.css").read_text(encoding="utf-8")
 
 
-def chapter(drawn: Drawn | None, *, made: str = "") -> str:
+def chapter(drawn: ExplanationFigures | None, *, made: str = "") -> str:
     """The chapter as markup, with the id `explained`; empty if nothing was drawn. `made` is how its figures were made."""
     if drawn is None:
         return ""
@@ -107,7 +109,7 @@ def _face(face: Face) -> str:
 
 
 def _faces(
-    found: Explained, model: Model, images: NDArray[np.uint8], classes: Sequence[str], *, side: int = SIDES[0]
+    found: Explained, model: JudgedModel, images: NDArray[np.uint8], classes: Sequence[str], *, side: int = SIDES[0]
 ) -> Iterator[tuple[str, list[Face]]]:
     place = 0
     caption = model.task.examples.caption

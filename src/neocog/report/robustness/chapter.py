@@ -9,13 +9,12 @@ import numpy as np
 
 from neocog.data.prepared import Prepared
 from neocog.drawing import images as pictures
-from neocog.drawing import svg
 from neocog.drawing.images import Pixels
 from neocog.drawing.svg import tag
 from neocog.evaluation.corruptions.suite import CORRUPTIONS, corrupt
 from neocog.report import labels
 from neocog.report.robustness import figures, narrative
-from neocog.report.robustness.read import Robustness, read
+from neocog.report.robustness.read import RobustnessFindings, read
 from neocog.tasks.task import Metric
 
 INTRODUCTION = (
@@ -27,22 +26,21 @@ LOOKED_AT = 100  # test images among which to choose
 
 
 @dataclass(frozen=True)
-class Drawn:
+class RobustnessFigures:
     """What was found, its heat map as SVG text, and (what was done to it, picture) of one test image of the class `label`."""
 
-    found: Robustness
+    found: RobustnessFindings
     heatmap: str
     pictures: tuple[tuple[str, str], ...]
     label: str
 
-    def write(self, folder: Path) -> None:
-        """The heat map as a file of its own in a plain light style: robustness.svg."""
-        style = svg.resolved(svg.STYLE.read_text(encoding="utf-8"))
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "robustness.svg").write_text(svg.standalone(self.heatmap, style=style), encoding="utf-8")
+    @property
+    def files(self) -> dict[str, str]:
+        """The figures by the names of their files."""
+        return {"robustness": self.heatmap}
 
 
-def draw(prepared: Prepared, metric: Metric, *, reports: Path, called: Mapping[str, str]) -> Drawn | None:
+def draw(prepared: Prepared, metric: Metric, *, reports: Path, called: Mapping[str, str]) -> RobustnessFigures | None:
     """The chapter's figures about the models in `called`; None if there is no robustness.csv in `reports`."""
     found = read(reports, metric, called=called)
     if found is None:
@@ -54,10 +52,12 @@ def draw(prepared: Prepared, metric: Metric, *, reports: Path, called: Mapping[s
     spoilt = {narrative.words(name): corrupt(image, name, severity=SEVERITY)[0] for name in CORRUPTIONS}
     shown = {"clean": image[0]} | spoilt
     told = tuple((words, pictures.png(pictures.shrunk(each, side=112))) for words, each in shown.items())
-    return Drawn(found, figures.heatmap(found), told, labels.words(prepared, test.targets[chosen : chosen + 1])[0])
+    return RobustnessFigures(
+        found, figures.heatmap(found), told, labels.words(prepared, test.targets[chosen : chosen + 1])[0]
+    )
 
 
-def chapter(drawn: Drawn | None, *, made: str = "") -> str:
+def chapter(drawn: RobustnessFigures | None, *, made: str = "") -> str:
     """The chapter as markup, with the id `robustness`; empty if nothing was drawn. `made` is how its figure was made."""
     if drawn is None:
         return ""

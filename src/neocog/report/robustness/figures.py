@@ -7,7 +7,7 @@ from neocog.drawing.svg import figure, line, tag, text, title
 from neocog.evaluation.corruptions.suite import CORRUPTIONS
 from neocog.report.figures import WIDTH
 from neocog.report.robustness import narrative
-from neocog.report.robustness.read import Robustness, RobustnessScores
+from neocog.report.robustness.read import RobustnessFindings, RobustnessScores
 
 ROW, CELL, GAP = 30, 44.0, 8.0  # px: of a row, of a cell at most, between families
 ROOM = 172.0  # px for the name of a model
@@ -16,7 +16,7 @@ FULL = 0.5  # of the score: a loss that is colored fully
 MID = 0.65  # depth from which words in a cell are dark in dark pages too
 
 
-def heatmap(found: Robustness) -> str:
+def heatmap(found: RobustnessFindings) -> str:
     """Rows are models by mCE, columns corruptions by family, each averaged over its severities."""
     names = [text_width.cut(model.name, ROOM, look="name") for model in found.models]
     left = 12 + text_width.longest(names, look="name")

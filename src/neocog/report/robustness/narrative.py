@@ -1,7 +1,7 @@
 """What robustness means in sentences: who withstands best, and what hurts most."""
 
 from neocog.drawing import numbers
-from neocog.report.robustness.read import Robustness, RobustnessScores
+from neocog.report.robustness.read import RobustnessFindings, RobustnessScores
 
 SPELLED = {"gaussian": "Gaussian", "jpeg": "JPEG"}
 
@@ -11,7 +11,7 @@ def words(corruption: str) -> str:
     return " ".join(SPELLED.get(word, word) for word in corruption.split("_"))
 
 
-def verdict(found: Robustness) -> str:
+def verdict(found: RobustnessFindings) -> str:
     """Who withstands best, and what costs most and least, on average over the models."""
     costs = {name: _mean_loss(found, name) for name in found.corruptions}
     worst, least = max(costs, key=lambda name: costs[name]), min(costs, key=lambda name: costs[name])
@@ -22,7 +22,7 @@ def verdict(found: Robustness) -> str:
     return f"{_best(found)} {hurts}".strip()
 
 
-def how(found: Robustness) -> str:
+def how(found: RobustnessFindings) -> str:
     """How to read the heat map."""
     severities = len(next(iter(found.models[0].scores.values())))
     over = f", averaged over {severities} severities" if severities > 1 else ""
@@ -33,7 +33,7 @@ def how(found: Robustness) -> str:
     )
 
 
-def about(found: Robustness) -> str:
+def about(found: RobustnessFindings) -> str:
     """The heat map for the ear: each model's mean over all corruptions."""
     return "; ".join(
         f"{model.name}: {numbers.percent(model.clean)} clean, {numbers.percent(_corrupted(model))} corrupted"
@@ -41,7 +41,7 @@ def about(found: Robustness) -> str:
     )
 
 
-def _best(found: Robustness) -> str:
+def _best(found: RobustnessFindings) -> str:
     first = found.models[0]
     if first.mce is None or len(found.models) == 1:
         return ""
@@ -57,5 +57,5 @@ def _corrupted(model: RobustnessScores) -> float:
     return sum(map(model.under, model.scores)) / len(model.scores)
 
 
-def _mean_loss(found: Robustness, corruption: str) -> float:
+def _mean_loss(found: RobustnessFindings, corruption: str) -> float:
     return sum(model.clean - model.under(corruption) for model in found.models) / len(found.models)

@@ -27,7 +27,7 @@ class RobustnessScores:
 
 
 @dataclass(frozen=True)
-class Robustness:
+class RobustnessFindings:
     """The models by mCE, least first, in a `metric`; how `baseline`, whose mCE is 100, is called; on how many images all were asked."""
 
     metric: Metric
@@ -40,7 +40,7 @@ class Robustness:
         return list(self.models[0].scores)
 
 
-def read(reports: Path, metric: Metric, *, called: Mapping[str, str]) -> Robustness | None:
+def read(reports: Path, metric: Metric, *, called: Mapping[str, str]) -> RobustnessFindings | None:
     """What is told of the models in `called`, by the names there; None if the stage never ran. Raises UserError for damaged files."""
     table, scores = reports / "robustness.csv", reports / "robustness.json"
     if not table.is_file():
@@ -55,7 +55,11 @@ def read(reports: Path, metric: Metric, *, called: Mapping[str, str]) -> Robustn
         ]
         baseline = str(told["baseline"])
         order = sorted(found, key=lambda model: (inf if model.mce is None else model.mce, model.name))
-        return Robustness(metric, tuple(order), called.get(baseline, baseline), int(told["images"])) if found else None
+        return (
+            RobustnessFindings(metric, tuple(order), called.get(baseline, baseline), int(told["images"]))
+            if found
+            else None
+        )
     except (OSError, KeyError, IndexError, TypeError, ValueError) as error:
         raise UserError(f"{scores} is damaged ({error!r}); `dvc repro --force robustness` makes it again") from None
 

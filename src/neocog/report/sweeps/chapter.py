@@ -3,9 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from pathlib import Path
 
-from neocog.drawing import numbers, svg
+from neocog.drawing import numbers
 from neocog.drawing.svg import tag
 from neocog.report.sweeps import figures, importance, narrative, parallel
 from neocog.report.sweeps.read import DEFAULTS, Sweep, SweepTrial, written
@@ -19,7 +18,7 @@ LINES = "Each line is a trial: the bluer, the more accurate. The orange one is t
 
 
 @dataclass(frozen=True)
-class Drawn:
+class SweepFigures:
     """A sweep with its figures as SVG text; `importance` is empty where too few trials can be compared."""
 
     sweep: Sweep
@@ -27,24 +26,21 @@ class Drawn:
     parallel: str
     importance: str
 
-    def write(self, folder: Path) -> None:
-        """The figures as files of their own in a plain light style: sweep.resnet.history.svg, ..."""
-        style = svg.resolved(svg.STYLE.read_text(encoding="utf-8"))
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in ("history", "parallel", "importance"):
-            if drawing := getattr(self, name):
-                path = folder / f"sweep.{self.sweep.name}.{name}.svg"
-                path.write_text(svg.standalone(drawing, style=style), encoding="utf-8")
+    @property
+    def files(self) -> dict[str, str]:
+        """The figures by the names of their files."""
+        drawings = {"history": self.history, "parallel": self.parallel, "importance": self.importance}
+        return {f"sweep.{self.sweep.name}.{name}": drawing for name, drawing in drawings.items()}
 
 
-def draw(sweep: Sweep) -> Drawn:
+def draw(sweep: Sweep) -> SweepFigures:
     """All figures of one sweep."""
     found = importance.importances(sweep)
     bars = figures.bars(found, name=sweep.name, score=sweep.metric.heading) if found else ""
-    return Drawn(sweep, figures.history(sweep), parallel.parallel(sweep), bars)
+    return SweepFigures(sweep, figures.history(sweep), parallel.parallel(sweep), bars)
 
 
-def section(sweeps: Sequence[Drawn], *, made: Mapping[str, str] | None = None) -> str:
+def section(sweeps: Sequence[SweepFigures], *, made: Mapping[str, str] | None = None) -> str:
     """The section as markup, with the id `tuning`; empty if nothing was tuned. `made` says by a sweep's name how it was made."""
     if not sweeps:
         return ""
@@ -66,7 +62,7 @@ def _verdict(sweep: Sweep) -> str:
     return tag("p", tag("b", escape(sweep.name)), escape(rest), class_="verdict")
 
 
-def _panel(drawn: Drawn, i: int, *, made: str) -> str:
+def _panel(drawn: SweepFigures, i: int, *, made: str) -> str:
     sweep = drawn.sweep
     count = len(importance.comparable(sweep))
     mattered = f"Each setting alone, by fANOVA (Hutter et al. 2014) over {count} trials: the fewer, the rougher."

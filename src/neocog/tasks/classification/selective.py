@@ -11,7 +11,7 @@ from neocog.statistics.arrays import Bools, Floats
 
 
 @dataclass(frozen=True)
-class Curve:
+class RiskCoverageCurve:
     """`risk` [N], the share of wrong answers, at each `coverage` [N], the share of images answered, surest first."""
 
     coverage: Floats
@@ -28,8 +28,8 @@ class Curve:
         return float(self.coverage[allowed[-1]]) if len(allowed) else 0.0
 
 
-def curve(confidence: Floats, correct: Bools) -> Curve:
+def curve(confidence: Floats, correct: Bools) -> RiskCoverageCurve:
     """The risk-coverage curve of answers with `confidence` [N] that are `correct` [N] or not."""
     order = np.argsort(-confidence, kind="stable")
     answered = np.arange(1, len(order) + 1)
-    return Curve(answered / len(order), np.cumsum(~correct[order]) / answered)
+    return RiskCoverageCurve(answered / len(order), np.cumsum(~correct[order]) / answered)

@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.report.models import Model
+from neocog.report.models import JudgedModel
 from neocog.statistics.arrays import Bools, Ints
 from neocog.tasks.classification import accuracy
 from neocog.tasks.classification.accuracy import Counts
@@ -17,7 +17,7 @@ from neocog.tasks.classification.predictions import Predictions, calibrated
 class JudgedClassifier:
     """A `model` of the report with what only a classifier has."""
 
-    model: Model
+    model: JudgedModel
 
     @property
     def predictions(self) -> Predictions:

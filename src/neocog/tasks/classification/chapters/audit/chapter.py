@@ -14,7 +14,7 @@ from neocog.drawing.svg import tag
 from neocog.evaluation.audit import Twins
 from neocog.tasks.classification.audit import Doubt
 from neocog.tasks.classification.chapters.audit import narrative
-from neocog.tasks.classification.chapters.audit.read import Audit, read
+from neocog.tasks.classification.chapters.audit.read import AuditFindings, read
 
 INTRODUCTION = (
     "Well-known test sets have 3 % of their labels wrong (Northcutt et al. 2021), and some share images with what was trained on (Barz & "
@@ -26,15 +26,15 @@ BUDGET = 300_000  # bytes of pictures
 
 
 @dataclass(frozen=True)
-class Drawn:
+class AuditFigures:
     """What was found; the first suspected errors, each with its picture; the nearest twins, each with both pictures."""
 
-    found: Audit
+    found: AuditFindings
     doubts: tuple[tuple[Doubt, str], ...]
     twins: tuple[tuple[Twins, str, str], ...]
 
 
-def draw(prepared: Prepared, *, reports: Path, called: Mapping[str, str]) -> Drawn | None:
+def draw(prepared: Prepared, *, reports: Path, called: Mapping[str, str]) -> AuditFigures | None:
     """The chapter's pictures, of the model as it is `called`; None if there is no audit in `reports`."""
     found = read(reports, called=called)
     if found is None:
@@ -45,7 +45,7 @@ def draw(prepared: Prepared, *, reports: Path, called: Mapping[str, str]) -> Dra
     images = _images(prepared, wanted)
     side = pictures.largest_side(list(images.values()), budget=BUDGET)
     shown = {place: pictures.png(pictures.shrunk(image, side=side)) for place, image in images.items()}
-    return Drawn(
+    return AuditFigures(
         found,
         tuple((doubt, shown[doubt.split, doubt.id]) for doubt in doubts),
         tuple((pair, shown[pair.split, pair.id], shown[pair.other_split, pair.other_id]) for pair in twins),
@@ -57,7 +57,7 @@ def style() -> str:
     return Path(__file__).with_name("audit.css").read_text(encoding="utf-8")
 
 
-def chapter(drawn: Drawn | None, *, made: str = "") -> str:
+def chapter(drawn: AuditFigures | None, *, made: str = "") -> str:
     """The chapter as markup, with the id `audit`; empty if nothing was drawn. `made` is how its figures were made."""
     if drawn is None:
         return ""

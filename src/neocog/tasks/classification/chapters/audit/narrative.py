@@ -3,10 +3,10 @@
 from collections import Counter
 
 from neocog.drawing import numbers
-from neocog.tasks.classification.chapters.audit.read import Audit
+from neocog.tasks.classification.chapters.audit.read import AuditFindings
 
 
-def labels(found: Audit) -> str:
+def labels(found: AuditFindings) -> str:
     """How many labels the model doubts, and which two classes they mix up most."""
     of = f"{found.numbers['images']:,.0f} labels of validation and test images"
     if not found.numbers.get("able", 1):
@@ -21,7 +21,7 @@ def labels(found: Audit) -> str:
     return f"{found.model} doubts {len(found.doubts):,} of the {of} ({share}).{most}"
 
 
-def known(found: Audit) -> str:
+def known(found: AuditFindings) -> str:
     """What it doubts of the labels that it was trained on; empty if it was not asked."""
     if not found.known:
         return ""
@@ -31,7 +31,7 @@ def known(found: Audit) -> str:
     )
 
 
-def twins(found: Audit) -> str:
+def twins(found: AuditFindings) -> str:
     """How many test images have a twin in train, and what that does to the score."""
     tested, seen = found.numbers["test_images"], found.numbers["test_twins"]
     if not found.twins:
@@ -49,7 +49,7 @@ def twins(found: Audit) -> str:
     return f"{told}. {pairs}, {labelled}."
 
 
-def near(found: Audit) -> str:
+def near(found: AuditFindings) -> str:
     """What counts as a twin."""
     return (
         f"The nearest image of another split, if their pixels differ by at most {found.within:g} of 255 gray levels (root mean square). "

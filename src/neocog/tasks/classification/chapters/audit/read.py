@@ -12,7 +12,7 @@ from neocog.tasks.classification.audit import IN_SAMPLE, Doubt
 
 
 @dataclass(frozen=True)
-class Audit:
+class AuditFindings:
     """`doubts`, the likeliest errors first, are those of `model` about images that it never trained on, `known` those about training
     images; `twins` the nearest pairs first, at most `within` gray levels apart; `numbers` as `evaluation.audit.summary` gives them."""
 
@@ -26,7 +26,7 @@ class Audit:
     duplicates: int  # pairs to be shown
 
 
-def read(reports: Path, *, called: Mapping[str, str]) -> Audit | None:
+def read(reports: Path, *, called: Mapping[str, str]) -> AuditFindings | None:
     """What the files in reports/audit tell; None if the stage never ran. Raises UserError for damaged files."""
     folder = reports / "audit"
     path = folder / "audit.json"
@@ -41,7 +41,7 @@ def read(reports: Path, *, called: Mapping[str, str]) -> Audit | None:
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} is damaged ({error!r}); `dvc repro --force audit` makes it again") from None
     doubts = csv_table.read_rows(folder / "labels.csv", Doubt, stage="audit")
-    return Audit(
+    return AuditFindings(
         called.get(model, model),
         tuple(doubt for doubt in doubts if doubt.split != IN_SAMPLE),
         tuple(doubt for doubt in doubts if doubt.split == IN_SAMPLE),

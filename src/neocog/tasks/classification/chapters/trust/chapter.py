@@ -6,7 +6,7 @@ from html import escape
 
 from neocog.drawing import numbers
 from neocog.drawing.svg import tag
-from neocog.report.models import Model
+from neocog.report.models import JudgedModel
 from neocog.report.provenance import how, judged
 from neocog.statistics.slices import Slice, ahead
 from neocog.tasks.classification.chapters import confusion
@@ -40,7 +40,7 @@ COLUMNS = (  # score of metrics.json, heading, what it says, how it is written
 
 
 @dataclass(frozen=True)
-class Drawn:
+class TrustFigures:
     """What is known of each model, best first, with its figures as SVG text; `groups` has one a column of groups, `confused` one a column
     that came with the images.
     """
@@ -53,12 +53,12 @@ class Drawn:
     confused: tuple[tuple[str, ...], ...]
 
 
-def draw(models: Sequence[Model], *, called: Mapping[str, str]) -> Drawn:
+def draw(models: Sequence[JudgedModel], *, called: Mapping[str, str]) -> TrustFigures:
     """The chapter's figures about `models`, best first."""
     found = tuple(read(model) for model in models)
     names = [called[each.model.row.model] for each in found]
     best = min(range(len(found)), key=lambda i: found[i].answers.area)
-    return Drawn(
+    return TrustFigures(
         found,
         called,
         tuple(
@@ -83,7 +83,7 @@ def draw(models: Sequence[Model], *, called: Mapping[str, str]) -> Drawn:
     )
 
 
-def chapter(drawn: Drawn, *, data: str) -> str:
+def chapter(drawn: TrustFigures, *, data: str) -> str:
     """The chapter as markup, with the id `trust`; `data` is the digest of the prepared data."""
     best = min(drawn.found, key=lambda each: each.answers.area)
     rival = drawn.called[best.model.row.model]
@@ -104,7 +104,7 @@ def chapter(drawn: Drawn, *, data: str) -> str:
     )
 
 
-def _panel(drawn: Drawn, i: int, *, rival: str, data: str) -> str:
+def _panel(drawn: TrustFigures, i: int, *, rival: str, data: str) -> str:
     each = drawn.found[i]
     bundle, folder, name = each.model.bundle, each.model.folder, drawn.called[each.model.row.model]
     made = {
@@ -166,7 +166,7 @@ def _figure(drawing: str, caption: str, made: str) -> str:
     return tag("figure", drawing, tag("figcaption", tag("p", escape(caption), class_="note"), made))
 
 
-def _table(drawn: Drawn) -> str:
+def _table(drawn: TrustFigures) -> str:
     """Every model's scores, sortable; columns that nobody has are left out."""
     columns = [c for c in COLUMNS if any(each.score(c[0]) is not None for each in drawn.found)]
     seeds = any(each.seeds for each in drawn.found)

@@ -10,7 +10,7 @@ from neocog.drawing.svg import Scale, figure, line, path, tag, text, title
 from neocog.report.figures import HALF
 from neocog.statistics.slices import Slice
 from neocog.tasks.classification.calibration import Bin
-from neocog.tasks.classification.selective import Curve
+from neocog.tasks.classification.selective import RiskCoverageCurve
 from neocog.tasks.classification.trust import RISK
 
 TALL = 330  # px
@@ -64,7 +64,7 @@ def reliability(bins: Sequence[Bin], honest: Sequence[Bin], *, name: str) -> str
     )
 
 
-def answers(curve: Curve, best: Curve, *, name: str, rival: str) -> str:
+def answers(curve: RiskCoverageCurve, best: RiskCoverageCurve, *, name: str, rival: str) -> str:
     """How often the answers are wrong if only those are given of which it is surest; `best` is a `rival`'s curve, in gray."""
     high = max(0.06, float(max(curve.risk[-1], best.risk[-1]))) * 1.12
     x, y = Scale(0, 1, 52, HALF - 12), Scale(0, high, TALL - 46, 30)
@@ -101,7 +101,7 @@ def answers(curve: Curve, best: Curve, *, name: str, rival: str) -> str:
     )
 
 
-def _thinned(curve: Curve, x: Scale, y: Scale) -> list[tuple[float, float]]:
+def _thinned(curve: RiskCoverageCurve, x: Scale, y: Scale) -> list[tuple[float, float]]:
     places = np.unique(np.linspace(len(curve.risk) // 100, len(curve.risk) - 1, POINTS).astype(int))
     return [(x(float(curve.coverage[i])), y(float(curve.risk[i]))) for i in places]
 

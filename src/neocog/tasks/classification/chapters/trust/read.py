@@ -10,14 +10,14 @@ import numpy as np
 
 from neocog.core import csv_table
 from neocog.core.errors import UserError
-from neocog.report.models import Model, makers
+from neocog.report.models import JudgedModel, makers
 from neocog.statistics import slices
 from neocog.statistics.arrays import Floats, Ints
 from neocog.statistics.slices import Gap, Slice
 from neocog.tasks.classification import calibration, selective
 from neocog.tasks.classification.calibration import Bin
 from neocog.tasks.classification.chapters.judged import JudgedClassifier
-from neocog.tasks.classification.selective import Curve
+from neocog.tasks.classification.selective import RiskCoverageCurve
 
 CLASS = "class"  # the column of groups that every data set has
 COLUMNS = ("column", "value", "images", "top1", "low", "high")
@@ -46,11 +46,11 @@ class Trust:
     `confused`: of each column that came with the images its worst group, and that group's confusion matrix [K, K].
     """
 
-    model: Model
+    model: JudgedModel
     scores: Mapping[str, float]
     bins: tuple[Bin, ...]
     honest: tuple[Bin, ...]
-    answers: Curve
+    answers: RiskCoverageCurve
     groups: Mapping[str, tuple[Slice, ...]]
     confused: Mapping[str, tuple[Slice, Ints]]
     seeds: Seeds | None
@@ -71,7 +71,7 @@ class Trust:
         return None if value is None or low is None or high is None else (value, low, high)
 
 
-def read(model: Model) -> Trust:
+def read(model: JudgedModel) -> Trust:
     """What is known about one model. Raises UserError for damaged files."""
     _, judge = makers(model.bundle)
     path = model.folder / "metrics.json"
@@ -108,7 +108,7 @@ def _bins(path: Path, judge: str) -> tuple[Bin, ...]:
     )
 
 
-def _groups(model: Model, judge: str) -> dict[str, tuple[Slice, ...]]:
+def _groups(model: JudgedModel, judge: str) -> dict[str, tuple[Slice, ...]]:
     """The groups that came with the images by column, and the classes."""
     rows = _rows(model.folder / "groups.csv", COLUMNS, judge)
     told = [
@@ -123,7 +123,7 @@ def _groups(model: Model, judge: str) -> dict[str, tuple[Slice, ...]]:
     return {column: tuple(each for each in told if each.column == column) for column in columns}
 
 
-def _confused(model: Model, groups: Mapping[str, tuple[Slice, ...]], judge: str) -> dict[str, tuple[Slice, Ints]]:
+def _confused(model: JudgedModel, groups: Mapping[str, tuple[Slice, ...]], judge: str) -> dict[str, tuple[Slice, Ints]]:
     rows = _rows(model.folder / "group_confusion.csv", ("images",), judge)
     places = {name: place for place, name in enumerate(model.bundle.classes)}
     found = {}
