@@ -8,7 +8,6 @@ from neocog import tracking
 from neocog.bundle import read
 from neocog.core import resume_state
 from neocog.data import prepared
-from neocog.drawing import svg
 from neocog.evaluation import predictions
 from neocog.orchestration.forked_stage import run
 from neocog.params import load
@@ -88,7 +87,7 @@ def tune(block: str) -> None:
         record.write_best(folder, choice, winner, space, metric=job.metric, how=searched)
         log.metrics(record.metrics(choice, winner))
         log.tags({"bundle.sha256": read.digest(bundle.folder), "better": str(choice.better).lower()})
-        svg.write(chapter.draw(sweeps.read(folder, task(data.task).primary)).files, work / "figures")
+        chapter.write(sweeps.read(folder, task(data.task).primary), work / "figures")
         log.artifact(folder, folder="bundle")
         log.artifact(work / "figures")
     sweep.forget(job)

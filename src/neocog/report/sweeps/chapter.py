@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from pathlib import Path
 
-from neocog.drawing import numbers
+from neocog.drawing import numbers, svg
 from neocog.drawing.svg import tag
 from neocog.report.sweeps import figures, importance, narrative, parallel
 from neocog.report.sweeps.read import DEFAULTS, Sweep, SweepTrial, written
@@ -38,6 +39,11 @@ def draw(sweep: Sweep) -> SweepFigures:
     found = importance.importances(sweep)
     bars = figures.bars(found, name=sweep.name, score=sweep.metric.heading) if found else ""
     return SweepFigures(sweep, figures.history(sweep), parallel.parallel(sweep), bars)
+
+
+def write(sweep: Sweep, folder: Path) -> None:
+    """All figures of one sweep as files of their own."""
+    svg.write(draw(sweep).files, folder)
 
 
 def section(sweeps: Sequence[SweepFigures], *, made: Mapping[str, str] | None = None) -> str:
