@@ -13,14 +13,14 @@ import torch
 
 from neocog import architectures
 from neocog.bundle import export as graphs
-from neocog.bundle import parity, read, rebuild, write
+from neocog.bundle import parity, read, rebuild, session, write
 from neocog.core.errors import UserError
 from neocog.data import prepared
 
 NAMES = architectures.names()
 
 
-def make(folder, name="lenet", *, channels=1, size=8, classes=10, model=None):
+def make(folder, name="lenet", *, channels=1, size=8, classes=10, model=None, task="classification"):
     """A bundle of `name` with random weights, the network, and 64 images."""
     torch.manual_seed(0)
     model = model or architectures.build(name, channels=channels, size=size, classes=classes)
@@ -29,9 +29,10 @@ def make(folder, name="lenet", *, channels=1, size=8, classes=10, model=None):
     for parameter in model.parameters():  # a perceptron begins at 0, where every answer agrees
         torch.nn.init.normal_(parameter, std=0.1)
     images = np.random.default_rng(0).integers(0, 256, (96, size, size, channels), dtype=np.uint8)
+    labels = np.arange(96) % classes
     samples = prepared.Samples(
         rows=np.arange(96),
-        targets=np.arange(96) % classes,
+        targets=labels if task == "classification" else np.eye(classes, dtype=bool)[labels],
         splits=["train"] * 16 + ["val"] * 64 + ["test"] * 16,
         sha256=[f"{row:064x}" for row in range(96)],
         sources=[str(row) for row in range(96)],
@@ -39,7 +40,13 @@ def make(folder, name="lenet", *, channels=1, size=8, classes=10, model=None):
     names = [f"class {label}" for label in range(classes)]
     with tempfile.TemporaryDirectory() as temporary:
         data = prepared.write(
-            Path(temporary) / "prepared", name="noise", classes=names, images=images, samples=samples, source_digest=""
+            Path(temporary) / "prepared",
+            name="noise",
+            classes=names,
+            images=images,
+            samples=samples,
+            source_digest="",
+            task=task,
         )
         bundle = write.write(
             folder,
@@ -65,6 +72,20 @@ def test_graph_network_and_rebuilt_network_agree(name, tmp_path):
     assert bundle.session(threads=1).run(["logits"], {"images": images[:1]})[0].shape == (1, 10), "any batch size"
     assert bundle.card["parity"]["top1_agreement"] == 1.0
     assert bundle.card["parity"]["images"] == 64
+
+
+def test_the_task_decodes_inside_the_graph_and_says_what_the_card_holds(tmp_path):
+    labels, label = (make(tmp_path / task, "mlp", task=task) for task in ("multilabel", "classification"))
+    (given, _, images), (plain, _, _) = labels, label
+    probabilities, logits = (session.outputs(bundle.session(), images) for bundle in (given, plain))
+    np.testing.assert_allclose(probabilities, 1 / (1 + np.exp(-logits)), rtol=1e-4)
+    names = [[output.name for output in bundle.session().get_outputs()] for bundle in (given, plain)]
+    assert names == [["probabilities"], ["logits"]]
+    assert given.card["parity"]["map_agreement"] == plain.card["parity"]["top1_agreement"] == 1.0
+    assert [{"thresholds", "temperature"} & {*bundle.card} for bundle in (given, plain)] == [
+        {"thresholds"},
+        {"temperature"},
+    ]
 
 
 def test_equal_networks_give_equal_bytes_and_nobody_s_paths(tmp_path):
