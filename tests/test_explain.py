@@ -15,7 +15,7 @@ from neocog.data.augment import normalize
 from neocog.evaluation import predictions
 from neocog.inspect import explain
 from neocog.inspect.explain import gallery
-from neocog.inspect.explain.together import together
+from neocog.inspect.explain.maps import batch_size
 from neocog.tasks import task as tasks
 from neocog.tasks.classification import examples
 from neocog.tasks.classification import predictions as class_predictions
@@ -86,7 +86,7 @@ def test_it_takes_images_as_training_did(trained, digits):
 
 @pytest.mark.parametrize(("size", "most"), [(8, 6272), (28, 512), (64, 98), (224, 8), (2000, 1)])
 def test_what_goes_through_a_network_together_is_bounded_by_pixels(size, most):
-    assert together(torch.empty(12, 1, size, size)) == most
+    assert batch_size(torch.empty(12, 1, size, size)) == most
 
 
 @pytest.mark.parametrize("method", ["integrated_gradients", "occlusion"])
@@ -109,7 +109,7 @@ def test_memory_does_not_grow_with_the_size_of_images_and_answers_stay(method, m
     model(images)
     together_ = explain.method(method).maps(model, images, targets)
     batches.clear()
-    monkeypatch.setattr("neocog.inspect.explain.together.PIXELS", 4 * 12 * 12)
+    monkeypatch.setattr("neocog.inspect.explain.maps.PIXELS", 4 * 12 * 12)
     few = explain.method(method).maps(model, images, targets)
     assert max(batches) <= (4 if method == "integrated_gradients" else len(images))
     torch.testing.assert_close(few, together_, rtol=1e-3, atol=1e-5)

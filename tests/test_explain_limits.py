@@ -23,7 +23,7 @@ from neocog.compression.chain.candidate import begin
 from neocog.evaluation import predictions
 from neocog.inspect import explain
 from neocog.inspect.explain import poster
-from neocog.inspect.explain.spread import spread
+from neocog.inspect.explain.maps import upsample
 from neocog.report.explanations import chapter
 from neocog.tasks.classification.calibration import probabilities
 from neocog.tasks.task import task
@@ -158,7 +158,7 @@ def test_the_border_that_a_transformer_adds_is_cut_off():
     model, images = network("vit", size=30), torch.zeros(1, 1, 30, 30)
     last = torch.zeros(1, 1, 4, 4)
     last[..., 3] = 1
-    drawn = spread(last, model, images)[0]
+    drawn = upsample(last, model, images)[0]
     assert drawn.shape == (30, 30)
     assert not drawn[:, :20].any() and torch.equal(drawn[:, 28:], torch.ones(30, 2))
 

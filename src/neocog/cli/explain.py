@@ -42,7 +42,7 @@ def _run(options: argparse.Namespace) -> None:
     for name in methods:
         explain.method(name)
     image, about = images.of(options, bundle)
-    told = poster.explained(bundle, image, methods, of=options.of)
-    write(poster.draw(told, image, about=about), path)
-    silent = "".join(f"; {name} has nothing to say: {why}" for name, why in told.missing.items())
-    say(f"{path}: what speaks for {told.target} in {about}, by {', '.join(told.maps)}{silent}")
+    explanation = poster.explained(bundle, image, methods, of=options.of)
+    write(poster.draw(explanation, image, about=about), path)
+    silent = "".join(f"; {name} has nothing to say: {why}" for name, why in explanation.missing.items())
+    say(f"{path}: what speaks for {explanation.target} in {about}, by {', '.join(explanation.maps)}{silent}")

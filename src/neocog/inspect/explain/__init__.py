@@ -1,8 +1,8 @@
-"""Where did the network look? One file, one method; the folder is the registry.
+"""Explanations: maps of the pixels that an answer depends on. One file, one method; the folder is the registry.
 
 A file has `PAPER`, `SIGNED` (whether a map also says what spoke against the class), `maps(model, images, targets) -> [N, H, W]` and
-`missing(model, images) -> str`, which says in half a sentence why the method has nothing to say about a model, or is empty.
-images: normalized float [N, C, H, W]; targets: the classes asked about, int64 [N].
+`missing(model, images) -> str`: why the method does not apply to a model, in half a sentence; empty where it does.
+images: normalized float [N, C, H, W]; targets: the outputs to explain, int64 [N].
 """
 
 from importlib import import_module
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from neocog.bundle.read import Bundle
 
-NOT_METHODS = ("__init__", "gallery", "graph", "poster", "spread", "together", "verb")
+NOT_METHODS = ("__init__", "gallery", "graph", "maps", "poster")
 
 
 def names() -> list[str]:
@@ -34,7 +34,7 @@ def method(name: str) -> Any:
 
 
 def network(bundle: "Bundle") -> "nn.Module":
-    """The bundle as a network with gradients; one that was rounded has none, and is its graph, which can only be asked."""
+    """The bundle as a network with gradients; a quantized one has none, and is its graph."""
     if "integer" in bundle.card.get("parity", {}):
         from neocog.inspect.explain.graph import Graph
 
@@ -45,7 +45,7 @@ def network(bundle: "Bundle") -> "nn.Module":
 
 
 def inputs(bundle: "Bundle", images: "NDArray[np.uint8]") -> "Tensor":
-    """Packed images uint8 [N, H, W, C] as the bundle's network takes them: float [N, C, H, W]."""
+    """Normalize packed images uint8 [N, H, W, C] for the bundle's network: float [N, C, H, W]."""
     import torch
 
     from neocog.data.augment import normalize

@@ -1,4 +1,4 @@
-"""What the page shows of explanations: for the best network with maps, and the best with attention, images of three kinds.
+"""Explanations on the report: of the best network with feature maps and the best with attention, for chosen test images.
 
 reports/explained/explained.json    which images of which model, which methods
 reports/explained/maps.npz          `<model>/<method>`: float16 [N, H, W], in that order
@@ -17,9 +17,9 @@ from torch import Tensor, nn
 
 from neocog.bundle.read import Bundle
 from neocog.inspect import explain
-from neocog.inspect.explain.together import together
+from neocog.inspect.explain.maps import batch_size
 
-WHERE = ("grad_cam", "rollout")  # tell where: the first asks for a network with maps, the second for attention
+WHERE = ("grad_cam", "rollout")  # the first needs a network with feature maps, the second attention
 BESIDE = "integrated_gradients"
 SLOW = 30.0  # seconds that a network may take without a word
 
@@ -56,7 +56,7 @@ def shown(bundle: Bundle, methods: Sequence[str], chosen: dict[str, list[int]]) 
 
 def expected_seconds(model: nn.Module, images: Tensor, methods: Sequence[str]) -> float:
     """How long `methods` will take for all images [N, C, H, W], by the time that a batch of them takes forward and backward."""
-    batch = images[: together(images)].clone().requires_grad_()
+    batch = images[: batch_size(images)].clone().requires_grad_()
     took = []
     for _ in range(3):
         began = perf_counter()

@@ -1,4 +1,4 @@
-"""Which places of the last maps spoke for the class? The maps, weighed by their mean gradient, where their sum is above 0.
+"""Grad-CAM: the last feature maps, weighted by their mean gradient, where their sum is positive.
 
 Selvaraju, R. et al. (2017). Grad-CAM: visual explanations from deep networks via gradient-based localization. ICCV. arXiv:1610.02391.
 It is as fine as these maps: 2 x 2 places of a small network, or as many as a vision transformer has patches.
@@ -10,7 +10,7 @@ import torch
 from captum.attr import LayerGradCam
 from torch import Tensor, nn
 
-from neocog.inspect.explain.spread import spread
+from neocog.inspect.explain.maps import upsample
 
 PAPER = "Selvaraju et al. 2017"
 SIGNED = False
@@ -31,7 +31,7 @@ def maps(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
     """Images [N, C, H, W], targets [N] -> [N, H, W], at least 0, drawn smooth between the places of the maps."""
     split = _Split(model)
     coarse = LayerGradCam(split, split.maps).attribute(images, target=targets, relu_attributions=True)
-    return spread(coarse.detach(), model, images)
+    return upsample(coarse.detach(), model, images)
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""A bundle's own graph in the place of a network: it can be asked, but no gradient passes."""
+"""A bundle's ONNX graph as a network: forward only, without gradients."""
 
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Graph(nn.Module):
-    """What is shipped, in ONNX Runtime: images float [N, C, H, W], normalized -> logits [N, classes]."""
+    """The graph in ONNX Runtime: images float [N, C, H, W], normalized -> logits [N, classes]."""
 
     def __init__(self, bundle: "Bundle", *, mean: Tensor, std: Tensor) -> None:
         """`mean` and `std` [C] in the pixel scale 0..255."""

@@ -1,4 +1,4 @@
-"""What did each pixel add to the answer, on the way from an average image to this one? The parts add up to what the logit rose by.
+"""Integrated gradients: what each pixel adds to the output on the path from an average image; the parts sum to its rise.
 
 Sundararajan, M., Taly, A. & Yan, Q. (2017). Axiomatic attribution for deep networks. ICML. arXiv:1703.01365.
 """
@@ -8,7 +8,7 @@ from captum.attr import IntegratedGradients
 from torch import Tensor, nn
 
 from neocog.inspect.explain import saliency
-from neocog.inspect.explain.together import together
+from neocog.inspect.explain.maps import batch_size
 
 PAPER = "Sundararajan et al. 2017"
 SIGNED = True
@@ -20,12 +20,12 @@ def maps(model: nn.Module, images: Tensor, targets: Tensor, *, steps: int = STEP
 
     The way begins at 0, which is the mean of the training images, and has so many `steps`.
     """
-    at_once = together(images)
+    batch = batch_size(images)
     parts = [
         IntegratedGradients(model).attribute(
-            image, baselines=0.0, target=target, n_steps=steps, internal_batch_size=at_once
+            image, baselines=0.0, target=target, n_steps=steps, internal_batch_size=batch
         )
-        for image, target in zip(images.split(at_once), targets.split(at_once), strict=True)
+        for image, target in zip(images.split(batch), targets.split(batch), strict=True)
     ]
     return torch.cat(parts).sum(dim=1)
 

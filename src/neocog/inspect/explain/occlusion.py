@@ -1,4 +1,4 @@
-"""What does the answer lose when a patch of the image is covered? It asks the network itself, no gradient.
+"""Occlusion: how much the explained output falls when a patch of the image is covered. Needs no gradient.
 
 Zeiler, M. & Fergus, R. (2014). Visualizing and understanding convolutional networks. ECCV. arXiv:1311.2901.
 """
@@ -7,7 +7,7 @@ import torch
 from captum.attr import Occlusion
 from torch import Tensor, nn
 
-from neocog.inspect.explain.together import together
+from neocog.inspect.explain.maps import batch_size
 
 PAPER = "Zeiler & Fergus 2014"
 SIGNED = True
@@ -30,7 +30,7 @@ def maps(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
             strides=step,
             target=targets,
             baselines=0.0,
-            perturbations_per_eval=max(1, min(AT_ONCE, together(images) // len(images))),
+            perturbations_per_eval=max(1, min(AT_ONCE, batch_size(images) // len(images))),
         )
     return lost[:, 0]  # all channels of a pixel are covered at once
 

@@ -1,4 +1,4 @@
-"""One picture of an explanation: the image, and beside it what each method says."""
+"""Picture of an explanation: the image, and beside it the map of each method."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ FACE, GAP, HEAD, UNDER = 200, 16, 70, 26  # px of a picture, between two, of the
 
 @dataclass(frozen=True)
 class Explanation:
-    """What each method says about the class `target` of the model `name`, [H, W]; `missing` has a reason for each that is silent."""
+    """Maps [H, W] by method for the output `target` of the model `name`; `missing`: why a method has none."""
 
     name: str
     target: str
@@ -31,9 +31,9 @@ class Explanation:
 
 
 def explained(bundle: Bundle, image: Pixels, methods: Sequence[str], *, of: str | None = None) -> Explanation:
-    """Ask `methods` about the class `of` (default: the answer) in `image` uint8 [H, W, C].
+    """Explain the class `of` (default: the answer) in `image` uint8 [H, W, C] by `methods`.
 
-    Raises UserError for an unknown class, or if no method has anything to say.
+    Raises UserError for an unknown class, or if no method applies.
     """
     respond = task(bundle.task).respond
     model, given = explain.network(bundle), explain.inputs(bundle, image[None])
@@ -48,23 +48,28 @@ def explained(bundle: Bundle, image: Pixels, methods: Sequence[str], *, of: str 
         else:
             maps[name] = method.maps(model, given, torch.tensor([target.index])).detach().numpy()[0]
     if not maps:
-        told = "; ".join(f"{name}: {why}" for name, why in missing.items())
-        raise UserError(f"nothing explains {bundle.model}: {told}; try --method occlusion")
+        reasons = "; ".join(f"{name}: {why}" for name, why in missing.items())
+        raise UserError(f"nothing explains {bundle.model}: {reasons}; try --method occlusion")
     return Explanation(bundle.model, target.name, target.probability, maps, missing)
 
 
-def draw(told: Explanation, image: Pixels, *, about: str) -> Image.Image:
+def draw(explanation: Explanation, image: Pixels, *, about: str) -> Image.Image:
     """The picture; `about` says where the image comes from."""
     colour = image.repeat(3, axis=2) if image.shape[2] == 1 else image
     tiles = {"the image": np.asarray(colour)}
-    for name, found in told.maps.items():
+    for name, found in explanation.maps.items():
         tiles[name] = (
             colormaps.filters(found[None, None])[0] if explain.method(name).SIGNED else colormaps.maps(found[None])[0]
         )
     width = max(2 * MARGIN + len(tiles) * (FACE + GAP) - GAP, 560)
     canvas = Image.new("RGB", (width, 2 * MARGIN + HEAD + FACE + UNDER), PAPER)
     pen = ImageDraw.Draw(canvas)
-    pen.text((MARGIN, MARGIN - 6), f"{told.name}: what speaks for {told.target}, {told.probability:.1%}", INK, font(20))
+    pen.text(
+        (MARGIN, MARGIN - 6),
+        f"{explanation.name}: what speaks for {explanation.target}, {explanation.probability:.1%}",
+        INK,
+        font(20),
+    )
     pen.text((MARGIN, MARGIN + 26), about, SOFT, font(14))
     for i, (name, tile) in enumerate(tiles.items()):
         small = Image.fromarray(shrunk(tile, side=FACE)).resize((FACE, FACE), Image.Resampling.NEAREST)

@@ -1,7 +1,7 @@
-"""From which patches did attention take what it answered? The layers' attention, multiplied from the first to the last.
+"""Attention rollout: the attention of all layers multiplied, from the first to the last.
 
 Abnar, S. & Zuidema, W. (2020). Quantifying attention flow in transformers. ACL. arXiv:2005.00928.
-It follows no class: it tells where was looked, not what for. Nor does it notice the head: with the upper half of the layers of
+It follows no class: it shows where the network looked, not what for. Nor does it notice the head: with the upper half of the layers of
 a ViT trained on Fashion-MNIST randomized, its ranks correlate 0.92 with what they were, those of every other method at most 0.19.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from neocog.inspect.explain.spread import spread
+from neocog.inspect.explain.maps import upsample
 
 PAPER = "Abnar & Zuidema 2020"
 SIGNED = False
@@ -32,7 +32,7 @@ def maps(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
     first = tokens - side**2  # class tokens come first; where there is one, it alone is asked
     asked = rolled[:, 0] if first else rolled.mean(dim=1)
     places = asked[:, first:].unflatten(1, (1, side, side))
-    return spread(places, model, images)
+    return upsample(places, model, images)
 
 
 def missing(model: nn.Module, images: Tensor) -> str:

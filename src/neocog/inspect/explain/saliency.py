@@ -1,4 +1,4 @@
-"""Which pixels, changed a little, change the answer most? The size of the gradient of the class's logit, largest channel.
+"""Saliency: the absolute gradient of the explained output by each pixel, largest channel.
 
 Simonyan, K., Vedaldi, A. & Zisserman, A. (2014). Deep inside convolutional networks. ICLR workshop. arXiv:1312.6034.
 """
