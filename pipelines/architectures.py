@@ -8,16 +8,12 @@ import json
 import sys
 from pathlib import Path
 
-import neocog
-from neocog import architectures as networks
 from neocog import tracking
-from neocog.core import imports
+from neocog.bundle.sources import PACKAGE, sources
 from neocog.core.errors import run
 from neocog.params import load
 
 TARGET = Path("data/architectures")
-PACKAGE = Path(neocog.__file__).parent
-TASK = ("targets", "objective", "decode", "metrics")  # files of a task that decide how a network is trained
 
 
 def architectures() -> None:
@@ -40,19 +36,6 @@ def architectures() -> None:
             found = {"architecture": architecture, "task": task, "files": files}
             (TARGET / f"{block}.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
         log.artifact(TARGET)
-
-
-def sources(architecture: str, task: str) -> list[Path]:
-    """The files that decide what network an architecture gives for a task, and all of neocog that these import."""
-    room = PACKAGE / "architectures"
-    starts = [
-        room / "__init__.py",
-        room / f"{architecture}.py",
-        *(room / "blocks" / f"{block}.py" for block in networks.card(architecture).blocks),
-        PACKAGE / "tasks/task.py",
-        *(path for name in TASK if (path := PACKAGE / "tasks" / task / f"{name}.py").is_file()),
-    ]
-    return sorted(imports.closure(starts, packages={"neocog": PACKAGE}))
 
 
 if __name__ == "__main__":

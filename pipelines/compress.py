@@ -36,8 +36,8 @@ def compress(recipe: str) -> None:
         "train": trained,
         "compress": {"parent": read.digest(parent.folder), "teachers": teachers, **how.model_dump()},
     }
-    students = sorted({f"architectures/{step['student']}.py" for step in how.steps if step.get("student")})
-    code = provenance.code_digest(parent.architecture, "compression", *students)
+    students = sorted({step["student"] for step in how.steps if step.get("student")})
+    code = provenance.code_digest(parent.architecture, *students, task=data.task, rooms=["compression"])
     work = Path(".neocog/compression") / f"{recipe}-{key(data=data.digest, code=code, **resolved)}"
     with (
         claim(work, f"compress@{recipe}"),

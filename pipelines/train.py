@@ -69,7 +69,7 @@ class Training:
     def code(self) -> str:
         from neocog.bundle import provenance
 
-        return provenance.code_digest(self.architecture)
+        return provenance.code_digest(self.architecture, task=self.data.task)
 
     @cached_property
     def work(self) -> Path:

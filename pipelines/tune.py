@@ -31,7 +31,7 @@ def tune(block: str) -> None:
     from neocog.tuning import child_runs, cluster, record, sweep, trial
 
     resolved = {"train": recipe.asdict(), "architecture": {"name": architecture, **sizes}, "tune": settings.raw["tune"]}
-    code = provenance.code_digest(architecture)
+    code = provenance.code_digest(architecture, task=data.task)
     name = f"{block}-{key(data=data.digest, code=code, **resolved)}"
     work, folder = Path(".neocog/tuning") / name, Path("models/tuned") / block
     job = trial.job(

@@ -11,9 +11,9 @@ from clones import params_on_digits, run, set_up
 from imports import ROOT, closure
 
 from neocog import architectures
+from neocog.bundle.sources import PACKAGE, sources
 from neocog.params.sections import SECTIONS
 from neocog.tasks import task as tasks
-from pipelines.architectures import PACKAGE, sources
 
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 SRC, PIPELINES = ROOT / "src/neocog", ROOT / "pipelines"
@@ -156,6 +156,13 @@ def test_what_is_said_and_drawn_of_a_task_is_in_no_training(task):
     found = {path.relative_to(PACKAGE).as_posix() for path in sources("mlp", task)}
     assert f"tasks/{task}/objective.py" in found and f"tasks/{task}/metrics.py" in found
     assert not [name for name in found if "/chapters/" in name or name.endswith("respond.py")]
+
+
+def test_the_code_digest_of_a_bundle_is_of_what_its_training_watches():
+    from neocog.bundle.provenance import ROOMS
+
+    watched = {dep.relative_to(SRC).as_posix() for dep in code_deps("train") if SRC in dep.parents}
+    assert watched == {*ROOMS, "core"}, "of core it is what the others import"
 
 
 def test_every_script_is_a_stage_of_the_same_name_and_exposes_it_as_a_function():

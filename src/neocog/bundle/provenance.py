@@ -1,38 +1,35 @@
 """What determines a bundle: data, params, code, libraries. Nothing that differs between equal runs (paths, times, commits) is in it."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import torch
 
+from neocog.bundle.sources import PACKAGE, sources
 from neocog.training.fit import Fitted
 
 LIBRARIES = ("torch", "torchvision", "pytorch-lightning", "onnx", "onnxruntime", "onnxscript", "numpy")
-SOURCE = Path(__file__).parents[1]
-DETERMINING = (
+ROOMS = (  # that train any network, beside its own code and its task's
     "training",
-    "tasks",
     "bundle",
-    "architectures/blocks",
-    "architectures/__init__.py",
     "data/augment.py",
     "data/loader.py",
+    "data/pixel_statistics.py",
     "data/prepared.py",
 )
 
 
-def code_digest(architecture: str, *more: str) -> str:
-    """SHA-256 over the source files that decide how `architecture` trains, and those in the folders `more`."""
-    chosen: list[Path] = []
-    for part in (*DETERMINING, *more, f"architectures/{architecture}.py"):
-        path = SOURCE / part
-        chosen += sorted(path.rglob("*.py")) if path.is_dir() else [path]
+def code_digest(*architectures: str, task: str, rooms: Sequence[str] = ()) -> str:
+    """SHA-256 over the source files that decide how `architectures` are trained for a task, and those in further `rooms`."""
+    chosen = {path for architecture in architectures for path in sources(architecture, task)}
+    for room in (*ROOMS, *rooms):
+        path = PACKAGE / room
+        chosen |= set(path.rglob("*.py")) if path.is_dir() else {path}
     total = hashlib.sha256()
-    for path in chosen:
-        total.update(path.relative_to(SOURCE).as_posix().encode() + hashlib.sha256(path.read_bytes()).digest())
+    for path in sorted(chosen):
+        total.update(path.relative_to(PACKAGE).as_posix().encode() + hashlib.sha256(path.read_bytes()).digest())
     return total.hexdigest()
 
 

@@ -1,0 +1,23 @@
+"""The source files that decide what network an architecture gives for a task, found by their imports. No torch."""
+
+from pathlib import Path
+
+import neocog
+from neocog import architectures
+from neocog.core import imports
+
+PACKAGE = Path(neocog.__file__).parent
+TASK = ("targets", "objective", "decode", "metrics")  # files of a task that decide how a network is trained
+
+
+def sources(architecture: str, task: str) -> list[Path]:
+    """The file of the architecture, the blocks that params may exchange in it, those of the task, and all of neocog that these import."""
+    room = PACKAGE / "architectures"
+    starts = [
+        room / "__init__.py",
+        room / f"{architecture}.py",
+        *(room / "blocks" / f"{block}.py" for block in architectures.card(architecture).blocks),
+        PACKAGE / "tasks/task.py",
+        *(path for name in TASK if (path := PACKAGE / "tasks" / task / f"{name}.py").is_file()),
+    ]
+    return sorted(imports.closure(starts, packages={"neocog": PACKAGE}))
