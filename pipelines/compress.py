@@ -13,6 +13,7 @@ from neocog.data import prepared
 from neocog.evaluation import predictions
 from neocog.orchestration.forked_stage import run
 from neocog.params import load
+from neocog.tasks import task as tasks
 from pipelines.item import arguments
 
 ALONE: dict[str, Any] = {"devices": 1, "num_nodes": 1, "strategy": "auto"}  # one process judges the steps and writes
@@ -25,6 +26,7 @@ def compress(recipe: str) -> None:
     data = prepared.read("data/prepared")
     parent = read.read(Path("models") / how.model)
     predictions.match(parent, data)
+    goals = asdict(how.goals)
 
     from neocog.bundle import provenance  # torch from here on
     from neocog.compression.chain import execute, export, finetune
@@ -49,7 +51,7 @@ def compress(recipe: str) -> None:
             resume=work / "run.json",
         ) as log,
     ):
-        log.params({"model": how.model, "steps": json.dumps(how.steps)} | asdict(how.goals))
+        log.params({"model": how.model, "steps": json.dumps(how.steps)} | goals)
         log.dataset(name=data.name, digest=data.digest, source="data/prepared", context="train")
         trains = [
             finetune.trainer(
@@ -61,7 +63,7 @@ def compress(recipe: str) -> None:
             )
             for number, step in enumerate(how.steps)
         ]
-        kept, verdict = execute.walk(parent, how.steps, how.goals, data, recipe=recipe, trains=trains)
+        kept, verdict = execute.walk(parent, how.steps, goals, data, recipe=recipe, trains=trains)
         bundle = export.ship(
             Path("models/compressed") / recipe,
             kept,
@@ -71,7 +73,7 @@ def compress(recipe: str) -> None:
             provenance=provenance.determined(data_digest=data.digest, params=resolved, code_digest=code),
             verdict=verdict,
         )
-        log.metrics(execute.metrics(verdict))
+        log.metrics(execute.metrics(verdict, tasks.task(parent.task).primary))
         log.tags({"bundle.sha256": read.digest(bundle.folder), "goals": execute.outcome(verdict)})
         log.artifact(bundle.folder, folder="bundle")
     resume_state.remove(work)

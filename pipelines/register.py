@@ -11,6 +11,7 @@ from neocog.core.escape import say
 from neocog.params import load
 from neocog.registry import choose
 from neocog.registry import register as registration
+from neocog.tasks.task import task
 
 REGISTERED = Path("reports/registered.json")
 
@@ -19,8 +20,8 @@ def register() -> None:
     """Promote a model by the rule; writes reports/registered.json, which says which (no version and no run: those differ by store)."""
     settings = load.for_stage("register")
     how = settings.register
-    bundle, row = choose.best(prefer=how.prefer, goals=choose.Goals(**how.goals.model_dump()))
-    digest = read.digest(bundle.folder)
+    bundle, row = choose.best(prefer=how.prefer, asked=how.goals.model_dump())
+    digest, metric = read.digest(bundle.folder), task(bundle.task).primary.name
     with tracking.start(
         "register",
         experiment=settings.tracking.experiment,
@@ -30,8 +31,8 @@ def register() -> None:
     ) as log:
         promoted = registration.register(bundle, name=how.name, experiment=settings.tracking.experiment)
         registration.score()
-        log.metrics({"test/top1": row.top1})
-        shown = {"top1": row.top1, "latency_ms": row.latency_ms, "size_bytes": row.size_bytes}
+        log.metrics({f"test/{metric}": row.score})
+        shown = {metric: row.score, "latency_ms": row.latency_ms, "size_bytes": row.size_bytes}
         chosen = {"name": how.name, "model": bundle.model, "bundle_sha256": digest, **shown}
         REGISTERED.write_text(json.dumps(chosen, indent=2) + "\n")
         log.artifact(REGISTERED)

@@ -16,6 +16,8 @@ from neocog.report.sweeps import read as sweeps
 from neocog.tasks.task import task
 from pipelines.item import arguments
 
+BATCH = 256  # images that a graph is asked about at once
+
 
 def tune(block: str) -> None:
     """Search as params.yaml says; writes models/tuned/<block> with trials.csv and best.yaml. No test image is looked at."""
@@ -71,15 +73,15 @@ def tune(block: str) -> None:
         )
         finalists = sweep.confirm(job, found, budget, children=logged)
         val, winner = data.split("val"), next(iter(finalists), None)
-        right, ours = predictions.scores(before, val), None
+        today, ours = predictions.outputs(before, val.images, batch_size=BATCH), None
         if winner:
             fitted = sweep.trained(winner, here=work)
             origin = provenance.provenance(fitted, data_digest=data.digest, params=resolved, code_digest=code)
             sizes = job.settings(winner.values)[1]
             named = {"kind": "tuned", "name": block, "architecture": architecture}
             bundle = write.write(folder, fitted.model, data, **named, sizes=sizes, provenance=origin)
-            ours = predictions.scores(bundle, val)
-        choice = record.choose(right, ours)
+            ours = predictions.outputs(bundle, val.images, batch_size=BATCH)
+        choice = record.choose(today, ours, val.targets, task=task(data.task))
         if not choice.better:
             bundle = write.again(folder, before, kind="tuned")
         record.write_trials(folder, found, space, metric=job.metric)

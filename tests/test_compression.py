@@ -22,6 +22,7 @@ from neocog.compression.chain import channels, export, finetune, onnx_quantizati
 from neocog.compression.chain.candidate import Candidate, begin
 from neocog.core.errors import UserError
 from neocog.tasks.classification.calibration import negative_log_likelihood
+from neocog.tasks.task import task
 from neocog.training.fit import fit
 from neocog.training.recipe import Recipe
 
@@ -311,7 +312,7 @@ def test_integers_answer_as_floats_do(trained, digits, calibration):
     kinds = onnx_quantization.operators(graph)
     assert kinds["QuantizeLinear"] >= kinds["Conv"]
     assert graph.graph.input[0].type.tensor_type.elem_type == 2, "uint8 images go in"
-    assert export.simulated(graph, digits.split("val").images[:])["top1_agreement"] >= 0.99
+    assert export.simulated(graph, digits.split("val").images[:], task=task("classification"))["top1_agreement"] >= 0.99
     assert top1(graph, digits) > top1(trained.exported(digits), digits) - 0.02
 
 
@@ -335,7 +336,7 @@ def test_a_temperature_changes_how_sure_a_model_is_and_no_answer(trained, digits
         cold, warm = (export.logits(each.shipped(digits), val.images) for each in (before, after))
         assert (cold.argmax(1) == warm.argmax(1)).all()
         assert negative_log_likelihood(warm, val.targets) < negative_log_likelihood(cold, val.targets)
-        assert export.simulated(after.graph, val.images[:])["top1_agreement"] >= 0.99
+        assert export.simulated(after.graph, val.images[:], task=task("classification"))["top1_agreement"] >= 0.99
     twice = compression.apply({"method": "temperature"}, after, digits)
     onnx.checker.check_model(twice.graph, full_check=True)
     assert np.allclose(export.logits(twice.graph, val.images), warm, rtol=0.01), "the second finds nothing left to do"

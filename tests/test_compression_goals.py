@@ -7,8 +7,8 @@ from neocog import architectures
 from neocog.bundle import parity, write
 from neocog.bundle.read import GRAPH
 from neocog.compression.chain import execute, export, goals
-from neocog.compression.chain.goals import Goals
 from neocog.statistics.paired import compare
+from neocog.tasks.classification.metrics import PRIMARY
 from neocog.tasks.task import task
 from neocog.training.fit import fit
 from neocog.training.recipe import Recipe
@@ -22,7 +22,7 @@ def drop(images, *, points, limit):
     before = np.arange(images) % 10 < 9
     now = before.copy()
     now[np.flatnonzero(before)[: round(images * points / 100)]] = False
-    return goals.dropped(limit, compare(now, before))
+    return goals.dropped(limit, compare(now, before), PRIMARY)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def parent(digits, tmp_path_factory):
 
 
 def walked(parent, digits, *steps, **goals):
-    return execute.walk(parent, steps, Goals(**goals), digits, recipe="small", trains=[None] * len(steps))
+    return execute.walk(parent, steps, goals, digits, recipe="small", trains=[None] * len(steps))
 
 
 def test_a_drop_that_chance_could_explain_goes_on_to_the_last_step(parent, digits):
@@ -107,7 +107,9 @@ def test_an_integer_graph_is_refused_beyond_chance_with_a_remedy_that_is_not_the
         return logits
 
     monkeypatch.setattr(export, "logits", wrong(2))  # of 180: a share below 0.99, which chance explains
-    assert 0.98 < export.simulated(kept.graph, images, weight_bits=bits)["top1_agreement"] < 1
+    assert (
+        0.98 < export.simulated(kept.graph, images, task=task("classification"), weight_bits=bits)["top1_agreement"] < 1
+    )
     monkeypatch.setattr(export, "logits", wrong(30))
     with pytest.raises(parity.ParityError, match=remedy):
-        export.simulated(kept.graph, images, weight_bits=bits)
+        export.simulated(kept.graph, images, task=task("classification"), weight_bits=bits)

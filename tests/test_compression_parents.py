@@ -12,7 +12,6 @@ from neocog.bundle import write
 from neocog.bundle.read import GRAPH, WEIGHTS
 from neocog.compression.chain import execute, export, finetune
 from neocog.compression.chain.candidate import begin
-from neocog.compression.chain.goals import Goals
 from neocog.core.errors import UserError
 from neocog.training.recipe import Recipe
 
@@ -57,7 +56,7 @@ def operators(graph):
 
 def test_a_recipe_for_a_rounded_model_goes_on_with_its_graph(rounded, digits):
     steps = [{"method": "temperature"}]
-    kept, verdict = execute.walk(rounded, steps, Goals(), digits, recipe="again", trains=[None])
+    kept, verdict = execute.walk(rounded, steps, {}, digits, recipe="again", trains=[None])
     before, after = operators(onnx.load(rounded.folder / GRAPH)), operators(kept.shipped(digits))
     assert after - before == {"Div": 1} and not before - after, "and what the parent had behind it is there still"
     size = (rounded.folder / GRAPH).stat().st_size

@@ -6,9 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from neocog.statistics.paired import compare, differ, mcnemar, resampled
+from neocog.statistics.paired import compare, compare_outputs, differ, mcnemar, resampled
 from neocog.tasks.classification import metrics
-from neocog.tasks.task import task
 
 
 @settings(max_examples=200, deadline=None)
@@ -63,7 +62,7 @@ def answers(seed: int, *, right: float, n: int = 800) -> tuple[np.ndarray, np.nd
 
 def test_a_task_compares_right_and_wrong_as_mcnemar_does():
     (better, labels), (worse, _) = answers(1, right=0.9), answers(2, right=0.8)
-    found = task("classification").compare(better, worse, labels)
+    found = compare_outputs(metrics, better, worse, labels)
     assert found == compare(better.argmax(1) == labels, worse.argmax(1) == labels) and found.p_value < 0.01
 
 

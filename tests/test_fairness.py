@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from neocog import architectures, compression
 from neocog.bundle import write
-from neocog.compression import thresholds
 from neocog.compression.chain import export
 from neocog.compression.chain.candidate import begin
 from neocog.core.errors import UserError
@@ -23,7 +22,8 @@ from neocog.data.loader import Batches, drawn_alike
 from neocog.data.prepared import SPLITS, Samples
 from neocog.params import load
 from neocog.statistics.slices import FEW
-from neocog.tasks.classification import group_gaps, objective
+from neocog.tasks.classification import group_gaps, objective, thresholds
+from neocog.tasks.task import task
 from neocog.training.fit import fit
 from neocog.training.group_dro import GroupDRO
 from neocog.training.module import Learner
@@ -381,7 +381,7 @@ def test_the_graph_carries_the_thresholds_and_helps_the_worst_validation_images(
 
     (plain, overall), (fair, fair_overall) = scores(before), scores(after)
     assert fair >= plain and fair_overall >= overall - 0.05
-    assert export.simulated(after.graph, val.images[:])["top1_agreement"] == 1.0
+    assert export.simulated(after.graph, val.images[:], task=task("classification"))["top1_agreement"] == 1.0
     again = compression.apply(step, compression.apply({"method": "temperature"}, after, planted), planted)
     assert scores(again)[0] >= fair, "and a further step stands behind it"
     with pytest.raises(UserError, match="there are: mark"):

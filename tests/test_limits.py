@@ -13,9 +13,12 @@ from pydantic.fields import FieldInfo
 from remedies import refusal
 
 from neocog import architectures, compression
+from neocog.compression.chain.goals import goals
 from neocog.core import params_yaml
 from neocog.params.block import TIMES
+from neocog.params.judged import wanted
 from neocog.params.sections import KINDS, Compression
+from neocog.tasks.classification.metrics import PRIMARY
 
 HUGE, SEED = 10**30, 1732924636000
 NEVER = {"huge": HUGE, "1e308": 1e308, "-1": -1, "nan": math.nan, "inf": math.inf}  # no key takes one of them
@@ -111,7 +114,7 @@ def test_every_number_has_two_ends():
     walked = 0
     kinds = {f"{name}.{key}": part for name, kind in KINDS.items() for key, part in hints(kind).items()}
     kinds |= {f"compress.{key}": part for key, part in hints(Compression).items()} | {"seeds": TIMES["seeds"][0]}
-    kinds |= {f"goals.{key}": part for kind in ("Wanted", "Goals") for key, part in hints(goal(kind)).items()}
+    kinds |= {f"goals.{key}": part for kind in (goals(PRIMARY), wanted(PRIMARY)) for key, part in hints(kind).items()}
     for name in architectures.names():
         kinds |= {f"{name}.{key}": part for key, (part, _) in architectures.card(name).sizes.items()}
     for name in compression.names():
@@ -129,9 +132,3 @@ def test_every_number_has_two_ends():
 def hints(kind: Any) -> dict[str, Any]:
     found = get_type_hints(kind, include_extras=True)
     return {key: found[key] for key in kind.model_fields} if issubclass(kind, BaseModel) else found
-
-
-def goal(name: str) -> Any:
-    from neocog.params import sections
-
-    return getattr(sections, name)

@@ -8,11 +8,13 @@ from ruamel.yaml import YAML
 from ruamel.yaml.nodes import MappingNode
 
 from neocog import architectures
-from neocog.params.sections import KINDS, Compression, Wanted
+from neocog.params.judged import wanted
+from neocog.params.sections import KINDS, Compression
+from neocog.tasks.classification.metrics import PRIMARY
 from neocog.training.recipe import KEYS
 
 TEXT = (ROOT / "params.yaml").read_text()
-INSIDE = {"register.goals": Wanted}  # whose keys the comment of the block names
+INSIDE = {"register.goals": wanted(PRIMARY)}  # whose keys the comment of the block names
 OLD = (
     "part of the steps",
     "so many are used",

@@ -29,6 +29,7 @@ TEXT = {  # keys that hold text and name no part of params.yaml
         "data.groups",
         "train.groups",
         "register.name",
+        "register.prefer",
         "tracking.experiment",
     ),
     *("ray.address", "ray.resources_per_trial", "ray.storage_path", "ray.runtime_env"),

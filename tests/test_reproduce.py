@@ -90,7 +90,7 @@ def test_other_params_give_another_model_and_a_sentence_that_says_so(project):
     assert "differs: the weights are not bit-identical" in said
     assert "train.epochs 2, now 3" in said
     assert "other data" not in said and "other code" not in said
-    assert "test/top1:" in said and "the same label on" in said
+    assert "test/top1:" in said and "the same on" in said
 
 
 @pytest.mark.slow

@@ -69,7 +69,7 @@ def test_every_layer_is_narrowed_and_rounded_at_every_amount(bundle, digits, fou
     assert len(found.of("ratio")) == len(groups) * len(RATIOS)
     narrowed = [name for each in found.of("ratio")[:: len(RATIOS)] for name in each.layers]
     assert len(narrowed) == len(set(narrowed)) and set(narrowed) == {*layers} - {layers[-1]}, "the classes stay"
-    assert found.images == IMAGES and found.top1 == pytest.approx(scored(network, digits, IMAGES))
+    assert found.images == IMAGES and found.score == pytest.approx(scored(network, digits, IMAGES))
 
 
 def test_what_is_reported_is_what_the_changed_network_scores(bundle, digits, found):
@@ -77,8 +77,8 @@ def test_what_is_reported_is_what_the_changed_network_scores(bundle, digits, fou
     assert len(wanted) == len(found.tried) > 20
     for change, tried in zip(wanted, found.tried, strict=True):
         assert (change.kind, change.layers, change.amount) == (tried.kind, tried.layers, tried.amount)
-        assert tried.top1 == pytest.approx(scored(change.network(), digits, IMAGES), abs=1.01 / IMAGES), change.layers
-    assert len({tried.top1 for tried in found.tried}) > 3
+        assert tried.score == pytest.approx(scored(change.network(), digits, IMAGES), abs=1.01 / IMAGES), change.layers
+    assert len({tried.score for tried in found.tried}) > 3
 
 
 def test_a_change_touches_nothing_but_its_layers(bundle, digits):
@@ -142,7 +142,7 @@ def test_the_table_holds_every_change(found, tmp_path):
     assert len(rows) == len(found.tried)
     for row, tried in zip(rows, found.tried, strict=True):
         assert (row["layer"], *row["with_it"].split()) == tried.layers
-        assert float(row["drop"]) == pytest.approx(found.top1 - float(row["top1"]), abs=1e-5)
+        assert float(row["drop"]) == pytest.approx(found.score - float(row["top1"]), abs=1e-5)
 
 
 def test_every_change_is_in_every_picture(found, tmp_path):

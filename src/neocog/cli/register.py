@@ -36,7 +36,7 @@ def _run(options: argparse.Namespace) -> None:
 
     params = params_file()
     how, tracking = _section(params, "register", REGISTER), _section(params, "tracking", TRACKING)
-    name, goals = options.name or how.get("name", "neocog"), choose.goals(how.get("goals") or {})
+    name, goals = options.name or how.get("name", "neocog"), how.get("goals") or {}
     lacking = ""
     if options.anyway and not options.bundle:
         raise UserError("--anyway is about a BUNDLE that is named; name one")
@@ -44,7 +44,7 @@ def _run(options: argparse.Namespace) -> None:
         bundle = locate.find(options.bundle)
         lacking = choose.shortfall(bundle, goals)
     else:
-        bundle, _ = choose.best(prefer=how.get("prefer", "top1"), goals=goals)
+        bundle, _ = choose.best(prefer=how.get("prefer"), asked=goals)
     if lacking and not options.anyway:
         raise UserError(f"{bundle.model} is not registered: {lacking}; name another, or add --anyway")
     promoted = register.register(bundle, name=name, experiment=tracking.get("experiment", "neocog"))

@@ -4,8 +4,8 @@ A file exposes `IDEA` (one line: what it does), `COST` (what gets worse), `SUGGE
 `PAPER`, `ON`, `TRAINS` (`never`, `may`: better with a training after it, `must`) and `apply(candidate, data, *,
 <settings>) -> candidate`; the keywords of `apply` are the keys that a step in params.yaml may hold. A method that
 trains has the keyword `train` besides. `REFUSES` maps architectures to the reason why the method does not work on
-them. `ON` says what it changes, and with that its place in a recipe: the PyTorch `network`; after those the ONNX
-`graph`, at most one of them; last what it answers, the `logits`.
+them; `TASKS` names the tasks that it suits, where it does not suit all. `ON` says what it changes, and with that its place in
+a recipe: the PyTorch `network`; after those the ONNX `graph`, at most one of them; last what it answers, the `logits`.
 All of this is read from the source text, so that checking params costs no torch. What carries a model from one step to the next
 is in `chain/`.
 """
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 GIVEN = ("train",)  # what the stage brings, not the user
 STEP_KEYS = ("method", "train")  # of every step in params.yaml, beside the method's own
-CONSTANTS: dict[str, Any] = {"SUGGESTED": {}, "REFUSES": {}}  # and what holds where a file does not say
+CONSTANTS: dict[str, Any] = {"SUGGESTED": {}, "REFUSES": {}, "TASKS": ()}  # and what holds where a file does not say
 PLACES = ("network", "graph", "logits")  # in a recipe, one after the other
 REQUIRED = ("IDEA", "COST", "PAPER", "ON", "TRAINS")
 FOLDER = Path(__file__).parent
@@ -49,6 +49,7 @@ class Card:
     settings: Mapping[str, tuple[Any, Any]]
     suggested: Mapping[str, Any]
     refuses: Mapping[str, str]
+    tasks: tuple[str, ...]  # empty: all
 
 
 def names() -> list[str]:
@@ -78,6 +79,7 @@ def card(name: str) -> Card:
         settings=settings,
         suggested=constants["SUGGESTED"],
         refuses=constants["REFUSES"],
+        tasks=tuple(constants["TASKS"]),
     )
 
 
@@ -118,6 +120,14 @@ def check_architecture(method: str, architecture: str, *, where: str) -> None:
         raise UserError(f"{where}: {method} does not work on {architecture}: {reason}")
 
 
+def check_task(method: str, task: str, *, where: str) -> None:
+    """Raise UserError when the method does not suit the task."""
+    if (suited := card(method).tasks) and task not in suited:
+        raise UserError(
+            f"{where}.method (={method!r}) is for {' and '.join(suited)}, not for {task}; leave the step out"
+        )
+
+
 def apply(
     step: Mapping[str, Any], candidate: "Candidate", data: "Prepared", *, train: "Train | None" = None
 ) -> "Candidate":
@@ -126,6 +136,7 @@ def apply(
     Raises UserError where the method does not work on the candidate's architecture.
     """
     about = card(step["method"])
+    check_task(about.name, candidate.parent.task, where=candidate.parent.model)
     check_architecture(about.name, candidate.architecture, where=candidate.parent.model)
     settings = {key: value for key, value in step.items() if key not in STEP_KEYS}
     given = {"train": train} if about.trains != "never" else {}

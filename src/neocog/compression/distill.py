@@ -37,6 +37,7 @@ SUGGESTED = {"temperature": 4.0, "share": 0.7, "train": {"epochs": 4, "label_smo
 PAPER = "Hinton et al. 2015, arXiv:1503.02531"
 ON = "network"
 TRAINS = "must"
+TASKS = ("classification",)
 REFUSES = {
     "perceptron": "it learns by its own rule, which knows right and wrong but no probabilities",
     "adaline": "it learns by its own rule, which knows right and wrong but no probabilities",

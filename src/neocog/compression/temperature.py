@@ -20,6 +20,7 @@ COST = "Nothing: one division an image, and no answer changes"
 PAPER = "Guo et al. 2017, arXiv:1706.04599"
 ON = "logits"
 TRAINS = "never"
+TASKS = ("classification",)
 
 
 def apply(candidate: Candidate, data: Prepared) -> Candidate:

@@ -64,8 +64,10 @@ def export(bundle: Bundle, data: Prepared, *, to: str, int8: bool, out: Path | N
             "output": "logits [N, K]",
             "temperature": bundle.temperature,  # what they are divided by before the softmax, to be calibrated
             "parity": agreement,
-            "file": figures(written, speeds["file"], answered, val.targets),
-            "bundle graph": figures([bundle.folder / GRAPH], speeds["bundle graph"], expected, val.targets),
+            "file": figures(written, speeds["file"], answered, val.targets, task=tasks.task(bundle.task)),
+            "bundle graph": figures(
+                [bundle.folder / GRAPH], speeds["bundle graph"], expected, val.targets, task=tasks.task(bundle.task)
+            ),
             "libraries": {package: version(package) for package in EXTRAS[to]},
         }
         for each in written:
@@ -74,13 +76,15 @@ def export(bundle: Bundle, data: Prepared, *, to: str, int8: bool, out: Path | N
     return record
 
 
-def figures(files: Sequence[Path], speed: latency.Speed, logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """Bytes, milliseconds of one image on one thread, and top-1 of logits [N, K]."""
+def figures(
+    files: Sequence[Path], speed: latency.Speed, outputs: np.ndarray, targets: np.ndarray, *, task: Task
+) -> dict[str, float]:
+    """Bytes, milliseconds of one image on one thread, and the score of outputs [N, ...] by the task's primary metric."""
     return {
         "size_bytes": sum(file.stat().st_size for file in files),
         "latency_ms_p50": float(f"{speed.latency_ms_p50:.4g}"),
         "latency_ms_p95": float(f"{speed.latency_ms_p95:.4g}"),
-        "val/top1": round(float((logits.argmax(1) == labels).mean()), 6),
+        f"val/{task.primary.name}": round(float(task.metrics.primary(outputs, targets)), 6),
     }
 
 

@@ -9,7 +9,7 @@ from neocog.core.constrained_types import LAST_SEED
 from neocog.core.errors import UserError, nearest
 from neocog.core.validation import keywords, typed
 from neocog.data.sources.groups import header
-from neocog.params import block, references
+from neocog.params import block, judged, references
 from neocog.params.sections import SECTIONS
 from neocog.training.recipe import KEYS, Recipe
 from neocog.tuning.space import grid
@@ -51,7 +51,7 @@ def sections(raw: dict[str, Any]) -> None:
         if not isinstance(raw.setdefault(section, {}), dict):
             raise UserError(f"params.yaml: {section} (={raw[section]!r}) must be a block of keys")
     for section, adapter in SECTIONS.items():
-        typed(adapter, section, raw[section])
+        typed(judged.register(judged.metric_of(raw)) if section == "register" else adapter, section, raw[section])
     for section in ("architectures", "compress"):  # an empty block holds the defaults
         raw[section] = {name: {} if values is None else values for name, values in raw[section].items()}
     if not raw["architectures"]:
@@ -204,6 +204,7 @@ def _check_compress(params: "Params") -> None:
                     )
                 architecture = student
                 keywords(architectures.card(student).sizes, f"{here}.sizes", step.get("sizes", {}))
+            compression.check_task(step["method"], params.task, where=f"params.yaml: {here}")
             compression.check_architecture(step["method"], architecture, where=f"params.yaml: {here}")
         made[str(name)] = architecture
         if earlier or any(compression.card(step["method"]).on != "network" for step in how.steps):

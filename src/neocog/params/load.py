@@ -14,9 +14,8 @@ from neocog import architectures
 from neocog.core import params_yaml
 from neocog.core.errors import UserError, nearest
 from neocog.core.validation import typed
-from neocog.params import block, checks
+from neocog.params import block, checks, judged
 from neocog.params.sections import (
-    COMPRESSION,
     SECTIONS,
     Audit,
     Benchmark,
@@ -31,6 +30,8 @@ from neocog.params.sections import (
     Tracking,
     Tune,
 )
+from neocog.tasks import task as tasks
+from neocog.tasks.task import Metric
 from neocog.training.recipe import KEYS, Recipe
 from neocog.tuning.space import Dimension, space
 
@@ -53,8 +54,9 @@ class Params:
     ray: Ray
     tracking: Tracking
 
-    def __init__(self, stage: str, raw: Mapping[str, Any]) -> None:
+    def __init__(self, stage: str, raw: Mapping[str, Any], *, task: str | None = None) -> None:
         self.stage, self.raw = stage, raw
+        self.task = task or judged.task_of(raw)
 
     def __getattr__(self, section: str) -> Any:
         if section not in SECTIONS:
@@ -63,7 +65,13 @@ class Params:
             raise LookupError(
                 f"stage {self.stage} reads `{section}` from params.yaml but does not declare it in dvc.yaml"
             )
-        return typed(SECTIONS[section], section, self.raw[section])
+        adapter = judged.register(self.metric) if section == "register" else SECTIONS[section]
+        return typed(adapter, section, self.raw[section])
+
+    @property
+    def metric(self) -> Metric:
+        """The primary metric of the data's task."""
+        return tasks.task(self.task).primary
 
     def space(self, name: str) -> dict[str, Dimension]:
         """What the sweep of a block may choose."""
@@ -91,7 +99,9 @@ class Params:
 
     def compression(self, recipe: str) -> Compression:
         """The block of a recipe."""
-        return cast(Compression, typed(COMPRESSION, f"compress.{recipe}", self.raw["compress"][recipe]))
+        return cast(
+            Compression, typed(judged.compression(self.metric), f"compress.{recipe}", self.raw["compress"][recipe])
+        )
 
     @staticmethod
     def recovery(step: Mapping[str, Any], parent: Mapping[str, Any], *, where: str) -> Recipe:
@@ -138,7 +148,7 @@ def for_stage(stage: str, *, folder: Path | str = ".") -> Params:
             target[last] = source[last]
         elif steps in (["architectures"], ["compress"]):  # elsewhere the defaults hold
             raise UserError(f"params.yaml: {path} is not there; {nearest(last, source)}")
-    return Params(stage, cut)
+    return Params(stage, cut, task=judged.task_of(raw))
 
 
 def _declared(path: Path, stage: str) -> list[str]:

@@ -1,7 +1,7 @@
 """The rule of promotion: of the models on the leaderboard that meet the goals, the best by one measure."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from neocog.bundle import read
@@ -10,34 +10,27 @@ from neocog.core import csv_table
 from neocog.core.errors import NeocogError, UserError, nearest
 from neocog.report.compression import verdict
 from neocog.serving import predictor
+from neocog.tasks.task import Metric, task
 
 LEADERBOARD = Path("reports/leaderboard.csv")
-PREFER = {  # the lowest key wins; a tie goes to the more accurate, then the faster, then by name
-    "top1": lambda row: -row.top1,
-    "latency": lambda row: row.latency_ms,
-    "size": lambda row: row.size_bytes,
-}
 _NAMED = 5  # models that an error names with their reason
 
 
-@dataclass(frozen=True, kw_only=True)
-class Goals:
-    """What a model must be: top-1 on the test images, ms for one image (the median), bytes of its graph; None = not asked for."""
-
-    min_top1: float | None = None
-    max_latency_ms: float | None = None
-    max_bytes: int | None = None
+Goals = Mapping[str, float | None]  # limits by the names of the goals; None = not asked for
 
 
-def goals(told: Mapping[str, float | None]) -> Goals:
-    """The `register.goals` of params.yaml. Raises UserError for one that does not exist or is no number."""
-    known = [field.name for field in fields(Goals)]
+def goals(told: Goals, metric: Metric) -> Goals:
+    """The `register.goals` of params.yaml: of the score on the test images, of ms for one image (the median), of bytes of the graph.
+
+    Raises UserError for one that does not exist or is no number.
+    """
+    known = [metric.goal, "max_latency_ms", "max_bytes"]
     for name, limit in told.items():
         if name not in known:
             raise UserError(f"params.yaml: register.goals.{name}: unknown key; {nearest(str(name), known)}")
         if limit is not None and not (type(limit) in (int, float) and limit >= 0):  # True is no number, nor is NaN
             raise UserError(f"params.yaml: register.goals.{name} (={limit!r}) must be a number of at least 0, or null")
-    return Goals(**told)  # type: ignore[arg-type]
+    return told
 
 
 @dataclass(frozen=True)
@@ -45,22 +38,37 @@ class Row:
     """What the rule looks at of a model on the leaderboard."""
 
     model: str
-    top1: float
+    score: float  # by the primary metric of its task, on the test images
     latency_ms: float
     size_bytes: int
 
 
 def best(
-    *, prefer: str, goals: Goals, leaderboard: Path = LEADERBOARD, models: Path = Path("models")
+    *,
+    prefer: str | None = None,
+    asked: Goals | None = None,
+    leaderboard: Path = LEADERBOARD,
+    models: Path = Path("models"),
 ) -> tuple[Bundle, Row]:
-    """The model to promote, and its row. Raises UserError, with what each of the best lacks, when there is none."""
-    if prefer not in PREFER:
-        raise UserError(f"register.prefer (={prefer!r}) is not one of the choices; {nearest(prefer, PREFER)}")
-    rows = sorted(rows_of(leaderboard), key=lambda row: (PREFER[prefer](row), -row.top1, row.latency_ms, row.model))
+    """The model to promote, and its row: the best by `prefer`, which is the primary metric of its task unless said.
+
+    A tie goes to the better score, then the faster, then by name. Raises UserError, with what each of the best lacks, when there is none.
+    """
+    metric, rows = board(leaderboard, models=models)
+    keys: Mapping[str, Callable[[Row], float]] = {
+        metric.name: lambda row: -metric.better * row.score,
+        "latency": lambda row: row.latency_ms,
+        "size": lambda row: row.size_bytes,
+    }
+    prefer = prefer or metric.name
+    if prefer not in keys:
+        raise UserError(f"register.prefer (={prefer!r}) is not one of the choices; {nearest(prefer, keys)}")
+    wanted = goals(asked or {}, metric)
+    rows.sort(key=lambda row: (keys[prefer](row), -metric.better * row.score, row.latency_ms, row.model))
     lacking: list[str] = []
     for row in rows:
         bundle = read.read(models / row.model)
-        why = unfit(bundle) or missed(row, goals)
+        why = unfit(bundle) or missed(row, wanted, metric)
         if not why:
             return bundle, row
         lacking.append(f"  {row.model}: {why}")
@@ -89,23 +97,25 @@ def unfit(bundle: Bundle) -> str:
     return ""
 
 
-def shortfall(bundle: Bundle, goals: Goals, *, leaderboard: Path = LEADERBOARD, models: Path = Path("models")) -> str:
+def shortfall(bundle: Bundle, asked: Goals, *, leaderboard: Path = LEADERBOARD, models: Path = Path("models")) -> str:
     """Why a bundle that was named may not be good enough: the goals it misses, or that it was never judged; empty when it is."""
-    rows = rows_of(leaderboard) if leaderboard.is_file() else []
+    metric = task(bundle.task).primary
+    wanted = goals(asked, metric)
+    rows = board(leaderboard, models=models)[1] if leaderboard.is_file() else []
     row = next((row for row in rows if row.model == bundle.model), None)
     if row is None or not _same(models / row.model, bundle):
         return f"it was never judged here (no row of {leaderboard} is about it)"
-    return missed(row, goals)
+    return missed(row, wanted, metric)
 
 
-def missed(row: Row, goals: Goals) -> str:
+def missed(row: Row, goals: Goals, metric: Metric) -> str:
     """The goals that a row misses, each with its value; empty when it meets all."""
     values: Mapping[str, float] = {
-        "min_top1": row.top1,
+        metric.goal: row.score,
         "max_latency_ms": row.latency_ms,
         "max_bytes": row.size_bytes,
     }
-    wanted = {name: limit for name, limit in asdict(goals).items() if limit is not None}
+    wanted = {name: limit for name in values if (limit := goals.get(name)) is not None}
     return ", ".join(
         f"{values[name]:g} misses {name} {limit:g}"
         for name, limit in wanted.items()
@@ -117,17 +127,20 @@ def _same(folder: Path, bundle: Bundle) -> bool:
     return (folder / read.CARD).is_file() and read.digest(folder) == read.digest(bundle.folder)
 
 
-def rows_of(leaderboard: Path) -> list[Row]:
-    """What stands on the leaderboard. Raises UserError when it is not there, is empty or damaged."""
+def board(leaderboard: Path = LEADERBOARD, *, models: Path = Path("models")) -> tuple[Metric, list[Row]]:
+    """The metric of the leaderboard, and what stands there. Raises UserError when it is not there, is empty or damaged."""
     try:
+        lines = list(csv_table.read(leaderboard))
+        metric = task(read.read(models / lines[0]["model"]).task).primary if lines else None
         rows = [
-            Row(each["model"], float(each["top1"]), float(each["latency_ms_p50"]), int(each["size_bytes"]))
-            for each in csv_table.read(leaderboard)
+            Row(each["model"], float(each[metric.name]), float(each["latency_ms_p50"]), int(each["size_bytes"]))
+            for each in lines
+            if metric
         ]
     except FileNotFoundError:
         raise UserError(f"{leaderboard} is not there; `dvc repro report` makes it") from None
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{leaderboard} is damaged ({error!r}); `dvc repro --force report` makes it again") from None
-    if not rows:
+    if metric is None:
         raise UserError(f"{leaderboard} names no model; `dvc repro report` makes it again")
-    return rows
+    return metric, rows

@@ -47,23 +47,24 @@ def register(bundle: Bundle, *, name: str, experiment: str) -> Promoted:
 
 
 def score(leaderboard: Path = choose.LEADERBOARD, *, models: Path = Path("models")) -> int:
-    """Show top-1, latency and size, as the leaderboard has them, beside the run that made each model. Returns how many runs have them.
+    """Show score, latency and size, as the leaderboard has them, beside the run that made each model. Returns how many runs have them.
 
     So MLflow's table of runs can be sorted as the leaderboard is, and a registered model shows what it was chosen for.
     """
     from neocog.tracking import registry
 
+    metric, rows = choose.board(leaderboard, models=models)
     with registry.opened(alone=True) as mlflow:
         return sum(
             mlflow.score(
                 read.digest(models / row.model),
                 {
-                    "test/top1": row.top1,
+                    f"test/{metric.name}": row.score,
                     "benchmark/latency_ms_p50": row.latency_ms,
                     "benchmark/size_bytes": float(row.size_bytes),
                 },
             )
-            for row in choose.rows_of(leaderboard)
+            for row in rows
         )
 
 

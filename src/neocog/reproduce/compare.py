@@ -10,8 +10,7 @@ from neocog.bundle.read import CARD, GRAPH, WEIGHTS, Bundle
 from neocog.data.prepared import Prepared
 from neocog.evaluation import predictions
 from neocog.reproduce.causes import causes
-from neocog.tasks.classification.accuracy import macro_f1
-from neocog.tasks.classification.calibration import expected_calibration_error, log_softmax, negative_log_likelihood
+from neocog.tasks.task import task
 
 BATCH, BINS = 256, 15
 
@@ -28,7 +27,7 @@ class Weights:
 
 @dataclass(frozen=True)
 class Answers:
-    """On `images` test images: the share of equal labels, and metrics as they were and as they are."""
+    """On `images` test images: how far the task finds them alike, and metrics as they were and as they are."""
 
     images: int
     agreement: float
@@ -79,22 +78,11 @@ def ask(before: Bundle, after: Bundle, data: Prepared) -> Answers:
     predictions.match(after, data)
     test = data.split("test")
     ours, theirs = (predictions.outputs(each, test.images, batch_size=BATCH) for each in (before, after))
-    scores = [_scores(each, test.targets) for each in (ours, theirs)]
+    metrics = task(before.task).metrics
+    scores = [metrics.numbers(each, test.targets, bins=BINS) for each in (ours, theirs)]
     return Answers(
         images=len(test.targets),
-        agreement=float((ours.argmax(axis=1) == theirs.argmax(axis=1)).mean()),
+        agreement=float(metrics.agreement(ours, theirs).mean()),
         equal=bool(np.array_equal(ours, theirs)),
-        metrics={name: (scores[0][name], scores[1][name]) for name in scores[0]},
+        metrics={f"test/{name}": (was, scores[1][name]) for name, was in scores[0].items()},
     )
-
-
-def _scores(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    predicted = logits.argmax(axis=1)
-    right = predicted == labels
-    confidence = np.exp(log_softmax(logits).max(axis=1))
-    return {
-        "test/top1": float(right.mean()),
-        "test/macro_f1": macro_f1(labels, predicted, num_classes=logits.shape[1]),
-        "test/nll": negative_log_likelihood(logits, labels),
-        "test/ece": expected_calibration_error(confidence, right, bins=BINS),
-    }

@@ -41,6 +41,6 @@ def _weights(weights: Weights) -> str:
 
 
 def _answers(answers: Answers) -> list[str]:
-    lines = [f"answers: the same label on {answers.agreement:.2%} of {answers.images:,} test images"]
+    lines = [f"answers: the same on {answers.agreement:.2%} of {answers.images:,} test images"]
     lines += [f"  {name}: {was:.4f}, now {now:.4f} ({now - was:+.4f})" for name, (was, now) in answers.metrics.items()]
     return lines

@@ -6,6 +6,7 @@ A score that is no mean over images, such as mean average precision, is compared
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import exp, lgamma, log
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +61,20 @@ def from_resamples(found: float, again: Floats) -> Paired:
     other = min(int((again <= 0).sum()), int((again >= 0).sum()))
     p_value = min(1.0, 2 * (other + 1) / (len(again) + 1))
     return Paired(float(found), float(min(low, found)), float(max(high, found)), p_value)
+
+
+def compare_outputs(metrics: Any, first: Any, second: Any, targets: Any) -> Paired:
+    """Compare two models by their outputs [N, ...] for the same images, with the `metrics` of their task (`tasks/<task>/metrics.py`).
+
+    McNemar's test where an image is right or wrong, else a paired bootstrap of the primary metric.
+    """
+    ours, theirs = (metrics.scores(each, targets) for each in (first, second))
+    if ours.dtype == bool:
+        return compare(ours, theirs)
+    return resampled(
+        lambda weights: metrics.primary(first, targets, weights) - metrics.primary(second, targets, weights),
+        len(targets),
+    )
 
 
 def newcombe(wins: NDArray[np.int64], correct: NDArray[np.bool_]) -> tuple[Floats, Floats]:

@@ -26,11 +26,8 @@ from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 from neocog.core.errors import UserError, nearest
-from neocog.statistics import paired
-from neocog.statistics.paired import Paired
 
 
 @dataclass(frozen=True)
@@ -57,6 +54,11 @@ class Metric:
     def title(self) -> str:
         """The heading at the beginning of a sentence."""
         return self.heading[:1].upper() + self.heading[1:]
+
+    @property
+    def goal(self) -> str:
+        """The name of a limit of it: `min_top1`."""
+        return f"{'min' if self.better > 0 else 'max'}_{self.name}"
 
     def is_better(self, value: float, than: float) -> bool:
         """Whether `value` is better than another."""
@@ -110,16 +112,6 @@ class Task:
         """The metric that models are ranked by."""
         metric: Metric = self.metrics.PRIMARY
         return metric
-
-    def compare(self, first: Any, second: Any, targets: Any) -> Paired:
-        """Two models by their outputs for the same N images: McNemar's test where an image is right or wrong, else a paired bootstrap."""
-        ours, theirs = (self.metrics.scores(each, targets) for each in (first, second))
-        if ours.dtype == bool:
-            return paired.compare(ours, theirs)
-        primary = self.metrics.primary
-        return paired.resampled(
-            lambda weights: primary(first, targets, weights) - primary(second, targets, weights), len(targets)
-        )
 
     def source(self, name: str) -> ModuleType | None:
         """The task's own file of a source; None for one of data/sources."""

@@ -6,12 +6,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import yaml
 from numpy.typing import NDArray
 
 from neocog.core import csv_table
-from neocog.statistics import paired
+from neocog.statistics.paired import compare_outputs
+from neocog.tasks.task import Task
 from neocog.tuning.space import Space
 from neocog.tuning.sweep import Finalist
 from neocog.tuning.trials import Trial
@@ -36,7 +36,7 @@ def write_trials(folder: Path, found: Sequence[Trial], space: Space, *, metric: 
 class Choice:
     """Whether the best finalist replaces today's settings, and what says so: scores of the bundles on the validation images.
 
-    `difference`, its 95 % interval (`low`, `high`) and McNemar's `p_value` compare them image by image; None where today's settings
+    `difference`, its 95 % interval (`low`, `high`) and the `p_value` compare them on the same images; None where today's settings
     were the best trial, so that nothing was trained in full.
     """
 
@@ -49,13 +49,15 @@ class Choice:
     p_value: float | None = None
 
 
-def choose(right: NDArray[np.bool_], ours: NDArray[np.bool_] | None) -> Choice:
-    """The choice between today's settings and the best finalist, by which validation images [N] each gets right; None for no finalist."""
+def choose(today: NDArray[Any], ours: NDArray[Any] | None, targets: NDArray[Any], *, task: Task) -> Choice:
+    """The choice between today's settings and the best finalist, by their outputs [N, ...] for the val images; None for no finalist."""
+    primary, metric = task.metrics.primary, task.primary
+    baseline = float(primary(today, targets))
     if ours is None:
-        return Choice(False, float(right.mean()))
-    test = paired.compare(ours, right)
-    better = test.difference > 0 and test.p_value < SURE
-    return Choice(better, float(right.mean()), float(ours.mean()), **asdict(test))
+        return Choice(False, baseline)
+    test = compare_outputs(task.metrics, ours, today, targets)
+    better = metric.better * test.difference > 0 and test.p_value < SURE
+    return Choice(better, baseline, float(primary(ours, targets)), **asdict(test))
 
 
 def write_best(

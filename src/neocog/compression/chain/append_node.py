@@ -13,17 +13,18 @@ from neocog.compression.chain.candidate import Candidate
 def behind(
     candidate: Candidate, graph: onnx.ModelProto, operator: str, numbers: NDArray[np.float32], *, name: str
 ) -> Candidate:
-    """The candidate whose graph has the logits `operator`(logits of `graph`, numbers). In it the numbers are called `name`.
+    """The candidate whose graph gives `operator`(outputs of `graph`, numbers). In it the numbers are called `name`.
 
     Several of the same name may follow each other; each after the first gets a number.
     """
     earlier = sum(initializer.name.partition(".")[0] == name for initializer in graph.graph.initializer)
     name = f"{name}.{earlier + 1}" if earlier else name
-    before = f"logits.before.{name}"
+    outputs = graph.graph.output[0].name
+    before = f"{outputs}.before.{name}"
     for node in graph.graph.node:
         for place, output in enumerate(node.output):
-            if output == "logits":
+            if output == outputs:
                 node.output[place] = before
     graph.graph.initializer.append(numpy_helper.from_array(np.asarray(numbers, np.float32), name))
-    graph.graph.node.append(helper.make_node(operator, [before, name], ["logits"]))
+    graph.graph.node.append(helper.make_node(operator, [before, name], [outputs]))
     return replace(candidate, graph=graph)

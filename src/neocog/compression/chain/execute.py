@@ -18,12 +18,13 @@ from neocog.bundle.session import session
 from neocog.compression.chain import export
 from neocog.compression.chain.candidate import Candidate, begin
 from neocog.compression.chain.finetune import Train
-from neocog.compression.chain.goals import UNDECIDED, Goals, dropped, judge
+from neocog.compression.chain.goals import UNDECIDED, Goals, drop, dropped, judge
 from neocog.compression.chain.point import Point
 from neocog.data.prepared import Prepared
 from neocog.evaluation import complexity, latency
-from neocog.statistics import paired
-from neocog.statistics.paired import Paired
+from neocog.statistics.paired import Paired, compare_outputs
+from neocog.tasks import task as tasks
+from neocog.tasks.task import Metric, Task
 
 ROUNDS, BATCH = 15, 64  # of the race against the parent
 
@@ -39,14 +40,14 @@ def walk(
 ) -> tuple[Candidate, dict[str, Any]]:
     """Apply `steps` to `parent` one after the other; `trains` has for each what it trains with, if it has a `train` block.
 
-    Returns the model kept and its verdict, as in verdict.json. The first step after which top-1 has dropped too far, by more than chance,
+    Returns the model kept and its verdict, as in verdict.json. The first step after which the score dropped too far, by more than chance,
     ends the recipe; a step that trains answers for those just before it that do not. The model before it is kept, or, if there is none but
     the parent, the one that was found.
     """
-    console = Console(stderr=True)
+    console, task, targets = Console(stderr=True), tasks.task(parent.task), data.split("val").targets
     kept = candidate = begin(parent)
-    right = before = _right(kept, data)
-    start = point = _point(kept, data, right)
+    outputs = before = _outputs(kept, data)
+    start = point = _point(kept, data, outputs, task)
     told: list[dict[str, Any]] = []
     ended = None
     waiting: list[dict[str, Any]] = []  # steps of which it is not known yet whether they are kept
@@ -54,17 +55,24 @@ def walk(
         began, method = perf_counter(), step["method"]
         with console.status(f"{recipe}: {method} ({number}/{len(steps)})"):
             candidate = compression.apply(step, candidate, data, train=train if "train" in step else None)
-            now = _right(candidate, data)
-        reached = _point(candidate, data, now)
+            now = _outputs(candidate, data)
+        reached = _point(candidate, data, now, task)
         settings = {key: value for key, value in step.items() if key != "method"}
         seconds = round(perf_counter() - began, 1)
-        waiting.append({"method": method, "settings": settings, "kept": False, **asdict(reached), "seconds": seconds})
-        print(f"{recipe} {number}/{len(steps)}  {method}: {reached}")
+        waiting.append(
+            {"method": method, "settings": settings, "kept": False, **reached.entry(task.primary), "seconds": seconds}
+        )
+        print(f"{recipe} {number}/{len(steps)}  {method}: {reached.text(task.primary)}")
         told.append(waiting[-1])
         if "train" not in step and number < len(steps) and "train" in steps[number]:
             continue
         ended = _too_far(
-            goals, paired.compare(now, before), f"step {number} ({method})", parent=parent.model, n=len(now)
+            goals,
+            compare_outputs(task.metrics, now, before, targets),
+            f"step {number} ({method})",
+            metric=task.primary,
+            parent=parent.model,
+            n=len(targets),
         )
         if ended and not any(each["kept"] for each in told):
             ended += "; what it made is kept, for nothing better was found"
@@ -73,13 +81,13 @@ def walk(
             break
         for each in waiting:
             each["kept"] = True
-        kept, point, right, waiting = candidate, reached, now, []
+        kept, point, outputs, waiting = candidate, reached, now, []
         if ended:
             break
     changed = any(step["kept"] for step in told)
     speedup = _speedup(parent, kept, data) if changed else 1.0
-    found = paired.compare(right, before)
-    judged = judge(goals, found=found, speedup=speedup, size_bytes=point.size_bytes)
+    found = compare_outputs(task.metrics, outputs, before, targets)
+    judged = judge(goals, found=found, metric=task.primary, speedup=speedup, size_bytes=point.size_bytes)
     return (
         kept,
         {
@@ -88,9 +96,9 @@ def walk(
             "met": not ended and all(goal.met for goal in judged),
             "missed": bool(ended) or any(goal.missed for goal in judged),
             "ended": ended,
-            "images": len(right),
+            "images": len(targets),
             "goals": [goal.entry() for goal in judged],
-            "before": asdict(start),
+            "before": start.entry(task.primary),
             "steps": told,
             "paired": asdict(found),
             "speedup": round(speedup, 3),
@@ -98,14 +106,15 @@ def walk(
     )
 
 
-def _too_far(goals: Goals, found: Paired, step: str, *, parent: str, n: int) -> str | None:
-    """Why a recipe ends after a step: top-1 fell beyond the goal, and beyond chance."""
-    if goals.max_top1_drop is None or not (judged := dropped(goals.max_top1_drop, found)).missed:
+def _too_far(goals: Goals, found: Paired, step: str, *, metric: Metric, parent: str, n: int) -> str | None:
+    """Why a recipe ends after a step: the score fell beyond the goal, and beyond chance."""
+    limit = goals.get(drop(metric))
+    if limit is None or not (judged := dropped(limit, found, metric)).missed:
         return None
     ends = " to ".join(f"{100 * end:.2f}" for end in (judged.low or 0.0, judged.high or 0.0))
     return (
-        f"{step}: top-1 is {100 * judged.value:.2f} points below {parent} ({ends} by {n:,} validation images), "
-        f"more than max_top1_drop (={goals.max_top1_drop})"
+        f"{step}: {metric.heading} is {100 * judged.value:.2f} points below {parent} ({ends} by {n:,} validation images), "
+        f"more than {judged.goal} (={limit})"
     )
 
 
@@ -127,31 +136,30 @@ def _outcome(goal: Mapping[str, Any], images: int) -> str:
     return f"{UNDECIDED} with {images:,} validation images, {goal['low']:g} to {goal['high']:g}: {goal['limit']:g}"
 
 
-def metrics(verdict: Mapping[str, Any]) -> dict[str, float]:
+def metrics(verdict: Mapping[str, Any], metric: Metric) -> dict[str, float]:
     """The outcome as numbers for tracking."""
     last = next((step for step in reversed(verdict["steps"]) if step["kept"]), verdict["before"])
-    told = {f"compress/{key}": float(last[key]) for key in ("top1", "params", "macs", "size_bytes")}
-    drop = verdict["before"]["top1"] - last["top1"]
+    told = {f"compress/{key}": float(last[key]) for key in (metric.name, "params", "macs", "size_bytes")}
     return told | {
-        "compress/top1_drop": drop,
+        f"compress/{metric.name}_drop": metric.better * (verdict["before"][metric.name] - last[metric.name]),
         "compress/speedup": verdict["speedup"],
         "compress/met": float(verdict["met"]),
     }
 
 
-def _right(candidate: Candidate, data: Prepared) -> NDArray[np.bool_]:
-    """Which validation images [N] the graph that would be shipped gets right."""
-    val = data.split("val")
-    return export.logits(candidate.shipped(data), val.images).argmax(1) == val.targets
+def _outputs(candidate: Candidate, data: Prepared) -> NDArray[np.float32]:
+    """The outputs [N, ...] of the graph that would be shipped, for the validation images."""
+    return export.logits(candidate.shipped(data), data.split("val").images)
 
 
-def _point(candidate: Candidate, data: Prepared, right: NDArray[np.bool_]) -> Point:
+def _point(candidate: Candidate, data: Prepared, outputs: NDArray[np.float32], task: Task) -> Point:
     with tempfile.TemporaryDirectory(prefix="neocog-") as folder:
         path = Path(folder) / GRAPH
         onnx.save(candidate.shipped(data), path)
         macs, size = complexity.macs(path), path.stat().st_size
     params = sum(each.numel() for each in candidate.network.parameters())
-    return Point(top1=round(float(right.mean()), 6), params=params, macs=macs, size_bytes=size)
+    score = round(float(task.metrics.primary(outputs, data.split("val").targets)), 6)
+    return Point(score, params=params, macs=macs, size_bytes=size)
 
 
 def _speedup(parent: Bundle, kept: Candidate, data: Prepared) -> float:

@@ -18,6 +18,8 @@ from neocog.compression.chain.candidate import Candidate
 from neocog.core.atomic import staged
 from neocog.data.prepared import Prepared
 from neocog.statistics.intervals import wilson
+from neocog.tasks import task as tasks
+from neocog.tasks.task import Task
 
 VERDICT = "verdict.json"
 MIN_AGREEMENT = (
@@ -44,7 +46,8 @@ def ship(
     proof, graph = candidate.proof(data), candidate.shipped(data)
     if candidate.graph is not None:
         bits = max((int(step.get("weight_bits", 7)) for step in steps), default=7)
-        integer = simulated(graph, data.split("val").images[:IMAGES], weight_bits=bits)
+        task = tasks.task(candidate.parent.task)
+        integer = simulated(graph, data.split("val").images[:IMAGES], task=task, weight_bits=bits)
         proof = Proof(graph, {**proof.parity, "integer": integer})
     with staged(folder) as stage:
         write.fill(
@@ -65,15 +68,18 @@ def ship(
     return read(folder)
 
 
-def simulated(graph: onnx.ModelProto, images: np.ndarray, *, weight_bits: int = 7) -> dict[str, Any]:
+def simulated(graph: onnx.ModelProto, images: np.ndarray, *, task: Task, weight_bits: int = 7) -> dict[str, Any]:
     """Hold a graph, as the runtime carries it out, against the same graph calculated node by node: rounded numbers in float arithmetic.
 
-    Returns `images` and `top1_agreement`. Raises ParityError when they differ by more than chance: then integer kernels overflow, as those
+    Returns `images` and `<primary metric>_agreement`.
+
+    Raises ParityError when they differ by more than chance: then integer kernels overflow, as those
     of processors without VNNI do with weights of 8 bits, or the runtime fuses nodes wrongly.
     """
-    fast, plain = (logits(graph, images, plainly=plainly).argmax(1) for plainly in (False, True))
-    agreement = float((fast == plain).mean())
-    if wilson(int((fast == plain).sum()), len(images))[1] < MIN_AGREEMENT:
+    fast, plain = (logits(graph, images, plainly=plainly) for plainly in (False, True))
+    alike = task.metrics.agreement(plain, fast)
+    agreement = float(alike.mean())
+    if wilson(round(float(alike.sum())), len(images))[1] < MIN_AGREEMENT:
         raise ParityError(
             f"the integer graph and its simulation agree on {agreement:.4f} of {len(images)} real images (at least {MIN_AGREEMENT}): "
             + (
@@ -82,7 +88,7 @@ def simulated(graph: onnx.ModelProto, images: np.ndarray, *, weight_bits: int = 
                 else "the runtime's integer kernels calculate it wrongly; use weight_only or half, which calculate in floats"
             )
         )
-    return {"images": len(images), "top1_agreement": agreement}
+    return {"images": len(images), f"{task.primary.name}_agreement": agreement}
 
 
 def logits(graph: onnx.ModelProto, images: np.ndarray, *, plainly: bool = False) -> np.ndarray:

@@ -1,29 +1,52 @@
 """What a recipe must reach, and whether it did."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, make_dataclass
+from functools import cache
 from typing import Any
 
 from neocog.core.constrained_types import Bytes, Fraction, Positive
+from neocog.core.validation import STRICT
 from neocog.statistics.paired import Paired
+from neocog.tasks.task import Metric
 
 UNDECIDED = "not decided"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Goals:
-    """The `goals` of a recipe in params.yaml; None = not asked for. All compare the model with its parent as ONNX graphs."""
+Goals = Mapping[str, float | None]  # limits by the names of the goals, None = not asked for
 
-    max_top1_drop: Fraction | None = None  # of top-1 on the validation images
-    min_speedup: Positive | None = None  # images a second at batch 64 on one thread
-    max_bytes: Bytes | None = None  # of the graph on disk
+
+@cache
+def goals(metric: Metric) -> type:
+    """The dataclass of the `goals` of a recipe in params.yaml, where a model is judged by `metric`; None = not asked for.
+
+    All compare the model with its parent as ONNX graphs.
+    """
+    limit: Any = Fraction if metric.fraction else Positive
+    found = make_dataclass(
+        "Goals",
+        [
+            (drop(metric), limit | None, None),  # of the primary metric on the validation images
+            ("min_speedup", Positive | None, None),  # images a second at batch 64 on one thread
+            ("max_bytes", Bytes | None, None),  # of the graph on disk
+        ],
+        frozen=True,
+        kw_only=True,
+    )
+    found.__pydantic_config__ = STRICT  # type: ignore[attr-defined] # how pydantic is told about a plain dataclass
+    return found
+
+
+def drop(metric: Metric) -> str:
+    """The name of the goal that bounds how much worse than its parent a model may be by a metric: max_top1_drop."""
+    return f"max_{metric.name}_drop"
 
 
 @dataclass(frozen=True)
 class Judged:
     """One goal and the `value` measured. `by` says how far it is on the right side (negative: on the wrong one).
 
-    `low` and `high` are the ends of the value's 95 % interval where it is a share of images. A goal is missed only where the whole interval
+    `low` and `high` are the ends of the value's 95 % interval, of one measured on images. A goal is missed only where the whole interval
     lies on the wrong side; on the wrong side by less it is neither met nor missed: not decided by so few images.
     """
 
@@ -54,15 +77,17 @@ class Judged:
         return {**asdict(self), "met": self.met, "missed": self.missed, "by": round(self.by, 6)}
 
 
-def dropped(limit: float, found: Paired) -> Judged:
-    """The goal `max_top1_drop` for a model, `found` against its parent image by image."""
-    drop, low, high = (round(-each, 6) + 0.0 for each in (found.difference, found.high, found.low))
-    return Judged("max_top1_drop", limit, drop, low, high)
+def dropped(limit: float, found: Paired, metric: Metric) -> Judged:
+    """The goal `max_<metric>_drop` for a model, `found` against its parent on the same images."""
+    worse = sorted((-metric.better * found.low, -metric.better * found.high))
+    value, low, high = (round(each, 6) + 0.0 for each in (-metric.better * found.difference, *worse))
+    return Judged(drop(metric), limit, value, low, high)
 
 
-def judge(goals: Goals, *, found: Paired, speedup: float, size_bytes: int) -> list[Judged]:
+def judge(goals: Goals, *, found: Paired, metric: Metric, speedup: float, size_bytes: int) -> list[Judged]:
     """Every goal that was asked for."""
-    judged = [] if goals.max_top1_drop is None else [dropped(goals.max_top1_drop, found)]
+    limit = goals.get(drop(metric))
+    judged = [] if limit is None else [dropped(limit, found, metric)]
     values: Mapping[str, float] = {"min_speedup": round(speedup, 6), "max_bytes": size_bytes}
-    limits = {goal: limit for goal, limit in asdict(goals).items() if goal in values and limit is not None}
+    limits = {goal: limit for goal, limit in goals.items() if goal in values and limit is not None}
     return judged + [Judged(goal, limit, values[goal]) for goal, limit in limits.items()]

@@ -1,9 +1,11 @@
 """Accuracy of a network under each change. What lies before the changed layers is calculated once."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -16,34 +18,38 @@ from neocog.core.progress import watched
 from neocog.data.augment import normalize
 from neocog.data.prepared import Prepared
 from neocog.inspect.sensitivity.changes import Change, Kind, changes
+from neocog.tasks import task as tasks
+from neocog.tasks.task import Metric
 
 BATCH = 256
+Score = Callable[[np.ndarray], float]  # of the outputs [N, ...] for the validation images
 HELD = 2**30  # bytes of maps between two parts of the network that may be kept
 
 
 @dataclass(frozen=True)
 class Tried:
-    """One change and the top-1 that it leaves."""
+    """One change and the score that it leaves, by the primary metric of the task."""
 
     kind: Kind
     layers: tuple[str, ...]
     amount: float
-    top1: float
+    score: float
 
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """The model as it is, `top1` on so many validation `images`, and each change `tried`, in the order of the layers."""
+    """The model as it is, with its `score` by `metric` on so many validation `images`, and each change `tried`, layer by layer."""
 
     model: str
     architecture: str
     images: int
-    top1: float
+    metric: Metric
+    score: float
     tried: tuple[Tried, ...]
 
     def drop(self, tried: Tried) -> float:
-        """How much top-1 the change costs, a fraction; below 0 where it helps."""
-        return self.top1 - tried.top1
+        """How much the change costs; below 0 where it helps."""
+        return self.metric.better * (self.score - tried.score)
 
     def of(self, kind: Kind) -> list[Tried]:
         return [each for each in self.tried if each.kind == kind]
@@ -62,26 +68,27 @@ def measure(bundle: Bundle, data: Prepared, *, images: int) -> Sensitivity:
         )
     val = data.split("val", limit=images)
     mean, std = (torch.tensor(each) * 255 for each in (data.mean, data.std))
-    labels = torch.from_numpy(val.targets)
+    task = tasks.task(bundle.task)
+    score = partial(task.metrics.primary, targets=val.targets)
     batches = [
         normalize(torch.from_numpy(val.images[start : start + BATCH].copy()), mean=mean, std=std)
-        for start in range(0, len(labels), BATCH)
+        for start in range(0, len(val.targets), BATCH)
     ]
     found = {}
-    for number, top1 in watched(_tried(network, wanted, batches, labels), total=len(wanted) + 1, what="variants"):
-        found[number] = top1
+    for number, value in watched(_tried(network, wanted, batches, score), total=len(wanted) + 1, what="variants"):
+        found[number] = value
     told = tuple(Tried(each.kind, each.layers, each.amount, found[i]) for i, each in enumerate(wanted))
-    return Sensitivity(bundle.model, bundle.architecture, len(labels), found[-1], told)
+    return Sensitivity(bundle.model, bundle.architecture, len(val.targets), task.primary, found[-1], told)
 
 
 def write_csv(path: Path, found: Sensitivity) -> None:
-    """A line a change: what was changed, by how much, and top-1 with and without."""
+    """A line a change: what was changed, by how much, and the score with and without."""
     lines = []
     for each in found.tried:
         first, *others = each.layers
         drop = round(found.drop(each), 6)
-        lines.append((each.kind, each.amount, first, " ".join(others), round(each.top1, 6), drop, found.images))
-    csv_table.write(path, ("change", "amount", "layer", "with_it", "top1", "drop", "images"), lines)
+        lines.append((each.kind, each.amount, first, " ".join(others), round(each.score, 6), drop, found.images))
+    csv_table.write(path, ("change", "amount", "layer", "with_it", found.metric.name, "drop", "images"), lines)
 
 
 def parts(network: nn.Module) -> list[tuple[str, nn.Module]]:
@@ -95,16 +102,16 @@ def parts(network: nn.Module) -> list[tuple[str, nn.Module]]:
 
 
 def _tried(
-    network: nn.Module, wanted: Sequence[Change], batches: list[Tensor], labels: Tensor
+    network: nn.Module, wanted: Sequence[Change], batches: list[Tensor], score: Score
 ) -> Iterator[tuple[int, float]]:
-    """(place in `wanted`, top-1) of each change, those of the first layers first; -1 is the network as it is."""
-    yield -1, _top1(network, 0, batches, labels)
+    """(place in `wanted`, score) of each change, those of the first layers first; -1 is the network as it is."""
+    yield -1, _score(network, 0, batches, score)
     names, at = [name for name, _ in parts(network)], 0
     for number, first in sorted(((i, _first(each, names)) for i, each in enumerate(wanted)), key=lambda pair: pair[1]):
         if first > at and _run(network, at, first, batches[0]).nbytes * len(batches) <= HELD:
             batches = [_run(network, at, first, batch) for batch in batches]
             at = first
-        yield number, _top1(wanted[number].network(), at, batches, labels)
+        yield number, _score(wanted[number].network(), at, batches, score)
 
 
 def _first(change: Change, names: Sequence[str]) -> int:
@@ -121,7 +128,6 @@ def _run(network: nn.Module, start: int, stop: int | None, maps: Tensor) -> Tens
     return maps
 
 
-def _top1(network: nn.Module, start: int, batches: Sequence[Tensor], labels: Tensor) -> float:
+def _score(network: nn.Module, start: int, batches: Sequence[Tensor], score: Score) -> float:
     network = network.to(memory_format=torch.channels_last)
-    answers = torch.cat([_run(network, start, None, batch).argmax(1) for batch in batches])
-    return int((answers == labels).sum()) / len(labels)
+    return score(torch.cat([_run(network, start, None, batch) for batch in batches]).numpy())

@@ -27,7 +27,7 @@ HALF, GAP, LABEL, ROW, TOP = (
     88.0,
 )  # px: a panel, between two, its names, a row, all above the rows
 LONGEST = 30  # characters of a layer's name that are shown: its end
-WORST = 0.5  # of top-1: what costs as much is as dark as can be
+WORST = 0.5  # of the score: what costs as much is as dark as can be
 PANELS: tuple[tuple[Kind, Sequence[float], str, str], ...] = (
     ("ratio", RATIOS, "channels removed", "nothing to remove: no layer has hidden channels"),
     ("bits", BITS, "bits of its weights", "no layer has weights to round"),
@@ -129,7 +129,7 @@ def png(found: Sensitivity) -> Image.Image:
 
 def layout(found: Sensitivity) -> tuple[list[Piece], float]:
     """All pieces of the picture, px, and its height."""
-    head = f"{found.model}: {numbers.percent(found.top1)} of {found.images:,} validation images are right"
+    head = f"{found.model}: {found.metric.heading} {numbers.percent(found.score)} on {found.images:,} validation images"
     rule = "Points of that lost when one layer alone is changed, and nothing is trained again"
     pieces: list[Piece] = [Words(0, 13, head, "name"), Words(0, 33, rule, "tick")]
     heights = [TOP + ROW]
@@ -155,7 +155,7 @@ def layout(found: Sensitivity) -> tuple[list[Piece], float]:
 def _cell(found: Sensitivity, tried: Tried, *, middle: float, top: float, wide: float) -> list[Piece]:
     drop = found.drop(tried)
     depth = 0.06 + 0.9 * sqrt(min(max(drop, 0.0), WORST) / WORST)
-    hover = f"{' + '.join(tried.layers)}, {_told(tried.kind, tried.amount)}: {numbers.percent(tried.top1)}"
+    hover = f"{' + '.join(tried.layers)}, {_told(tried.kind, tried.amount)}: {numbers.percent(tried.score)}"
     look: Literal["in", "in deep"] = "in deep" if depth > 0.65 else "in"
     change = round(-100 * drop, 1)
     sign = "−" if change < 0 else "+" if change > 0 else ""

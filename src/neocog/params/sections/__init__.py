@@ -4,7 +4,6 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from neocog.compression.chain.goals import Goals
 from neocog.core.validation import STRICT
 from neocog.params.sections.audit import Audit
 from neocog.params.sections.benchmark import Benchmark
@@ -21,7 +20,6 @@ from neocog.params.sections.tune import Tune
 from neocog.training.recipe import Recipe
 
 __all__ = [
-    "COMPRESSION",
     "KINDS",
     "SECTIONS",
     "Audit",
@@ -39,8 +37,7 @@ __all__ = [
     "Wanted",
 ]
 
-for _plain in (Recipe, Goals):
-    _plain.__pydantic_config__ = STRICT  # type: ignore[union-attr] # how pydantic is told about a plain dataclass
+Recipe.__pydantic_config__ = STRICT  # type: ignore[attr-defined] # how pydantic is told about a plain dataclass
 
 KINDS: dict[str, type] = {
     "data": Data,
@@ -57,4 +54,3 @@ KINDS: dict[str, type] = {
     "tracking": Tracking,
 }
 SECTIONS: dict[str, TypeAdapter[Any]] = {name: TypeAdapter(kind) for name, kind in KINDS.items()}
-COMPRESSION = TypeAdapter(Compression)  # of each block under `compress`

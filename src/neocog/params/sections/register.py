@@ -1,18 +1,17 @@
 """Section `register` of params.yaml."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from neocog.core.constrained_types import Bytes, Fraction, Positive
+from neocog.core.constrained_types import Bytes, Positive
 from neocog.core.validation import STRICT
 
 
 class Wanted(BaseModel):
-    """What a model must be to be registered; None = not asked for. Measured on the test images and by `benchmark`."""
+    """What a model must be to be registered, beside its score; None = not asked for. Measured by `benchmark`."""
 
     model_config = STRICT
-    min_top1: Fraction | None = None
     max_latency_ms: Positive | None = None
     max_bytes: Bytes | None = None
 
@@ -22,5 +21,5 @@ class Register(BaseModel):
 
     model_config = STRICT
     name: Annotated[str, Field(min_length=1, pattern="^[^/:]*$")] = "neocog"  # as MLflow wants it
-    prefer: Literal["top1", "latency", "size"] = "top1"
-    goals: Wanted = Wanted()
+    prefer: str  # by default the primary metric of the task: params/judged.py
+    goals: Wanted

@@ -126,7 +126,7 @@ def _row(step: RecipeStep, number: int, before: Point) -> str:
 def _cells(point: Point, before: Point | None = None) -> list[str]:
     """Top-1, weights, multiply-accumulates and bytes, and what each is of `before`."""
     told = [
-        ("top1", numbers.percent(point.top1, digits=2)),
+        ("score", numbers.percent(point.score, digits=2)),
         ("params", numbers.count(point.params)),
         ("macs", numbers.count(point.macs)),
         ("size_bytes", numbers.size(point.size_bytes)),
@@ -138,7 +138,7 @@ def _beside(key: str, point: Point, before: Point | None) -> str:
     if before is None:
         return ""
     now, then = getattr(point, key), getattr(before, key)
-    if key == "top1":
+    if key == "score":
         change = round(100 * (now - then), 2)
         sign = "−" if change < 0 else "+" if change else "±"
         return tag("small", f"{sign}{abs(change):.2f}")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from neocog.compression.chain.goals import UNDECIDED
-from neocog.compression.chain.point import Point
+from neocog.compression.chain.point import Point, point
 from neocog.core.errors import UserError
 
 VERDICT = "verdict.json"
@@ -86,9 +86,9 @@ def read(folder: Path) -> RecipeVerdict:
                 JudgedGoal(**{key: goal[key] for key in JudgedGoal.__annotations__ if key in goal})
                 for goal in told["goals"]
             ),
-            before=_point(told["before"]),
+            before=point(told["before"]),
             steps=tuple(
-                RecipeStep(each["method"], each["settings"], each["kept"], _point(each), each["seconds"])
+                RecipeStep(each["method"], each["settings"], each["kept"], point(each), each["seconds"])
                 for each in told["steps"]
             ),
             speedup=float(told["speedup"]),
@@ -97,7 +97,3 @@ def read(folder: Path) -> RecipeVerdict:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         said = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise UserError(f"{path} is damaged ({said}); `dvc repro --force {make}` makes it again") from None
-
-
-def _point(told: Mapping[str, Any]) -> Point:
-    return Point(float(told["top1"]), int(told["params"]), int(told["macs"]), int(told["size_bytes"]))
