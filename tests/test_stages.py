@@ -21,11 +21,13 @@ UNWATCHED = {SRC / room for room in ("params", "tracking", "orchestration", "cli
     PIPELINES / "item.py"
 }  # change no output
 ONLY_DRAWS = {"tune": SRC / "report"}  # pictures for tracking, which are in no out
+TASK = {"statistics", "tasks"}  # a task and what it stands on
 BY_NAME = {  # rooms that a script reaches by a name at run time, which no import statement shows
-    **{stage: {"tasks"} for stage in ("prepare", "evaluate", "evaluate_tuned", "evaluate_compressed", "report")},
-    "architectures": {"architectures", "statistics", "tasks"},
-    "compress": {"architectures", "compression", "tasks"},
-    "explain": {"architectures", "inspect", "tasks"},
+    **{stage: TASK for stage in ("prepare", "evaluate", "evaluate_tuned", "evaluate_compressed", "report")},
+    **{stage: TASK for stage in ("benchmark", "robustness", "audit", "register")},
+    "architectures": {"architectures"} | TASK,
+    "compress": {"architectures", "compression"} | TASK,
+    "explain": {"architectures", "inspect"} | TASK,
 }
 BY_ARCHITECTURE = (
     "train",
