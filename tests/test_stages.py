@@ -23,8 +23,8 @@ UNWATCHED = {SRC / room for room in ("params", "tracking", "orchestration", "cli
 ONLY_DRAWS = {"tune": SRC / "report"}  # pictures for tracking, which are in no out
 TASK = {"statistics", "tasks"}  # a task and what it stands on
 BY_NAME = {  # rooms that a script reaches by a name at run time, which no import statement shows
-    **{stage: TASK for stage in ("prepare", "evaluate", "evaluate_tuned", "evaluate_compressed", "report")},
-    **{stage: TASK for stage in ("benchmark", "robustness", "audit", "register")},
+    **dict.fromkeys(("prepare", "evaluate", "evaluate_tuned", "evaluate_compressed", "report"), TASK),
+    **dict.fromkeys(("benchmark", "robustness", "audit", "register"), TASK),
     "architectures": {"architectures"} | TASK,
     "compress": {"architectures", "compression"} | TASK,
     "explain": {"architectures", "inspect"} | TASK,
