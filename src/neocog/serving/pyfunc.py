@@ -42,10 +42,6 @@ FILES = (
     "serving/predictor.py",
     "serving/protocol.py",
     "serving/pyfunc.py",
-    "statistics/__init__.py",
-    "statistics/arrays.py",
-    "statistics/intervals.py",
-    "statistics/paired.py",
     "tasks/__init__.py",
     "tasks/task.py",
 )

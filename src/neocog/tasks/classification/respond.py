@@ -15,6 +15,8 @@ from neocog.core.errors import UserError, nearest
 from neocog.tasks.classification.calibration import probabilities
 
 FILES = (  # of the package, that answer where neocog is not installed: this one and what only it imports
+    "statistics/__init__.py",
+    "statistics/arrays.py",
     "tasks/classification/__init__.py",
     "tasks/classification/calibration.py",
     "tasks/classification/respond.py",
