@@ -43,8 +43,10 @@ def outcome(recipe: CompressedModel) -> str:
 
 def goal(asked: JudgedGoal) -> str:
     """One goal, what was reached, and by how much it is met or missed."""
-    wish, unit, room = GOALS.get(asked.goal, (f"{asked.goal} {{}}", "{:g}".format, "{:g}".format))
-    value = _drop(asked.value) if asked.goal == "max_top1_drop" else unit(asked.value)
+    of_score = asked.goal.endswith("_drop")  # max_<primary metric>_drop
+    other = (f"{asked.goal} {{}}", "{:g}".format, "{:g}".format)
+    wish, unit, room = DROP if of_score else GOALS.get(asked.goal, other)
+    value = _drop(asked.value) if of_score else unit(asked.value)
     by = room(abs(asked.by))
     said = f"missed by {by}" if asked.missed else f"met with {by} to spare" if asked.by else "met exactly"
     if not asked.met and not asked.missed:
@@ -114,10 +116,10 @@ def _ratio(value: float) -> str:
 
 
 Told = Callable[[float], str]
+DROP = ("at most {} lower on the validation images", _points, _points)
 GOALS: dict[
     str, tuple[str, Told, Told]
 ] = {  # what is asked for, how its values are written, and how differences of them
-    "max_top1_drop": ("at most {} lower on the validation images", _points, _points),
     "min_speedup": ("at least {} as fast in batches", lambda value: f"{_ratio(value)} times", _ratio),
     "max_bytes": ("at most {}", numbers.size, numbers.size),
 }
