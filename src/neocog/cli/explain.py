@@ -1,4 +1,4 @@
-"""`neocog explain`: where a network looked when it answered, as a picture."""
+"""`neocog explain`: draw the pixels that an answer depends on."""
 
 import argparse
 from pathlib import Path

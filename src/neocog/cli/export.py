@@ -1,4 +1,4 @@
-"""`neocog export`: nothing heavy is imported before the extra is known to be there."""
+"""`neocog export`: convert a bundle for another runtime; heavy imports wait until its extra is found."""
 
 import argparse
 import sys

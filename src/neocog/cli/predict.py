@@ -1,4 +1,4 @@
-"""`neocog predict`: what a trained network says of image files."""
+"""`neocog predict`: predict image files."""
 
 import argparse
 from pathlib import Path

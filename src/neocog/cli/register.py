@@ -1,4 +1,4 @@
-"""`neocog register`: what the stage `register` does, or for one bundle by name."""
+"""`neocog register`: register the best model, or a named bundle, in MLflow's model registry."""
 
 import argparse
 from typing import Any

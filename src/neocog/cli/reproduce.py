@@ -1,4 +1,4 @@
-"""`neocog reproduce`: nothing heavy is imported before it runs."""
+"""`neocog reproduce`: make a model again and compare it with what was shipped."""
 
 import argparse
 import sys

@@ -41,5 +41,5 @@ def _run(options: argparse.Namespace) -> None:
     found = measure.measure(bundle, data, images=options.images)
     picture.write(path, found)
     measure.write_csv(path.with_suffix(".csv"), found)
-    told = f"{path} and {path.with_suffix('.csv').name}: {bundle.model} on {found.images:,} validation images"
-    say("\n".join([told, *fragile.sentences(found)]))
+    summary = f"{path} and {path.with_suffix('.csv').name}: {bundle.model} on {found.images:,} validation images"
+    say("\n".join([summary, *fragile.sentences(found)]))

@@ -1,1 +1,1 @@
-"""What every room stands on: errors, validation, constrained types, plugin metadata, tables, locks, digests. No torch, no images."""
+"""Foundation of all packages: errors, validation, constrained types, plugin metadata, tables, locks, digests. No torch, no images."""

@@ -1,4 +1,4 @@
-"""Output that nobody reads any more (`neocog models | head -1`): a verb ends quietly, a stage goes on unheard."""
+"""Broken pipes (`neocog models | head -1`): a verb ends quietly, a stage goes on without output."""
 
 import io
 import os
@@ -9,7 +9,7 @@ from typing import TextIO
 
 
 class _Unheard(io.FileIO):
-    """A file that throws away what is written once its reader has left."""
+    """Text file that discards writes once its reader has closed the pipe."""
 
     def write(self, data: "bytes | bytearray | memoryview", /) -> int:  # type: ignore[override]
         try:
@@ -48,7 +48,7 @@ def is_unread(stream: TextIO) -> bool:
 
 
 def flush(stream: TextIO) -> None:
-    """Write what is still held back; what nobody reads is thrown away, now rather than with a complaint when Python ends."""
+    """Flush a stream; discard what cannot be written, which Python would complain about at exit."""
     try:
         stream.flush()
     except BrokenPipeError:

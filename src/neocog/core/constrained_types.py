@@ -1,4 +1,4 @@
-"""Values with limits, as types: `lr: Positive` is checked at the door and documents itself; so are names of blocks and models."""
+"""Constrained types: `lr: Positive` is validated when params are loaded and documents itself; so are names of blocks and models."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal

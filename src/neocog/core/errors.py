@@ -1,4 +1,4 @@
-"""How neocog ends when it cannot go on: one clear message and an exit code that says whose turn it is.
+"""Errors and exit codes: a process that cannot go on prints one clear message.
 
 | code | meaning |
 |---|---|
@@ -29,7 +29,7 @@ from neocog.core.escape import escape_unwritable, say
 
 
 class NeocogError(Exception):
-    """An ending that the user can act on. `exit_code` is what the process returns."""
+    """Error that the user can act on. `exit_code` is what the process returns."""
 
     exit_code = 1
 
@@ -149,7 +149,7 @@ def run(
 
 @contextmanager
 def sigterm_raises() -> Iterator[None]:
-    """SIGTERM raises SystemExit(143) in the main thread of this process, so that blocks end as they should."""
+    """Let SIGTERM raise SystemExit(143) in the main thread of this process, so that `finally` blocks run."""
     before = signal.getsignal(signal.SIGTERM)
     if threading.current_thread() is not threading.main_thread() or before is None:
         yield

@@ -1,4 +1,4 @@
-"""Text that shows what it holds: control characters and marks that turn the direction of writing as escapes."""
+"""Escape control characters and bidirectional marks in text for the terminal."""
 
 import re
 import sys

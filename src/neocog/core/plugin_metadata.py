@@ -31,9 +31,9 @@ def constants(tree: ast.Module, names: Collection[str]) -> dict[str, Any]:
 
 def keywords(tree: ast.Module, function: str, *, given: Collection[str]) -> dict[str, tuple[Any, Any]]:
     """(type, default) of each keyword of the file's `function` that a user may set: all but those `given` by the caller."""
-    asked = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == function).args
+    arguments = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == function).args
     return {
         arg.arg: (eval(ast.unparse(arg.annotation), WORDS), ast.literal_eval(default))
-        for arg, default in zip(asked.kwonlyargs, asked.kw_defaults, strict=True)
+        for arg, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
         if arg.arg not in given and arg.annotation is not None and default is not None
     }

@@ -16,13 +16,13 @@ def watched(items: Iterable[T], *, total: int, what: str) -> Iterator[T]:
     if sys.stderr.isatty():
         yield from _bar(items, total=total, what=what)
         return
-    start = told = time.monotonic()
+    start = printed = time.monotonic()
     done = 0
     for done, item in enumerate(items, 1):
         yield item
-        if time.monotonic() - told >= _EVERY and done < total:
-            told = time.monotonic()
-            print(f"{done:,} of {total:,} {what} ({done / (told - start):,.0f}/s)", file=sys.stderr, flush=True)
+        if time.monotonic() - printed >= _EVERY and done < total:
+            printed = time.monotonic()
+            print(f"{done:,} of {total:,} {what} ({done / (printed - start):,.0f}/s)", file=sys.stderr, flush=True)
     seconds = time.monotonic() - start
     print(f"{done:,} {what} in {seconds:.1f} s ({done / max(seconds, 1e-9):,.0f}/s)", file=sys.stderr, flush=True)
 

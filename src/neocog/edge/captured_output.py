@@ -1,4 +1,4 @@
-"""Runtimes that talk while they work: what they say is kept, and shown only when they fail."""
+"""Capture the output of noisy runtimes; show it only when they fail."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""A bundle for another runtime: written, held against the bundle on real images, timed beside it."""
+"""Export a bundle for another runtime: written, compared with the bundle on real images, timed beside it."""
 
 import json
 import tempfile

@@ -1,4 +1,4 @@
-"""An export in a few lines: what was written, how it compares."""
+"""Summary of an export: files, parity, size, speed and accuracy."""
 
 from collections.abc import Mapping
 from typing import Any

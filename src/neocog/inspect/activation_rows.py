@@ -28,11 +28,11 @@ def rows(inside: Inside) -> list[Row]:
 
 def summary(inside: Inside) -> str:
     """The rows in a few words: `first filters, maps of layers 1, 4, 6, 9 of 9`."""
-    told = [row.heading.lower() for row in rows(inside)[: inside.filters is not None]]
+    parts = [row.heading.lower() for row in rows(inside)[: inside.filters is not None]]
     if inside.depths:
         layers = ", ".join(str(depth.layer) for depth in inside.depths)
-        told.append(f"maps of layers {layers} of {inside.depths[0].layers}")
-    return ", ".join(told) or missing(inside)
+        parts.append(f"maps of layers {layers} of {inside.depths[0].layers}")
+    return ", ".join(parts) or missing(inside)
 
 
 def missing(inside: Inside) -> str:

@@ -94,19 +94,19 @@ def _filters(proto: onnx.GraphProto, tensors: Tensors, bundle: Bundle) -> Filter
         shape = next((seen[name] for name in node.input if name in seen), None)
         if shape is None:
             continue
-        place = (CONVOLUTIONS | PRODUCTS).get(node.op_type)
-        if place is not None and node.input[place] not in seen:
+        index = (CONVOLUTIONS | PRODUCTS).get(node.op_type)
+        if index is not None and node.input[index] not in seen:
             if found is not None:  # more weights follow: the first are not those of the classes
                 return Filters(found.weights, found.local)
-            found = _of(node, _centred(node, tensors, place), shape=shape, bundle=bundle)
+            found = _of(node, _centred(node, tensors, index), shape=shape, bundle=bundle)
         for name in node.output:
             seen[name] = tensors[name].shape if name in tensors and tensors[name].ndim == 4 else shape
     return found
 
 
-def _centred(node: onnx.NodeProto, tensors: Tensors, place: int) -> NDArray:
+def _centred(node: onnx.NodeProto, tensors: Tensors, index: int) -> NDArray:
     """The weights of a layer; of one that multiplies integers (inputs: images, weights, and the zero point of each) around their zero."""
-    weights = tensors[node.input[place]]
+    weights = tensors[node.input[index]]
     if node.op_type not in INTEGERS or len(node.input) < 4:
         return weights
     zero = tensors[node.input[3]].astype(np.float32)

@@ -1,4 +1,4 @@
-"""What was otherwise when a bundle was made again, as the two cards say it: data, params, code, libraries, threads."""
+"""Differences in how two bundles were made, by their cards: data, params, code, libraries, threads."""
 
 from collections.abc import Mapping
 from typing import Any

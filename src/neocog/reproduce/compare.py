@@ -1,4 +1,4 @@
-"""Two bundles of one model: the same bits, or how far apart, in their weights and on the test images."""
+"""Compare two bundles of one model: bit-identical, or how far apart in weights and on the test images."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

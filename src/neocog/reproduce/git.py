@@ -1,4 +1,4 @@
-"""What git is asked about a project. Nothing here touches its working tree, index or branches."""
+"""Read-only git queries about a project: its working tree, index and branches stay as they are."""
 
 import subprocess
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Which commit made a bundle: the first whose dvc.lock holds the hash of its folder. That is exact, and asks no clock.
+"""Find the commit that made a bundle: the first whose dvc.lock holds the hash of its folder.
 
 The commit is not in the bundle, since equal runs of two commits must give equal bundles.
 """

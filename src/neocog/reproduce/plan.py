@@ -1,4 +1,4 @@
-"""What made a bundle, in sentences, and what would be run again."""
+"""Plan of a reproduction: what made a bundle, and what would run again."""
 
 import os
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""One stage run again in a worktree: what it needs from DVC's cache (else from the remote, else made), then the stage itself."""
+"""Run one stage again in a worktree: its inputs from DVC's cache (else from the remote, else made), then the stage itself."""
 
 import os
 import signal

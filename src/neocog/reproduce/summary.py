@@ -1,4 +1,4 @@
-"""A comparison in sentences."""
+"""Summary of a comparison in sentences."""
 
 from neocog.bundle.read import CARD, GRAPH, WEIGHTS
 from neocog.reproduce.compare import Answers, Comparison, Weights

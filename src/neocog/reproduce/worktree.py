@@ -1,4 +1,4 @@
-"""A commit in a folder of its own, beside the user's working tree, and gone again whatever happens."""
+"""Temporary git worktree of a commit, removed at the end whatever happens."""
 
 import os
 import shutil

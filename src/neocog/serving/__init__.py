@@ -1,1 +1,1 @@
-"""What a bundle answers: to files (`neocog predict`), over HTTP (`neocog serve`), inside MLflow. No torch."""
+"""Predictions of a bundle: for files (`neocog predict`), over HTTP (`neocog serve`), inside MLflow. No torch."""

@@ -35,7 +35,7 @@ RELEASED = 8 << 20  # bytes, or pixels: requests that took more leave memory beh
 
 @dataclass(frozen=True)
 class Limits:
-    """What one request may hold, how many images may wait, and the deadlines of connections."""
+    """Limits of a request and of the queue, and the deadlines of connections."""
 
     max_bytes: int = 32 << 20
     max_images: int = 1024
@@ -45,7 +45,7 @@ class Limits:
 
 
 class Service:
-    """What answers: one bundle behind `/invocations`, `/health`, `/ping` and `/version`."""
+    """Endpoints of one bundle: `/invocations`, `/health`, `/ping` and `/version`."""
 
     def __init__(self, predictor: Predictor, limits: Limits) -> None:
         self._limits = limits
@@ -59,7 +59,7 @@ class Service:
         self.about = about(predictor)
 
     async def invocations(self, request: Request) -> Response:
-        """Images in, `predictions` out."""
+        """Predict the images of a request."""
         share = Share(self._memory)
         try:
             images = await self._images(request, share)
@@ -74,15 +74,15 @@ class Service:
             raise
 
     async def health(self, request: Request) -> Response:
-        """The model is loaded: nothing listens before it is."""
+        """Health check; the server listens once the model is loaded."""
         return Response(protocol.dumps({"status": "ok"}), media_type=JSON)
 
     async def version(self, request: Request) -> Response:
-        """Which bundle answers, and what it takes."""
+        """Describe the bundle and its input."""
         return Response(protocol.dumps(self.about), media_type=JSON)
 
     async def release(self) -> None:
-        """Give back what the C library keeps of memory that large requests have freed; called every second."""
+        """Return freed memory of large requests to the system (malloc_trim); called every second."""
         large = max(self._memory.peak, self._crowd.peak) > RELEASED
         self._memory.peak, self._crowd.peak = self._memory.taken, self._crowd.taken
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc alone
@@ -123,7 +123,7 @@ class Service:
         return items, pixels.promised(items, self._how, most=self._limits.max_pixels)
 
     async def _body(self, request: Request, share: Share) -> bytearray:
-        """A request's body, whose bytes are held in `share` as they come."""
+        """Read a request's body, accounting its bytes to `share` as they arrive."""
         most, seconds = self._limits.max_bytes, self._limits.deadlines.body_seconds
         body = bytearray()
         size = 0
@@ -144,7 +144,7 @@ class Service:
 
 
 class _Answer(Response):
-    """An answer written as fast as its client takes it; its memory is held until then."""
+    """Response streamed in pieces; its memory is accounted until the client has taken it."""
 
     def __init__(self, content: bytes, share: Share) -> None:
         super().__init__(content, media_type=JSON)
@@ -162,7 +162,7 @@ class _Answer(Response):
 
 
 def about(predictor: Predictor) -> dict[str, object]:
-    """What `/version` says."""
+    """The body of `/version`."""
     bundle = predictor.bundle
     return {
         "neocog": version("neocog"),

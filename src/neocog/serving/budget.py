@@ -1,8 +1,8 @@
-"""A budget that requests under way share: bytes of memory, or pixels to decode. Whoever finds it spent is told to retry."""
+"""Admission control: a budget of bytes or pixels that concurrent requests share; one that exceeds it has to retry later."""
 
 
 class Overloaded(Exception):
-    """The queue is full: what the request needs is taken by requests before it."""
+    """The queue is full: earlier requests hold what this one needs."""
 
 
 class Budget:
@@ -15,14 +15,14 @@ class Budget:
 
 
 class Share:
-    """What one request holds of a budget, until it is given back (`resize(0)`)."""
+    """Allocation of one request from a budget, released by `resize(0)`."""
 
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
         self.size = 0
 
     def resize(self, size: int) -> None:
-        """Hold `size` units instead of what was held. Raises Overloaded when others leave less, and then holds what it did."""
+        """Change the allocation to `size` units. Raises Overloaded, and changes nothing, when the budget has less left."""
         more = size - self.size
         if more > 0 and self._budget.taken + more > self._budget.most:
             raise Overloaded

@@ -1,4 +1,4 @@
-"""One HTTP connection: deadlines for heads, bodies and answers, and room for others when too many are open.
+"""HTTP connection with deadlines for headers, bodies and responses, and a limit on open connections.
 
 | state | deadline | then |
 |---|---|---|
@@ -41,7 +41,7 @@ FULL = "queue is full; retry later"
 
 @dataclass(frozen=True)
 class Deadlines:
-    """How many connections may be open, and how long (s) their parts may take."""
+    """Maximum number of open connections, and timeouts (s) of their phases."""
 
     max_connections: int = 512
     head_seconds: float = 10.0
@@ -128,7 +128,7 @@ class Connection(H11Protocol):
         return answering or self.conn.their_state is h11.SEND_BODY
 
     def _enter(self, state: str | None, seconds: float | None = None) -> None:
-        """Go over to `state`, which may last `seconds`; to stay in it wins no time, and nothing follows `closing` but the end."""
+        """Change to `state` with a timeout of `seconds`; staying in it extends nothing, and `closing` is final."""
         if state == self._state or (self._state == "closing" and state is not None):
             return
         self._state = state
@@ -149,7 +149,7 @@ class Connection(H11Protocol):
             self.transport.abort()
 
     def _refuse(self, status: int, sentence: str) -> None:
-        """Answer and close, unless an answer has begun already."""
+        """Send an error response and close, unless a response has begun."""
         begun = self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete
         silent = self._state == "idle" or (self._state == "new" and status == 408)
         if not begun and not silent:

@@ -1,4 +1,4 @@
-"""The image files that somebody names: themselves, and all that lies in the folders among them."""
+"""Find the image files of a command line: files, and everything below folders."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -53,6 +53,6 @@ def _below(folder: Path) -> Iterator[File]:
 
 
 def _file(path: Path) -> File:
-    """A pipe would never end, a device may do anything; what is not there is said when it is opened."""
+    """A regular file, or a refusal of devices, pipes and sockets; a missing file is reported when it is opened."""
     odd = os.path.exists(path) and not os.path.isfile(path)  # noqa: PTH110, PTH113 - pathlib's raise at a name too long
     return File(path, "no file: a device, pipe or socket" if odd else "")

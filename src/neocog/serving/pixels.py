@@ -1,4 +1,4 @@
-"""From what somebody sends to the pixels that a bundle takes, exactly as `prepare` makes them of files."""
+"""Decode images of requests to the pixels that a bundle takes, exactly as `prepare` decodes files."""
 
 import base64
 import binascii
@@ -28,7 +28,7 @@ _NUMBERS = (int, float, np.integer, np.floating)
 
 
 def images(items: Sequence[Any], how: Preparation) -> NDArray[np.uint8]:
-    """uint8 [N, H, W, C] of pictures (bytes, or base64 text) and arrays [H, W, C]. Raises UserError naming the first bad one."""
+    """Decode to uint8 [N, H, W, C]: pictures (bytes, or base64 text) and arrays [H, W, C]. Raises UserError naming the first bad one."""
     rows = []
     for number, item in enumerate(items):
         try:
@@ -40,7 +40,7 @@ def images(items: Sequence[Any], how: Preparation) -> NDArray[np.uint8]:
 
 
 def promised(items: Sequence[Any], how: Preparation, *, most: int = MAX_PIXELS) -> int:
-    """How many pixels the pictures among `items` have, as their headers tell: known before any is decoded.
+    """Count the pixels of the pictures among `items` from their headers, before any is decoded.
 
     Raises TooLarge when they are more than `most`, and more than one picture may have.
     """
@@ -75,7 +75,7 @@ def _promised(item: str | bytes) -> int:
 
 
 def _content(text: str) -> bytes:
-    """The bytes that base64 `text` stands for, as ordinary clients write it: in lines, URL-safe, unpadded, as a data: URL."""
+    """Decode base64 `text` as ordinary clients write it: in lines, URL-safe, unpadded, as a data: URL."""
     if text[:5].lower() == "data:":
         text = unquote(text.partition(",")[2])
     try:

@@ -1,4 +1,4 @@
-"""A bundle ready to answer: raw pixels in, predictions of its task out."""
+"""Inference with a bundle: raw pixels in, calibrated predictions of its task out."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,7 +27,7 @@ class Predictor:
 
     @cached_property
     def respond(self) -> ModuleType:
-        """What the bundle's task says of predictions."""
+        """The `respond` file of the bundle's task."""
         return task(self.bundle.task).respond
 
     def predictions(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""MLflow's scoring protocol, both ways: a request's body to images one by one, probabilities to a response's body.
+"""MLflow's scoring protocol: parse the images of a request, write the predictions of a response.
 
     {"dataframe_split": {"columns": ["image"], "data": [["<base64>"], ...]}}
     {"dataframe_records": [{"image": "<base64>"}, ...]}
@@ -20,15 +20,15 @@ KINDS = ("dataframe_split", "dataframe_records", "inputs", "instances")
 
 
 class Unsupported(UserError):
-    """The body is of a kind that is not read."""
+    """The media type is not supported."""
 
 
 class TooLarge(UserError):
-    """The request asks for more than one request may."""
+    """The request exceeds a limit."""
 
 
 def memory(body: bytes, content_type: str) -> int:
-    """At most so many bytes it takes to read a body: counted, since a body of JSON grows up to 45 times when it is parsed."""
+    """Upper bound of the memory that parsing a body takes: JSON grows up to 45 times."""
     if _kind(content_type) != "application/json":
         return len(body)
     wide = not body.isascii() or b"\\u" in body  # one character beyond U+FFFF makes every other of its text four bytes
@@ -37,7 +37,7 @@ def memory(body: bytes, content_type: str) -> int:
 
 
 def items(body: bytes, content_type: str) -> list[Any]:
-    """The images in a body: base64 text, picture files as bytes, or arrays. Raises UserError saying what it should look like."""
+    """Parse the images of a body: base64 text, picture files as bytes, or arrays. Raises UserError saying what it should look like."""
     kind = _kind(content_type)
     if kind.startswith("image/"):
         return [body]
@@ -47,26 +47,26 @@ def items(body: bytes, content_type: str) -> list[Any]:
         )
     _check_charset(content_type)
     try:
-        told = json.loads(body)
+        value = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise UserError(f"the body is not JSON ({str(error)[:120]})") from None
-    if not isinstance(told, dict) or len(found := [key for key in KINDS if key in told]) != 1:
+    if not isinstance(value, dict) or len(found := [key for key in KINDS if key in value]) != 1:
         raise UserError(f"the body must be a JSON object with exactly one of {', '.join(KINDS)}")
-    if odd := sorted(set(told) - {*found, "params"}):
+    if odd := sorted(set(value) - {*found, "params"}):
         raise UserError(f"{brief(odd[0])} beside {found[0]} is unknown; remove it")
-    images = _READ[found[0]](told[found[0]])
+    images = _READ[found[0]](value[found[0]])
     if not images:
         raise UserError(f"{found[0]} holds no image; send at least one")
     return images
 
 
 def response(rows: list[dict[str, Any]]) -> bytes:
-    """{"predictions": [...]}."""
+    """Response body {"predictions": [...]}."""
     return dumps({"predictions": rows})
 
 
 def refusal(code: str, sentence: str) -> bytes:
-    """What is wrong, as MLflow words it: `error_code` and `message`."""
+    """Error body as MLflow's: `error_code` and `message`."""
     return dumps({"error_code": code, "message": sentence})
 
 
@@ -76,7 +76,7 @@ def dumps(value: Any) -> bytes:
 
 
 def brief(value: Any) -> str:
-    """What a sentence says of a value that somebody sent: never long, never nested, nothing that a terminal obeys."""
+    """Abbreviate a client's value for an error message: short, not nested, no control characters."""
     if value is None:
         return "null"
     if isinstance(value, list | dict):
@@ -104,46 +104,46 @@ def _check_charset(content_type: str) -> None:
             raise Unsupported(f"charset {brief(charset) or 'missing'}: JSON is read as UTF-8 only")
 
 
-def _split(told: Any) -> list[Any]:
-    if not isinstance(told, dict) or not isinstance(told.get("data"), list):
+def _split(value: Any) -> list[Any]:
+    if not isinstance(value, dict) or not isinstance(value.get("data"), list):
         raise UserError("dataframe_split must be an object with `columns` and `data`, a list of rows")
-    columns = told.get("columns", [COLUMN])
+    columns = value.get("columns", [COLUMN])
     if not isinstance(columns, list) or COLUMN not in columns:
         raise UserError(f"dataframe_split has no column {COLUMN!r}, but {_names(columns)}")
-    place = columns.index(COLUMN)
-    rows = told["data"]
+    index = columns.index(COLUMN)
+    rows = value["data"]
     for number, row in enumerate(rows):
         if not isinstance(row, list) or len(row) != len(columns):
             raise UserError(f"row {number} of dataframe_split must be a list with {len(columns)} cells, one a column")
-    return [row[place] for row in rows]
+    return [row[index] for row in rows]
 
 
 def _names(columns: Any) -> str:
     return ", ".join(map(brief, columns[:5])) or "none" if isinstance(columns, list) else brief(columns)
 
 
-def _records(told: Any) -> list[Any]:
-    if not isinstance(told, list):
+def _records(value: Any) -> list[Any]:
+    if not isinstance(value, list):
         raise UserError(f"dataframe_records must be a list of objects with the key {COLUMN!r}")
-    return [_cell(each, number) for number, each in enumerate(told)]
+    return [_cell(each, number) for number, each in enumerate(value)]
 
 
-def _inputs(told: Any) -> list[Any]:
-    if isinstance(told, Mapping):
-        told = _cell(told, None)
-    if isinstance(told, str):
-        return [told]
-    if not isinstance(told, list):
+def _inputs(value: Any) -> list[Any]:
+    if isinstance(value, Mapping):
+        value = _cell(value, None)
+    if isinstance(value, str):
+        return [value]
+    if not isinstance(value, list):
         raise UserError("inputs must be a list of images: base64 text, or arrays [H, W, C]")
-    return [_cell(each, number) if isinstance(each, Mapping) else each for number, each in enumerate(told)]
+    return [_cell(each, number) if isinstance(each, Mapping) else each for number, each in enumerate(value)]
 
 
-def _cell(told: Any, number: int | None) -> Any:
-    if not isinstance(told, Mapping) or COLUMN not in told:
+def _cell(value: Any, number: int | None) -> Any:
+    if not isinstance(value, Mapping) or COLUMN not in value:
         raise UserError(
             f"{'inputs' if number is None else f'record {number}'} must be an object with the key {COLUMN!r}"
         )
-    return told[COLUMN]
+    return value[COLUMN]
 
 
 _READ = {"dataframe_split": _split, "dataframe_records": _records, "inputs": _inputs, "instances": _inputs}

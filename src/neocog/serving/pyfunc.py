@@ -1,4 +1,4 @@
-"""A bundle as MLflow's `python_function`: what `mlflow models serve` and `mlflow.pyfunc.load_model` load and ask.
+"""A bundle as MLflow's `python_function`: loaded by `mlflow models serve` and `mlflow.pyfunc.load_model`.
 
 This file and the few it imports travel with a registered model: where they answer, neocog need not be installed.
 """

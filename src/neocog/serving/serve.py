@@ -24,7 +24,7 @@ KEPT = 75  # s that a silent connection stays: uvicorn's 5 close it under client
 
 
 class _Server(uvicorn.Server):
-    """Says where it listens as soon as it does."""
+    """Server that prints its address once it listens."""
 
     greeting = ""
 
@@ -34,7 +34,7 @@ class _Server(uvicorn.Server):
 
 
 def serve(predictor: Predictor, *, host: str = "127.0.0.1", port: int = 8000, limits: app.Limits | None = None) -> None:
-    """Answer until told to stop; `port` 0 takes any free one. Raises UserError when the address cannot be had."""
+    """Serve until SIGINT or SIGTERM; `port` 0 takes any free one. Raises UserError when the address is not available."""
     limits = limits or app.Limits()
     service = app.Service(predictor, limits)
     listening = _listen(host, port)
@@ -89,7 +89,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _affordable(deadlines: Deadlines) -> Deadlines:
-    """No more connections than half the files that this process may open."""
+    """Limit connections to half of the open files that this process may have."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return deadlines if files < 0 else replace(deadlines, max_connections=min(deadlines.max_connections, files // 2))
 

@@ -1,4 +1,4 @@
-"""MLflow's model registry, and with store.py the only file that imports mlflow: versions found by what they hold, aliases set last.
+"""Model registry of MLflow: versions found by their bundle's digest, aliases set last. With store.py the only file that imports mlflow.
 
 A version is the last thing that is made of a model, in one transaction with the tag `bundle.sha256`; until then there is only a logged
 model that is not READY. So whatever is killed half-way is found again by that tag, finished by the next attempt, and never doubled.

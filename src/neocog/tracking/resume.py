@@ -1,4 +1,4 @@
-"""Which run goes on: the one its resume file names, unless it is about something else, is at work or is kept elsewhere."""
+"""Resume an MLflow run: the one that its resume file names, unless its settings or store differ or it is still running."""
 
 import hashlib
 import json

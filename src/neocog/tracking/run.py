@@ -1,4 +1,4 @@
-"""The caller's side of a run: it appends to the journal; a process beside it sends the journal to MLflow."""
+"""MLflow run of a stage: calls append to a journal, which a sender process delivers to MLflow."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""The process that sends journals to MLflow: one beside each run while it goes on, and one for what was left behind."""
+"""Sender process: delivers journals to MLflow, one process for each live run and one for leftover journals."""
 
 import os
 import select

@@ -1,4 +1,4 @@
-"""With registry.py the only file that imports mlflow: what a run needs of it, by MlflowClient with explicit run ids."""
+"""Tracking store: runs by MlflowClient with explicit ids. With registry.py the only file that imports mlflow."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What the machine does meanwhile, under the names that MLflow's page "System metrics" shows."""
+"""System metrics of the machine, under the names of MLflow's page "System metrics"."""
 
 import os
 from collections.abc import Callable

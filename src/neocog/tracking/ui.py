@@ -1,4 +1,4 @@
-"""Where MLflow's UI shows the runs of this project: `python -m neocog.tracking.ui 5000`, for `make ui`.
+"""Address of this project's runs in MLflow's UI: `python -m neocog.tracking.ui 5000`, for `make ui`.
 
 The UI (of MLflow 3.17) has a mode for prompts and traces and one for training. It begins in the first, whatever an experiment's tag
 `mlflow.experimentKind` says, unless the address names the other or a reader has chosen it.
