@@ -4,7 +4,6 @@ The process that DVC started stays, hands on signals and ends as the fork ends; 
 and the stage's script anew, so that an edit counts. Not beside a GPU: CUDA does not outlive a fork.
 """
 
-import atexit
 import os
 import runpy
 import select
@@ -19,7 +18,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
-from neocog.core import errors
+from neocog.core import errors, private_apis
 from neocog.core.fork_server import RUNNER, Lent, borrow, leave, peer
 
 TORCH = (  # what a training and the export of its graph import in the end
@@ -91,8 +90,7 @@ def _serve(connection: socket.socket, script: str, arguments: list[str], path: l
     except BaseException:
         sys.excepthook(*sys.exc_info())
     finally:
-        threading._shutdown()  # type: ignore[attr-defined]
-        atexit._run_exitfuncs()
+        private_apis.shut_down()
         with suppress(OSError):
             sys.stdout.flush()
             sys.stderr.flush()

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
+from neocog.core import private_apis
 from neocog.training import checkpoint, ranks
 from neocog.training.epochs import Epochs
 from neocog.training.recipe import Recipe
@@ -49,7 +50,7 @@ def trainer(
         num_sanity_val_steps=0,
     )
     # Its SIGTERM handler talks to the other ranks, which may be waiting for this one; ours (tracking.start) just ends.
-    made._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
+    private_apis.leave_signals_alone(made)
     return made
 
 

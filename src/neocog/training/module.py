@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
+from neocog.core import private_apis
 from neocog.core.errors import Diverged
 from neocog.data.augment import Augmentation, normalize, training_batch
 from neocog.data.prepared import Prepared
@@ -93,9 +94,7 @@ class Learner(pl.LightningModule):
         return self.task.objective
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if (
-            name == "_current_fx_name"
-        ):  # Lightning sets it some forty times a step; past nn.Module's checks that is 0.2 ms less
+        if name == private_apis.HOOK_NAME:  # past nn.Module's checks that is 0.2 ms a step less
             object.__setattr__(self, name, value)
         else:
             super().__setattr__(name, value)

@@ -7,7 +7,7 @@ import struct
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
@@ -17,9 +17,9 @@ import psutil
 import pytorch_lightning as pl
 import torch.distributed as dist
 from pytorch_lightning.strategies import DDPStrategy
-from pytorch_lightning.strategies.launchers import subprocess_script
 from torch import device
 
+from neocog.core import private_apis
 from neocog.core.errors import NeocogError
 
 FOLDER = "NEOCOG_RANKS"  # in the environment of every rank: where they meet
@@ -111,25 +111,15 @@ class OneMachine(DDPStrategy):
 
     def _configure_launcher(self) -> None:
         assert self.cluster_environment is not None
-        self._launcher = _Launcher(self.cluster_environment, self.num_processes, self.num_nodes)
+        self._launcher = private_apis.launcher()(self.cluster_environment, self.num_processes, self.num_nodes)
 
     def setup_environment(self) -> None:
         assert self.accelerator is not None
         self.accelerator.setup_device(self.root_device)
-        self.ranks = join(self.local_rank, self.num_processes, self._get_process_group_backend(), self.root_device)
+        self.ranks = join(
+            self.local_rank, self.num_processes, private_apis.process_group_backend(self), self.root_device
+        )
         super().setup_environment()
-
-
-class _Launcher(subprocess_script._SubprocessScriptLauncher):
-    """Without Lightning's observer, which ends the first rank before that has said why."""
-
-    def launch(self, function: Callable[..., Any], *args: Any, trainer: Any = None, **kwargs: Any) -> Any:
-        observe = subprocess_script._launch_process_observer
-        subprocess_script._launch_process_observer = lambda child_processes: None
-        try:
-            return super().launch(function, *args, trainer=trainer, **kwargs)
-        finally:
-            subprocess_script._launch_process_observer = observe
 
 
 class Heartbeat(pl.Callback):

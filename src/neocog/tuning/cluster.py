@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from neocog.core import private_apis
 from neocog.core.errors import NeocogError, UserError
 from neocog.tuning import local_ray
 
@@ -49,15 +50,8 @@ def connected(address: str, *, runtime_env: Mapping[str, Any] | None = None) -> 
             local_ray.wait_for_a_worker()
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         if address.startswith("ray://"):
-            _drive_from_outside(folder)
+            private_apis.set_ray_session_folder(folder)
         yield
-
-
-def _drive_from_outside(folder: str) -> None:
-    """Through a Ray Client this machine is none of the cluster's, so Tune is told where its driver may keep its own files."""
-    from ray.train._internal import storage
-
-    storage._get_ray_train_session_dir = lambda: folder
 
 
 def places_for(needs: Mapping[str, float]) -> int:

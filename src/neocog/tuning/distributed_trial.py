@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from neocog.core import private_apis
 from neocog.training import ranks
 from neocog.tuning.trial import Job, Reporter, train
 from neocog.tuning.trials import Place
@@ -28,7 +29,7 @@ def train_together(values: Mapping[str, Any], job: Job, *, name: str, heard: int
     trainer = TorchTrainer(
         _worker,
         train_loop_config={"values": dict(values), "job": job, "name": name, "heard": heard, "folder": folder},
-        torch_config=_meeting_in_a_folder() if folder else None,
+        torch_config=private_apis.torch_config_without_port() if folder else None,
         scaling_config=ScalingConfig(num_workers=job.processes, use_gpu=job.gpus > 0, resources_per_worker=resources),
         run_config=RunConfig(
             name=f"train-{name}",
@@ -63,23 +64,6 @@ def _worker(given: Mapping[str, Any]) -> None:
             "num_nodes": 1,
         }
         train(given["values"], job, work=work, report=report, trainer=joined)
-
-
-def _meeting_in_a_folder() -> Any:
-    """Ray Train's settings of torch with which it opens no port: the workers form their process group themselves."""
-    from ray.train.torch import TorchConfig
-    from ray.train.torch.config import _set_torch_distributed_env_vars, _TorchBackend
-
-    class Quiet(_TorchBackend):
-        def on_start(self, worker_group: Any, backend_config: Any) -> None:
-            worker_group.execute(_set_torch_distributed_env_vars)
-
-    class Settings(TorchConfig):
-        @property
-        def backend_cls(self) -> type:
-            return Quiet
-
-    return Settings()
 
 
 class _Together(Reporter):

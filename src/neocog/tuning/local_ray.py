@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from neocog.core import private_apis
 from neocog.core.errors import NeocogError, UserError
 
 STORE = 128 << 20  # bytes of Ray's object store on this machine: trials share their data by memory map, not through it
@@ -27,8 +28,6 @@ _LOOPBACK = (
 @contextmanager
 def started() -> Iterator[dict[str, Any]]:
     """Arguments with which `ray.init` starts Ray here; what it reads from the environment is set, and put back at the end."""
-    from ray._private import ray_constants
-
     _check_interpreter()
     place = short_folder()
     _sweep(place)
@@ -41,18 +40,17 @@ def started() -> Iterator[dict[str, Any]]:
         "RAY_AUTH_TOKEN_PATH": str(folder / "token"),
         "RAY_AUTH_TOKEN": None,
     }
-    clusters, ray_constants.ENABLE_RAY_CLUSTER = ray_constants.ENABLE_RAY_CLUSTER, False  # read when Ray was imported
+    before = _set(own)
     try:
-        before = _set(own)
-        yield {
-            "include_dashboard": False,
-            "object_store_memory": STORE,
-            "_node_ip_address": "127.0.0.1",
-            "_temp_dir": str(folder),
-            "num_cpus": len(os.sched_getaffinity(0)),
-        }
+        with private_apis.ray_on_loopback():
+            yield {
+                "include_dashboard": False,
+                "object_store_memory": STORE,
+                "_node_ip_address": "127.0.0.1",
+                "_temp_dir": str(folder),
+                "num_cpus": len(os.sched_getaffinity(0)),
+            }
     finally:
-        ray_constants.ENABLE_RAY_CLUSTER = clusters
         _set(before)
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -103,15 +101,12 @@ def _check_interpreter() -> None:
 
 def _set(values: dict[str, str | None]) -> dict[str, str | None]:
     """Set or remove variables of the environment, and have Ray read them again; what they were."""
-    from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
-
     before = {name: os.environ.get(name) for name in values}
     for name, value in values.items():
         os.environ.pop(name, None)
         if value is not None:
             os.environ[name] = value
-    Config.initialize("")
-    AuthenticationTokenLoader.instance().reset_cache()
+    private_apis.reread_ray_environment()
     return before
 
 
