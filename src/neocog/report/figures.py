@@ -7,11 +7,10 @@ pages.
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
-from neocog.drawing import numbers, svg, text_width
-from neocog.drawing.label_placement import Box, Label, place
+from neocog.drawing import axes, numbers, svg, text_width
+from neocog.drawing.label_placement import Box, place
 from neocog.drawing.svg import Scale, figure, line, marker, path, tag, text, title
 
 WIDTH, HALF = 1040, 510
@@ -51,7 +50,7 @@ def ladder(points: Sequence[ChartPoint], *, score: str) -> str:
     record = _record([(spot, point.y) for spot, point in zip(spots, points, strict=True)], end=WIDTH - 20)
     steps = [(px, y(py)) for px, py in record]
     return figure(
-        _frame(y, WIDTH, f"{score}, test images"),
+        axes.fractions(y, f"{score}, test images", end=WIDTH),
         *(text(x(tick), height - 8, f"{tick:.0f}", class_="tick", text_anchor="middle") for tick in ticks),
         path(steps, class_="record") if len(points) > 1 else "",
         *_marks(points, spots, y, steps=steps, within=Box(48, 24, WIDTH - 2, height - 24)),
@@ -82,7 +81,7 @@ def tradeoff(points: Sequence[ChartPoint], *, score: str, price: str, told: Call
     steps.append((HALF - 12, steps[-1][1]))
     order = [*best, *(point for point in points if point not in best)]
     return figure(
-        _frame(y, HALF, f"{score}, test images"),
+        axes.fractions(y, f"{score}, test images", end=HALF),
         *(svg.tick(x(at), height - 34, told(at), end=HALF) for at in x.ticks(4)),
         text(HALF - 12, height - 10, price, class_="axis", text_anchor="end"),
         path(steps, class_="front") if len(points) > 1 else "",
@@ -136,16 +135,6 @@ def _height(points: Sequence[ChartPoint]) -> int:
     return min(HIGH, LOW + 12 * max(0, len(points) - 8))
 
 
-def _frame(y: Scale, width: float, what: str) -> str:
-    ticks = y.ticks(5)
-    digits = 0 if all(abs(100 * tick - round(100 * tick)) < 1e-9 for tick in ticks) else 1
-    lines = [line(48, y(tick), width, y(tick), class_="grid") for tick in ticks]
-    told = [
-        text(42, y(tick) + 4, numbers.percent(tick, digits=digits), class_="tick", text_anchor="end") for tick in ticks
-    ]
-    return tag("g", *lines, *told, text(0, 12, what, class_="axis"))
-
-
 def _marks(
     points: Sequence[ChartPoint],
     spots: Sequence[float],
@@ -159,9 +148,8 @@ def _marks(
     heights = [y(point.y) for point in points]
     marks = [Box(a - 7, b - 7, a + 7, b + 7) for a, b in zip(spots, heights, strict=True)]
     bars = [Box(a - 2, y(p.high), a + 2, y(p.low)) for a, p in zip(spots, points, strict=True)]
-    walls = [Box(min(a, c) - 1, min(b, d) - 1, max(a, c) + 1, max(b, d) + 1) for (a, b), (c, d) in pairwise(steps)]
     wanted = [(a, b, point.name) for a, b, point in zip(spots, heights, points, strict=True)]
-    labels = place(wanted, obstacles=[*marks, *bars, *walls], within=within)
+    labels = place(wanted, obstacles=[*marks, *bars, *axes.walls(steps)], within=within)
     drawn = []
     for i, (point, a, b) in enumerate(zip(points, spots, heights, strict=True)):
         look = "" if i < bold or not bold else " aside"
@@ -175,16 +163,9 @@ def _marks(
                 **point.marks,
             )
         )
-    named = zip(points, labels, strict=True)
-    return drawn + [_name(label, point, aside=0 < bold <= i) for i, (point, label) in enumerate(named) if label]
-
-
-def _name(label: Label, point: ChartPoint, *, aside: bool) -> str:
-    look = "name aside" if aside else "name"
-    words = text(label.x, label.y, label.words, class_=look, text_anchor=label.anchor, **point.marks)
-    (a, b), (c, d) = label.start, label.near
-    leader = line(a, b, c, d, class_="leader", **point.marks) if label.led else ""
-    return leader + words
+    looks = ["name aside" if 0 < bold <= i else "name" for i in range(len(points))]
+    beside = zip(points, labels, looks, strict=True)
+    return drawn + [axes.named(label, look=look, **point.marks) for point, label, look in beside if label]
 
 
 def _key(points: Sequence[ChartPoint], width: float) -> str:

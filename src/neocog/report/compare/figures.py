@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from math import ceil
 
-from neocog.drawing import numbers, text_width
+from neocog.drawing import axes, numbers, text_width
 from neocog.drawing.svg import figure, tag, text
 from neocog.report.compare.pairs import LEVEL, Pairs
 from neocog.report.figures import WIDTH
@@ -35,7 +35,9 @@ def triangle(pairs: Pairs, names: Sequence[str]) -> str:
         text(LEFT + i * cell - 9, top + (i + 0.5) * height + 4.5, name, class_="name", text_anchor="end")
         for i, name in list(enumerate(short[:-1]))[::every]
     ]
-    columns = [_turned(LEFT + (i + 0.5) * cell + 4, top - 8, name) for i, name in list(enumerate(short[1:]))[::across]]
+    columns = [
+        axes.turned(LEFT + (i + 0.5) * cell + 4, top - 8, name) for i, name in list(enumerate(short[1:]))[::across]
+    ]
     return figure(
         *columns,
         *rows,
@@ -55,10 +57,6 @@ def _cell(pairs: Pairs, i: int, j: int, *, x: float, y: float, width: float, hei
     ahead = f"{100 * pairs.difference[i, j]:.1f}"
     words = text(x + width / 2, y + height / 2 + 4, ahead, class_="in" if holds else "in tie", text_anchor="middle")
     return tag("g", box, words, class_="duel", data_pair=f"{i},{j}")
-
-
-def _turned(x: float, y: float, words: str) -> str:
-    return text(x, y, words, class_="tick", transform=f"rotate(-45 {x:.1f} {y:.1f})")
 
 
 def chance(pairs: Pairs, names: Sequence[str]) -> str:

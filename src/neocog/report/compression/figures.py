@@ -1,10 +1,9 @@
 """The score against a price before and after compression as SVG text: an arrow from each parent to what became of it, and both fronts."""
 
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 from math import dist
 
-from neocog.drawing import numbers, svg
+from neocog.drawing import axes, numbers, svg
 from neocog.drawing.label_placement import Box, Label, place
 from neocog.drawing.svg import Scale, figure, line, marker, path, tag, text, title
 from neocog.report.figures import HALF, ChartPoint, front, span
@@ -35,13 +34,13 @@ def moves(
     named = sorted((p for p in shown if p in concerned or p in after or p in before), key=lambda p: p not in concerned)
     arrows = [((x(a.x), y(a.y)), (x(b.x), y(b.y))) for a, b in compressed]
     return figure(
-        _frame(y, score),
+        axes.fractions(y, f"{score}, test images", end=HALF),
         *(svg.tick(x(at), HEIGHT - 34, told(at), end=HALF) for at in x.ticks(4)),
         text(HALF - 12, HEIGHT - 10, price, class_="axis", text_anchor="end"),
         *(path(steps, class_=f"front {when}") for steps, when in zip(lines, ("before", "after"), strict=True) if steps),
         *(_mark(point, x, y, aside=point not in concerned) for point in sorted(shown, key=concerned.__contains__)),
         *(_arrow(start, end) for start, end in arrows),
-        *(_name(label) for label in _labels(named, x, y, arrows=arrows, walls=lines) if label),
+        *(axes.named(label) for label in _labels(named, x, y, arrows=arrows, walls=lines) if label),
         _key(),
         width=HALF,
         height=HEIGHT,
@@ -60,17 +59,6 @@ def _staircase(best: Sequence[ChartPoint], x: Scale, y: Scale) -> Steps:
         if point.y >= y.low:
             steps += [(x(point.x), steps[-1][1] if steps else y.start), (x(point.x), y(point.y))]
     return [*steps, (x.end, steps[-1][1])] if steps else []
-
-
-def _frame(y: Scale, score: str) -> str:
-    ticks = y.ticks(5)
-    digits = 0 if all(abs(100 * tick - round(100 * tick)) < 1e-9 for tick in ticks) else 1
-    return tag(
-        "g",
-        *(line(48, y(tick), HALF, y(tick), class_="grid") for tick in ticks),
-        *(text(42, y(t) + 4, numbers.percent(t, digits=digits), class_="tick", text_anchor="end") for t in ticks),
-        text(0, 12, f"{score}, test images", class_="axis"),
-    )
 
 
 def _mark(point: ChartPoint, x: Scale, y: Scale, *, aside: bool) -> str:
@@ -109,19 +97,12 @@ def _labels(
     spots = [(x(point.x), y(point.y)) for point in points]
     obstacles = [Box(a - 7, b - 7, a + 7, b + 7) for a, b in spots]
     for steps in walls:
-        obstacles += [
-            Box(min(a, c) - 1, min(b, d) - 1, max(a, c) + 1, max(b, d) + 1) for (a, b), (c, d) in pairwise(steps)
-        ]
+        obstacles += axes.walls(steps)
     for (a, b), (c, d) in arrows:
         along = [(a + (c - a) * i / 8, b + (d - b) * i / 8) for i in range(9)]
         obstacles += [Box(p - 4, q - 4, p + 4, q + 4) for p, q in along]
     words = [(a, b, point.name) for (a, b), point in zip(spots, points, strict=True)]
     return place(words, obstacles=obstacles, within=Box(44, 24, HALF - 2, HEIGHT - 50))
-
-
-def _name(label: Label) -> str:
-    leader = line(*label.start, *label.near, class_="leader") if label.led else ""
-    return leader + text(label.x, label.y, label.words, class_="name", text_anchor=label.anchor)
 
 
 def _key() -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from neocog.drawing import numbers, text_width
+from neocog.drawing import axes, numbers, text_width
 from neocog.drawing.svg import figure, line, tag, text, title
 from neocog.evaluation.corruptions.suite import CORRUPTIONS
 from neocog.report.figures import WIDTH
@@ -35,7 +35,7 @@ def heatmap(found: RobustnessFindings) -> str:
     ]
     return figure(
         text(left + MARGIN / 2 - 8, top - 9, "clean", class_="tick", text_anchor="middle"),
-        *(_turned(x + cell / 2 + 4, top - 9, narrative.words(name)) for name, x in columns.items()),
+        *(axes.turned(x + cell / 2 + 4, top - 9, narrative.words(name)) for name, x in columns.items()),
         text(right + MARGIN / 2, top - 9, "mCE", class_="tick", text_anchor="middle"),
         *rows,
         *told,
@@ -90,7 +90,3 @@ def _family(family: str, columns: dict[str, float], *, cell: float, y: float) ->
     start, end = own[0] + 1, own[-1] + cell - 1
     name = text((start + end) / 2, y + 16, family, class_="tick", text_anchor="middle")
     return tag("g", line(start, y, end, y, class_="scale"), name)
-
-
-def _turned(x: float, y: float, words: str) -> str:
-    return text(x, y, words, class_="tick", transform=f"rotate(-45 {x:.1f} {y:.1f})")

@@ -5,11 +5,10 @@ diamond of a tuned model, and a ring is around today's settings.
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from statistics import median
 
-from neocog.drawing import numbers, text_width
-from neocog.drawing.label_placement import Box, Label, place
+from neocog.drawing import axes, numbers, text_width
+from neocog.drawing.label_placement import Box, place
 from neocog.drawing.svg import Scale, figure, line, marker, path, tag, text, title
 from neocog.report.figures import HALF
 from neocog.report.sweeps.read import DEFAULTS, LISTED, Sweep, SweepTrial
@@ -33,18 +32,17 @@ def history(sweep: Sweep) -> str:
     words = [(x(t.number), spot(t, y), TODAY if t.number == DEFAULTS else f"trial {t.number}") for t in marked]
     marks = [Box(a - 8, b - 8, a + 8, b + 8) for a, b in spots]
     marks += [Box(a - 14, b - 14, a + 14, b + 14) for a, b, _ in words]
-    walls = [Box(min(a, c) - 1, min(b, d) - 1, max(a, c) + 1, max(b, d) + 1) for (a, b), (c, d) in pairwise(steps)]
-    labels = place(words, obstacles=[*marks, *walls], within=Box(50, 26, HALF - 2, HEIGHT - 44))
+    labels = place(words, obstacles=[*marks, *axes.walls(steps)], within=Box(50, 26, HALF - 2, HEIGHT - 44))
     ticks = [tick for tick in x.ticks(6) if tick == round(tick) and tick <= last]
     return figure(
         *(line(48, y(tick), HALF, y(tick), class_="grid") for tick in y.ticks(4)),
-        *(text(42, y(tick) + 4, told, class_="tick", text_anchor="end") for tick, told in shares(y)),
+        *(text(42, y(tick) + 4, told, class_="tick", text_anchor="end") for tick, told in axes.percents(y, 4)),
         text(0, 12, f"{sweep.metric.heading}, validation images", class_="axis"),
         *(text(x(tick), HEIGHT - 30, f"{tick:.0f}", class_="tick", text_anchor="middle") for tick in ticks),
         text(HALF - 12, HEIGHT - 8, "trial", class_="axis", text_anchor="end"),
         path(steps, class_="record") if len(steps) > 1 else "",
         *(mark(trial, sweep, a, b) for trial, (a, b) in zip(sweep.trials, spots, strict=True)),
-        *(_name(label) for label in labels if label),
+        *(axes.named(label) for label in labels if label),
         _key(sweep.trials),
         width=HALF,
         height=HEIGHT,
@@ -109,13 +107,6 @@ def spot(trial: SweepTrial, y: Scale) -> float:
     return y.start if trial.score is None else min(y(trial.score), y.start)
 
 
-def shares(y: Scale) -> list[tuple[float, str]]:
-    """The ticks of a scale of fractions, as written."""
-    ticks = y.ticks(4)
-    digits = 0 if all(abs(100 * tick - round(100 * tick)) < 1e-9 for tick in ticks) else 1
-    return [(tick, numbers.percent(tick, digits=digits)) for tick in ticks]
-
-
 def mark(trial: SweepTrial, sweep: Sweep, x: float, y: float) -> str:
     """The mark of a trial at (x, y), with all about it on hover."""
     won = trial.number == sweep.verdict.trial
@@ -131,11 +122,6 @@ def _shape(status: str, x: float, y: float) -> str:
         corners = " ".join(f"{x + dx:.2f},{y + dy:.2f}" for dx, dy in ((0, 6), (6, -4.3), (-6, -4.3)))
         return tag("polygon", points=corners, class_="mark stopped")
     return tag("circle", cx=x, cy=y, r=5, class_="mark finished")
-
-
-def _name(label: Label) -> str:
-    leader = line(*label.start, *label.near, class_="leader") if label.led else ""
-    return leader + text(label.x, label.y, label.words, class_="name", text_anchor=label.anchor)
 
 
 def _record(sweep: Sweep, x: Scale, y: Scale) -> list[tuple[float, float]]:

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from neocog.drawing import numbers
+from neocog.drawing.axes import percents
 from neocog.drawing.svg import Scale, figure, line, path, tag, text, title
 from neocog.report.figures import WIDTH
-from neocog.report.sweeps.figures import TODAY, about, accuracies, mark, shares, spot
+from neocog.report.sweeps.figures import TODAY, about, accuracies, mark, spot
 from neocog.report.sweeps.read import DEFAULTS, Sweep, SweepTrial, written
 from neocog.tuning.space import Dimension
 
@@ -33,7 +34,7 @@ def parallel(sweep: Sweep) -> str:
         Axis(
             f"val/{sweep.metric.name}",
             {t.number: spot(t, y) for t in sweep.scored},
-            [(y(at), told) for at, told in shares(y)],
+            [(y(at), told) for at, told in percents(y, 4)],
         )
     )
     step = (WIDTH - LEFT - RIGHT) / max(1, len(axes) - 1)

@@ -7,7 +7,7 @@ from math import ceil
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.drawing import numbers, text_width
+from neocog.drawing import axes, numbers, text_width
 from neocog.drawing.images import png
 from neocog.drawing.svg import figure, tag, text, title
 from neocog.statistics.arrays import Floats, Ints
@@ -62,9 +62,7 @@ def heatmap(matrix: Ints, classes: Sequence[str], *, name: str) -> str:
         for i, label in named[:: ceil(LINE / cell)]  # every so many where not all would fit
     ]
     turned = [(left + (i + 0.5) * cell + 4, top - 7.0, label) for i, label in named[:: ceil(LINE / SLOPE / cell)]]
-    columns = [
-        text(x, y, label, room=ROOM, class_="tick", transform=f"rotate(-45 {x:.1f} {y:.1f})") for x, y, label in turned
-    ]
+    columns = [axes.turned(x, y, label, room=ROOM) for x, y, label in turned]
     return figure(
         tag("rect", x=left, y=top, width=side, height=side, class_="plain"),
         *cells,
