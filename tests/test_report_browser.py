@@ -166,7 +166,7 @@ def test_a_mark_tells_what_it_is_to_pointer_and_keyboard(opened, site):
     assert tip.is_hidden()
     mark.locator(".mark").hover()
     words = tip.text_content()
-    assert site[2][row.model] in words and f"{100 * row.top1:.1f}" in words and "ms" in words and "kB" in words
+    assert site[2][row.model] in words and f"{100 * row.score:.1f}" in words and "ms" in words and "kB" in words
     box, window = tip.bounding_box(), tab.viewport_size
     assert box["x"] >= 0 and box["x"] + box["width"] <= window["width"]
     tab.mouse.move(2, 2)
