@@ -212,7 +212,7 @@ def test_integers_can_only_be_asked(integers, digits):
     told = poster.explained(integers, test.images[0], explain.names())
     assert list(told.maps) == ["occlusion"]
     assert told.probability == pytest.approx(
-        float(probabilities(answers[:1], temperature=integers.temperature).max()), abs=1e-5
+        float(probabilities(answers[:1], temperature=integers.card["temperature"]).max()), abs=1e-5
     )
 
 

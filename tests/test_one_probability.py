@@ -33,12 +33,12 @@ def test_all_that_tell_an_image_s_probability_tell_the_same(bundle, digits):
     told = predictor.load(bundle).predictions(image[None])[0]  # predict, serve, MLflow
     logits = predictions.outputs(bundle, part.images, batch_size=256)
     judged = class_predictions.of(logits, ids=part.ids, labels=part.targets)
-    shown = class_predictions.calibrated(judged, bundle.temperature)  # the page and the audit
+    shown = class_predictions.calibrated(judged, bundle.card["temperature"])  # the page and the audit
     np.testing.assert_allclose(activations.look(bundle, image).prediction, told, atol=1e-5)
     np.testing.assert_allclose(shown.probabilities[0], told, atol=1e-5)
     assert poster.explained(bundle, image, ["occlusion"]).probability == pytest.approx(told.max(), abs=1e-4)
     assert (shown.predicted == judged.predicted).all(), "no answer is another one"
     raw = probabilities(logits[:1], temperature=1.0)[0]
-    assert np.allclose(raw, told, atol=1e-3) == (bundle.temperature == 1), (
+    assert np.allclose(raw, told, atol=1e-3) == (bundle.card["temperature"] == 1), (
         "the control: what the graph says is another number"
     )

@@ -43,11 +43,6 @@ class Bundle:
         """`<kind>/<name>`, as in the leaderboard: trained/resnet."""
         return f"{self.kind}/{self.name}"
 
-    @property
-    def temperature(self) -> float:
-        """What its logits are divided by before they are probabilities."""
-        return float(self.card.get("temperature", 1.0))
-
     def session(self, *, threads: int = 0) -> "onnxruntime.InferenceSession":
         """The graph in ONNX Runtime on the CPU: `images` uint8 [N, H, W, C] -> the outputs [N, ...] that `tasks/<task>/decode.py` names.
 

@@ -54,6 +54,7 @@ def export(bundle: Bundle, data: Prepared, *, to: str, int8: bool, out: Path | N
         models = {"file": predict, "bundle graph": latency.predictor(bundle)}
         speeds = latency.measure(models, val.images, rounds=ROUNDS, batch_size=1, seed=0)
         written = sorted(Path(temporary).iterdir())
+        respond = tasks.task(bundle.task).respond
         record = {
             "bundle": bundle.model,
             "bundle.sha256": digest(bundle.folder),
@@ -61,8 +62,9 @@ def export(bundle: Bundle, data: Prepared, *, to: str, int8: bool, out: Path | N
             "precision": "int8" if int8 else "as the bundle" if rounded else "fp32",
             "files": [each.name for each in written],
             "input": f"uint8 [{runtime.BATCH}, {bundle.size}, {bundle.size}, {bundle.channels}]",
-            "output": "logits [N, K]",
-            "temperature": bundle.temperature,  # what they are divided by before the softmax, to be calibrated
+            "output": f"{bundle.session().get_outputs()[0].name} [N, K]",
+            respond.CALIBRATION: bundle.card.get(respond.CALIBRATION),
+            "answers": respond.rule(bundle.card),
             "parity": agreement,
             "file": figures(written, speeds["file"], answered, val.targets, task=tasks.task(bundle.task)),
             "bundle graph": figures(

@@ -12,7 +12,7 @@ def page(record: Mapping[str, Any]) -> str:
     agreement = parity[f"{metric.removeprefix('val/')}_agreement"]
     lines = [
         f"{' and '.join(record['files'])}: {record['bundle']} for {record['to']}, {record['precision']}; takes {record['input']}",
-        f"gives {record['output']}; softmax of them divided by {record['temperature']:g} is what `neocog predict` tells",
+        f"gives {record['output']}; {record['answers']}",
         f"agrees with the bundle on {agreement:.2%} of {parity['images']:,} val images",
         "",
         f"{'':{width}}  {'bytes':>12}  {'ms an image':>12}  {'95 % under':>12}  {metric:>9}",

@@ -171,7 +171,7 @@ def about(predictor: Predictor) -> dict[str, object]:
         "bundle_sha256": read.digest(bundle.folder),
         "classes": bundle.classes,
         "input": {"size": bundle.size, "channels": bundle.channels},
-        "temperature": bundle.temperature,
+        predictor.respond.CALIBRATION: bundle.card.get(predictor.respond.CALIBRATION),
     }
 
 

@@ -11,7 +11,8 @@
 | | `agreement(expected, answered, slack=)` [N], `numbers(outputs, targets, bins=)`: what seeds.csv has of each seed |
 | | `calibrate(outputs, targets)`: entries of bundle.json fitted on the val split |
 | `evaluate.py` | `FILES`, `evaluate(outputs, part, data, folder, ...)`: {name: score}, and the tables; `sentence(scores)` |
-| `respond.py` | `calibrated(outputs, card=)`, `answers(predictions, card=)`, `said(prediction, card=)`, `text`, ...: what is answered |
+| `respond.py` | `CALIBRATION`, `rule(card)`: by what outputs become predictions; |
+| | `calibrated(outputs, card=)`, `answers(predictions, card=)`, `said(prediction, card=)`, `text`, ...: what is answered |
 | `predictions.py` | `read(path)`, `write(path, predictions)`: predictions.parquet, which has `ids`, `outputs` and `targets` of N images |
 | `examples.py` | `choose(predictions, images=)`, `answered(predictions, rows)`, `correct(outputs, targets)`, `caption(target, classes=)` |
 | `audit.py` | only where targets can be doubted: `audit(data, parts, outputs, folder, card=)` writes labels.csv; `sentence(numbers)` |

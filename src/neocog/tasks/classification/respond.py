@@ -26,6 +26,7 @@ SCHEMA = (  # of an answer, as MLflow's signature
     {"type": "double", "name": "probability", "required": True},
     {"type": "map", "values": {"type": "double"}, "name": "probabilities", "required": True},
 )
+CALIBRATION = "temperature"  # entry of the card
 CLASS_BYTES = 150  # that a class takes in an answer, and in the dictionaries before it
 
 Card = Mapping[str, Any]
@@ -54,6 +55,11 @@ def answer_bytes(card: Card) -> int:
 def calibrated(outputs: NDArray[np.floating], *, card: Card) -> Floats:
     """Predictions [N, K] from the graph's outputs [N, K]: softmax of the logits over the temperature."""
     return probabilities(outputs, temperature=float(card.get("temperature", 1.0)))
+
+
+def rule(card: Card) -> str:
+    """How outputs become predictions, in a sentence's half."""
+    return f"softmax of them divided by {card.get(CALIBRATION, 1.0):g} is what `neocog predict` tells"
 
 
 def answers(predictions: Floats, *, card: Card) -> list[dict[str, Any]]:

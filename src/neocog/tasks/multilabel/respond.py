@@ -20,6 +20,7 @@ SCHEMA = (  # of an answer, as MLflow's signature
     {"type": "array", "items": {"type": "string"}, "name": "labels", "required": True},
     {"type": "map", "values": {"type": "double"}, "name": "probabilities", "required": True},
 )
+CALIBRATION = "thresholds"  # entry of the card
 CLASS_BYTES = 150  # that a label takes in an answer, and in the dictionaries before it
 NONE = "no label"
 
@@ -49,6 +50,13 @@ def answer_bytes(card: Card) -> int:
 def calibrated(outputs: NDArray[np.floating], *, card: Card) -> Floats:
     """Predictions [N, K] from the graph's outputs [N, K]: probabilities already."""
     return np.asarray(outputs, np.float32)
+
+
+def rule(card: Card) -> str:
+    """How outputs become predictions, in a sentence's half."""
+    return (
+        f"`neocog predict` gives a label from its threshold on: {', '.join(f'{each:g}' for each in card[CALIBRATION])}"
+    )
 
 
 def answers(predictions: Floats, *, card: Card) -> list[dict[str, Any]]:

@@ -27,7 +27,7 @@ class JudgedClassifier:
     @cached_property
     def confidence(self) -> NDArray[np.float32]:
         """How sure it was of its answer to each image [N], calibrated."""
-        return calibrated(self.predictions, self.model.bundle.temperature).confidence
+        return calibrated(self.predictions, float(self.model.bundle.card.get("temperature", 1.0))).confidence
 
     @cached_property
     def wrong(self) -> Bools:
