@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         folder = Path(temporary)
         data = _tiny.digits(folder)
         job = trial.job("lenet", recipe, {}, data, name="benchmark", trials_at_once=1)
-        job = replace(job, place=str(folder / "sweep"))
+        job = replace(job, storage=str(folder / "sweep"))
         trial.train({}, job, work=folder / "warm")
         start = time.perf_counter()
         for number in range(trials):

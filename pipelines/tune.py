@@ -45,7 +45,9 @@ def tune(block: str) -> None:
         name=name,
         **where.model_dump(exclude={"address", "runtime_env"}),
     )
-    budget = sweep.Budget(**{each: getattr(how, each) for each in ("trials", "epochs", "images", "finalists", "seeds")})
+    budget = sweep.SweepBudget(
+        **{each: getattr(how, each) for each in ("trials", "epochs", "images", "finalists", "seeds")}
+    )
     with (
         claim(work, f"tune@{block}"),
         tracking.start(
@@ -92,7 +94,7 @@ def tune(block: str) -> None:
         chapter.write(sweeps.read(folder, task(data.task).primary), work / "figures")
         log.artifact(folder, folder="bundle")
         log.artifact(work / "figures")
-    sweep.forget(job)
+    sweep.remove(job)
     resume_state.remove(work)
     print(f"tune@{block}: {record.sentence(choice, winner, trials=len(found), metric=job.metric)}")
 

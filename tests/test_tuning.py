@@ -17,7 +17,7 @@ from neocog.training.recipe import Recipe
 from neocog.tuning import cluster, trial
 from neocog.tuning.search import search
 from neocog.tuning.space import Method, Scheduler, space
-from neocog.tuning.trials import Place, Trial
+from neocog.tuning.trials import Trial, TrialStore
 
 pytestmark = pytest.mark.slow
 
@@ -34,7 +34,7 @@ def ray_here():
 
 def job(digits, place, *, epochs=3, architecture="lenet", **other) -> trial.Job:
     recipe = replace(RECIPE, epochs=epochs)
-    return replace(trial.job(architecture, recipe, {}, digits, name="x"), place=str(place), **other)
+    return replace(trial.job(architecture, recipe, {}, digits, name="x"), storage=str(place), **other)
 
 
 def run(one: trial.Job, *, sides=SPACE, trials=4, **how) -> list[Trial]:
@@ -168,19 +168,19 @@ def test_no_cluster_at_an_address_is_said_in_a_sentence():
 
 
 def test_checkpoints_kept_far_away_come_back_whole(tmp_path):
-    place = Place(str(tmp_path / "far"))
-    place.files, place.root, place.local = fs.SubTreeFileSystem(str(tmp_path), fs.LocalFileSystem()), "far", False
-    place.files.create_dir("far/003")
-    here = place.work("003", here=tmp_path / "here")
+    store = TrialStore(str(tmp_path / "far"))
+    store.files, store.root, store.local = fs.SubTreeFileSystem(str(tmp_path), fs.LocalFileSystem()), "far", False
+    store.files.create_dir("far/003")
+    here = store.work("003", here=tmp_path / "here")
     buffer = checkpoint.AtomicCheckpointIO()
     for epoch in (1, 2):
         buffer.save_checkpoint({"epoch": epoch}, here / f"epoch-{epoch}.ckpt")
-        place.keep("003", here)
+        store.keep("003", here)
     assert len(list((tmp_path / "far/003").iterdir())) == 1, "one checkpoint a trial"
-    back = place.work("003", here=tmp_path / "other")
+    back = store.work("003", here=tmp_path / "other")
     assert checkpoint.load(checkpoint.latest(back)) == {"epoch": 2}
     known = Trial(3, {"lr": 0.1}, 0, driver=uuid.uuid4().hex)
-    place.write(known)
-    assert place.read("003") == known and [each.name for each in place.trials()] == ["003"]
-    place.forget()
-    assert list(place.trials()) == []
+    store.write(known)
+    assert store.read("003") == known and [each.name for each in store.trials()] == ["003"]
+    store.remove()
+    assert list(store.trials()) == []

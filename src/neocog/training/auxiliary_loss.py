@@ -1,4 +1,4 @@
-"""The protocol of a loss beside the task's own: from a row for each training image, such as a teacher's outputs for it."""
+"""Auxiliary loss: a loss beside the task's own: from a row for each training image, such as a teacher's outputs for it."""
 
 from typing import Protocol
 

@@ -1,4 +1,4 @@
-"""Working checkpoints that a kill at any moment cannot spoil.
+"""Atomic checkpoints, which a kill at any moment cannot spoil.
 
 A checkpoint is written to a temporary file in its own folder, flushed to disk and renamed; its name carries its
 checksum, so name and content can never disagree. The one before is removed only when the new one is safe, so there is

@@ -1,4 +1,4 @@
-"""What happens at the end of every epoch: a row of the history, a look whether to stop, a checkpoint."""
+"""Lightning callback for the end of every epoch: a row of the history, early stopping, a checkpoint."""
 
 import copy
 import math
@@ -18,10 +18,10 @@ from neocog.training.progress import EpochLine
 
 
 class Log(Protocol):
-    """Who is told of a training: a tracking.Run, or a trial's reporter."""
+    """Where a training is logged: a tracking.Run, or a trial's reporter."""
 
     def params(self, values: Mapping[str, object]) -> None:
-        """What the optimizer really holds."""
+        """The hyperparameters that the optimizer really has."""
 
     def metrics(self, values: Mapping[str, float], *, step: int = 0) -> None:
         """The row of an epoch, and its timing."""

@@ -1,4 +1,4 @@
-"""When a batch does not fit: recognize it, and find the largest that does."""
+"""Recognize an out-of-memory error and find the largest batch that fits."""
 
 import copy
 import gc

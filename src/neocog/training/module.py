@@ -1,4 +1,4 @@
-"""The only LightningModule: a network, its task's objective, a recipe."""
+"""The LightningModule: a network, its task's objective, a recipe."""
 
 import math
 from functools import partial

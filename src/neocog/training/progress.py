@@ -1,4 +1,4 @@
-"""What a person sees of a training: one live line on a terminal, a plain line an epoch elsewhere."""
+"""Progress of a training: one live line on a terminal, a plain line an epoch elsewhere."""
 
 import sys
 import time

@@ -1,4 +1,4 @@
-"""Processes that train together on one machine: they meet in a folder, talk over the loopback, and name the one that is lost."""
+"""Data-parallel training on one machine: ranks meet in a folder, talk over the loopback, and name the one that is lost."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""How to train: every number of a training in one frozen record, which is also the schema of `train` in params.yaml."""
+"""The hyperparameters of a training in one frozen dataclass, which is also the schema of `train` in params.yaml."""
 
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal

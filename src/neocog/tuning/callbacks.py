@@ -1,4 +1,4 @@
-"""What the driver hears of the trials: into their records first, then to whoever listens."""
+"""Ray Tune callback that records each result of a trial, then passes it to the listeners."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from ray.tune import Callback
 
 from neocog.tuning.trial import Job
-from neocog.tuning.trials import Place, Status, Trial
+from neocog.tuning.trials import Status, Trial, TrialStore
 
 OWN = ("epoch", "lr", "train/", "val/")  # of what Tune adds to a result, these are ours
 
@@ -24,11 +24,11 @@ class Listener(Protocol):
         """`trial` finished, was stopped, or failed; also told of trials that had ended before."""
 
 
-class Watch(Callback):
+class RecordTrials(Callback):
     """Ray Tune's way to tell. `stops`: whether the scheduler ends trials early."""
 
-    def __init__(self, place: Place, job: Job, *, stops: bool, listeners: Sequence[Listener]) -> None:
-        self.place, self.job, self.stops, self.listeners = place, job, stops, listeners
+    def __init__(self, store: TrialStore, job: Job, *, stops: bool, listeners: Sequence[Listener]) -> None:
+        self.store, self.job, self.stops, self.listeners = store, job, stops, listeners
         self.trials: dict[int, Trial] = {}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -46,7 +46,7 @@ class Watch(Callback):
         known = self._trial(trial)
         if known.ended:
             return
-        known.driver, known.heard = self.job.driver, int(result["epoch"])
+        known.driver, known.reported = self.job.driver, int(result["epoch"])
         if result.get("error"):
             known.error = str(result["error"])
             return
@@ -56,7 +56,7 @@ class Watch(Callback):
             known.seconds = result["seconds"]
             known.effective = result.get("effective", {})
             known.values = {key: value for key, value in trial.config.items() if key != "trial"}
-        self.place.write(known)
+        self.store.write(known)
         if new:
             self._tell("epoch", known)
 
@@ -73,7 +73,7 @@ class Watch(Callback):
     def _end(self, known: Trial, status: Status) -> None:
         if not known.ended:
             known.status = status
-            self.place.write(known)
+            self.store.write(known)
         self._tell("ended", known)
 
     def _tell(self, what: str, known: Trial) -> None:
@@ -83,7 +83,7 @@ class Watch(Callback):
     def _trial(self, trial: Any) -> Trial:
         number = int(str(trial))  # the name that it was given, not its config: that may be another's by now
         if number not in self.trials:
-            known = self.place.read(f"{number:03d}")
+            known = self.store.read(f"{number:03d}")
             assert known is not None
             self.trials[number] = known
         return self.trials[number]

@@ -1,4 +1,4 @@
-"""Each trial as a child run of the sweep's run in MLflow, written by the driver alone: a worker that dies takes nothing along."""
+"""MLflow child runs of a sweep, one a trial, written by the driver alone: a worker that dies takes nothing along."""
 
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Where trials run: this machine, or a Ray cluster, joined by its address."""
+"""Connect to Ray: started on this machine, or a cluster joined by its address."""
 
 import os
 import socket
@@ -54,7 +54,7 @@ def connected(address: str, *, runtime_env: Mapping[str, Any] | None = None) -> 
         yield
 
 
-def places_for(needs: Mapping[str, float]) -> int:
+def slots_for(needs: Mapping[str, float]) -> int:
     """How many processes with such `needs` (Ray's resources of each) the machines can run beside each other now, at least one."""
     import ray
 

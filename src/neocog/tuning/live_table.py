@@ -1,4 +1,4 @@
-"""What a person sees of a sweep: one quiet table on a terminal, a line a trial elsewhere."""
+"""Progress of a sweep: a live table of the trials on a terminal, a line a trial elsewhere."""
 
 import sys
 import time

@@ -1,4 +1,4 @@
-"""Ray on this machine alone: it listens on the loopback, asks for a token of its own, and keeps its sockets in a short folder."""
+"""Start Ray on this machine: it listens on the loopback, asks for a token of its own, and keeps its sockets in a short folder."""
 
 import os
 import secrets

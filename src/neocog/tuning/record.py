@@ -1,4 +1,4 @@
-"""What a sweep leaves beside its bundle: every trial in trials.csv, the choice and why in best.yaml."""
+"""Results of a sweep: every trial in trials.csv, the choice and why in best.yaml."""
 
 import json
 from collections.abc import Mapping, Sequence

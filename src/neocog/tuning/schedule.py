@@ -1,4 +1,4 @@
-"""Which trials go on: Ray Tune's schedulers, all counting epochs, all wanting more of one metric."""
+"""Ray Tune's schedulers, which decide the trials that go on: all count epochs, all maximize one metric."""
 
 from collections.abc import Callable
 from functools import partial

@@ -1,4 +1,4 @@
-"""A sweep: Ray Tune asks for values, runs the trials, stops the poor ones; everything it learns is kept trial by trial.
+"""Run trials with Ray Tune: it asks for values, trains, stops the poor ones; each result is kept trial by trial.
 
 A sweep that was cut off is not restored from Ray's own state, which a kill can leave torn: the same command asks for the same trials
 again, those that had ended answer from their record, and the others go on after their last epoch.
@@ -13,13 +13,13 @@ from functools import partial
 from typing import Any
 
 from neocog.core.errors import NeocogError
-from neocog.tuning.callbacks import Listener, Watch
-from neocog.tuning.cluster import places_for
+from neocog.tuning.callbacks import Listener, RecordTrials
+from neocog.tuning.cluster import slots_for
 from neocog.tuning.schedule import PAUSING, STOPPING, scheduler
 from neocog.tuning.space import Method, Scheduler, Space, grid
 from neocog.tuning.suggest import Suggest, study
 from neocog.tuning.trial import Job, run
-from neocog.tuning.trials import Place, Trial
+from neocog.tuning.trials import Trial, TrialStore
 
 RETRIES = 5  # workers or machines that a trial may lose
 
@@ -43,8 +43,8 @@ def search(
     from ray import tune
 
     _quiet()
-    place = Place(job.place)
-    place.forget("ray")  # what Ray kept of an earlier start
+    store = TrialStore(job.storage)
+    store.remove("ray")  # what Ray kept of an earlier start
     epochs = job.recipe.epochs
     job = replace(job, hands_over=schedule in PAUSING)
     if not points and searcher == "grid":
@@ -55,11 +55,11 @@ def search(
         trials=trials,
         seed=seed,
         metric=job.metric,
-        place=place,
+        store=store,
         points=points,
         study=study(searcher, seed=seed) if searcher.startswith("optuna") else None,
     )
-    watch = Watch(place, job, stops=schedule in STOPPING, listeners=listeners)
+    record = RecordTrials(store, job, stops=schedule in STOPPING, listeners=listeners)
     resources: dict[str, float] = (
         {"cpu": job.cpus, "gpu": job.gpus, **(job.custom or {})} if job.processes == 1 else {"cpu": 0, "memory": 1}
     )
@@ -67,7 +67,7 @@ def search(
     tune.run(
         tune.with_parameters(run, job=job),
         name="ray",
-        storage_path=job.place,
+        storage_path=job.storage,
         config=_all(asked, space) if every_at_once else {},
         search_alg=None if every_at_once else asked,
         num_samples=1 if every_at_once else trials,
@@ -79,11 +79,11 @@ def search(
         reuse_actors=True,
         trial_name_creator=_name,
         trial_dirname_creator=_name,
-        callbacks=[watch],
+        callbacks=[record],
         verbose=0,
         _remote=False,  # through a Ray Client too the driver stays here, where its records are
     )
-    found = list(place.trials())
+    found = list(store.trials())
     if cut_off := [trial.name for trial in found if not trial.ended]:
         raise NeocogError(
             f"tune@{job.block}: the sweep was cut off before trial {', '.join(cut_off)} ended; the same command continues it"
@@ -106,7 +106,7 @@ def _all(asked: Suggest, space: Space) -> dict[str, Any]:
 def _fitting(job: Job) -> int:
     """How many trials fit now. Were Tune not told, it would start a trial's worker, with all its imports, when the one before has begun."""
     one = {"CPU": job.cpus, "GPU": job.gpus, **(job.custom or {})}
-    return max(1, places_for(one) // job.processes)
+    return max(1, slots_for(one) // job.processes)
 
 
 def _value(values: Sequence[Mapping[str, Any]], key: str, config: Mapping[str, Any]) -> Any:

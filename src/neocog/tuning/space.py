@@ -1,4 +1,4 @@
-"""What a sweep may choose: one range or list a key, drawn from, enumerated, or handed to Optuna."""
+"""The search space: one range or list a key, drawn from, enumerated, or handed to Optuna."""
 
 import itertools
 import math

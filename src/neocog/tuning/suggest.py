@@ -1,4 +1,4 @@
-"""Which values the next trial gets: named ones, Optuna's, or chance's; a continued sweep gets what it had."""
+"""Ray Tune searcher: given points, Optuna's suggestions or random draws; a continued sweep gets what it had."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ray.tune.search import Searcher
 
 from neocog.tuning.space import Method, Space, sample
-from neocog.tuning.trials import Place, Trial
+from neocog.tuning.trials import Trial, TrialStore
 
 if TYPE_CHECKING:
     import optuna
@@ -17,7 +17,7 @@ class Suggest(Searcher):
     """Ray Tune's way to ask. Trial n of a sweep is the same whenever it is asked for; only Optuna's depend on what was seen before.
 
     `points` name the values of every trial. Without them trial 0 has the `defaults` and `study` or chance gives the others. What
-    `place` already holds of a trial is what it gets again.
+    `store` already holds of a trial is what it gets again.
     """
 
     def __init__(
@@ -28,12 +28,12 @@ class Suggest(Searcher):
         trials: int,
         seed: int,
         metric: str,
-        place: Place,
+        store: TrialStore,
         points: Sequence[Mapping[str, Any]] = (),
         study: "optuna.Study | None" = None,
     ) -> None:
         super().__init__(metric=metric, mode="max")
-        self.space, self.defaults, self.trials, self.seed, self.place = space, dict(defaults), trials, seed, place
+        self.space, self.defaults, self.trials, self.seed, self.store = space, dict(defaults), trials, seed, store
         self.points, self.study = points, study
         self.asked: dict[str, Any] = {}  # Ray's id of a trial -> Optuna's trial, None where Optuna was not asked
 
@@ -51,14 +51,14 @@ class Suggest(Searcher):
 
     def number(self, number: int, trial_id: str = "") -> dict[str, Any]:
         """The values of trial `number`, kept from now on."""
-        kept = self.place.read(f"{number:03d}")
+        kept = self.store.read(f"{number:03d}")
         values = kept.values if kept else None
         if self.study is not None:
             values, self.asked[trial_id] = self._ask(number, values)
         elif values is None:
             values = self._draw(number)
         if kept is None:
-            self.place.write(Trial(number, values, self.seed))
+            self.store.write(Trial(number, values, self.seed))
         return values
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:

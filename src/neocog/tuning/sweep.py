@@ -1,4 +1,4 @@
-"""A whole search: many short trials, then the best of them trained in full, with several seeds if asked for."""
+"""A sweep: many short trials, then the best of them trained in full, with several seeds if asked for."""
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +14,7 @@ from neocog.tuning.live_table import LiveTable
 from neocog.tuning.search import search
 from neocog.tuning.space import Method, Scheduler, Space
 from neocog.tuning.trial import Job
-from neocog.tuning.trials import Place, Trial
+from neocog.tuning.trials import Trial, TrialStore
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Finalist:
 
 
 @dataclass(frozen=True)
-class Budget:
+class SweepBudget:
     """What a sweep may spend: `trials` of at most `epochs` on `images` (None: all), then `finalists` x `seeds` trainings in full."""
 
     trials: int
@@ -52,7 +52,7 @@ class Budget:
 def explore(
     job: Job,
     space: Space,
-    budget: Budget,
+    budget: SweepBudget,
     *,
     searcher: Method,
     scheduler: Scheduler,
@@ -61,7 +61,7 @@ def explore(
 ) -> list[Trial]:
     """The trials, by number; 0 has today's settings."""
     images = job.recipe.images if budget.images is None else min(budget.images, job.recipe.images or budget.images)
-    job = replace(job, recipe=replace(job.recipe, epochs=budget.epochs, images=images), place=f"{job.place}/trials")
+    job = replace(job, recipe=replace(job.recipe, epochs=budget.epochs, images=images), storage=f"{job.storage}/trials")
     defaults = {key: value for key, value in {**job.sizes, **job.recipe.asdict()}.items() if key in space}
     name = f"tune@{job.block}"
     with (
@@ -80,7 +80,9 @@ def explore(
         )
 
 
-def confirm(job: Job, found: Sequence[Trial], budget: Budget, *, children: Callable[[str], Children]) -> list[Finalist]:
+def confirm(
+    job: Job, found: Sequence[Trial], budget: SweepBudget, *, children: Callable[[str], Children]
+) -> list[Finalist]:
     """The best trials trained in full, best mean first; none of today's settings, which are trained already."""
     ranked = sorted(found, key=lambda trial: -trial.score(job.metric))[: budget.finalists]
     chosen = [trial for trial in ranked if trial.number and trial.status != "failed"]
@@ -88,7 +90,7 @@ def confirm(job: Job, found: Sequence[Trial], budget: Budget, *, children: Calla
     points = [{**trial.values, "seed": seed} for trial in chosen for seed in seeds]
     if not points:
         return []
-    job = replace(job, place=f"{job.place}/full")
+    job = replace(job, storage=f"{job.storage}/full")
     if not job.gpus and job.processes == 1:  # fewer trainings than trials: there are CPUs left
         job = replace(job, cpus=max(job.cpus, cpus_for(len(points))))
     name = f"tune@{job.block} in full"
@@ -107,13 +109,15 @@ def confirm(job: Job, found: Sequence[Trial], budget: Budget, *, children: Calla
 def trained(finalist: Finalist, *, here: Path) -> trials_work.Fitted:
     """The finalist's training with its first seed, from its last checkpoint: nothing is trained here."""
     first = finalist.runs[0]
-    return trials_work.train(first.values, finalist.job, work=Place(finalist.job.place).work(first.name, here=here))
+    return trials_work.train(
+        first.values, finalist.job, work=TrialStore(finalist.job.storage).work(first.name, here=here)
+    )
 
 
-def forget(job: Job) -> None:
+def remove(job: Job) -> None:
     """Remove the working files of a sweep whose result is safe."""
-    place = Place(job.place)
-    if place.local:
-        resume_state.remove(Path(place.root))
+    store = TrialStore(job.storage)
+    if store.local:
+        resume_state.remove(Path(store.root))
     else:
-        place.forget()
+        store.remove()

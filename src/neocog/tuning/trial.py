@@ -1,4 +1,4 @@
-"""What a worker does: one trial after the other, in the same process, with the imports paid once."""
+"""Train one trial in a Ray Tune worker, which takes one after the other in the same process."""
 
 import shutil
 import tempfile
@@ -18,7 +18,7 @@ from neocog.tasks import task as tasks
 from neocog.training import checkpoint
 from neocog.training.fit import Fitted, fit
 from neocog.training.recipe import KEYS, Recipe
-from neocog.tuning.trials import Place, Trial
+from neocog.tuning.trials import Trial, TrialStore
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Job:
     data: str
     digest: str
     metric: str
-    place: str
+    storage: str
     driver: str
     hands_over: bool = False
     processes: int = 1
@@ -70,7 +70,7 @@ def job(
     resources_per_trial: Mapping[str, float] | None = None,
 ) -> Job:
     """The job of a sweep called `name`; `block` (None: named as the architecture) is its block in params.yaml, the others keys of `ray`."""
-    place = f"{storage_path.rstrip('/')}/{name}" if storage_path else str(Path(".neocog/tuning").resolve() / name)
+    storage = f"{storage_path.rstrip('/')}/{name}" if storage_path else str(Path(".neocog/tuning").resolve() / name)
     return Job(
         block=block or architecture,
         architecture=architecture,
@@ -79,7 +79,7 @@ def job(
         data=str(data.folder.resolve()),
         digest=data.digest,
         metric=f"val/{tasks.task(data.task).primary.name}",
-        place=place,
+        storage=storage,
         driver=uuid.uuid4().hex,
         processes=processes_per_trial,
         cpus=cpus_per_trial,
@@ -96,9 +96,9 @@ def run(config: Mapping[str, Any], job: Job) -> None:
     worker is killed, Ray starts it again and it goes on after its last epoch.
     """
     name = str(tune.get_context().get_trial_name())
-    place = Place(job.place)
-    known = place.read(name) or Trial(int(name), {}, 0)
-    report = Reporter(job, name, heard=known.heard if known.driver == job.driver else 0)
+    store = TrialStore(job.storage)
+    known = store.read(name) or Trial(int(name), {}, 0)
+    report = Reporter(job, name, reported=known.reported if known.driver == job.driver else 0)
     if known.ended:
         for row in known.rows:
             report.epoch(row, known.seconds, row is known.rows[-1] and known.status == "finished")
@@ -107,14 +107,14 @@ def run(config: Mapping[str, Any], job: Job) -> None:
         return
     values = {key: value for key, value in config.items() if key != "trial"}
     with tempfile.TemporaryDirectory() as here:
-        report.work = place.work(name, here=Path(here))
+        report.work = store.work(name, here=Path(here))
         if job.hands_over:
             _take_over(report.work)
         try:
             if job.processes > 1:
-                from neocog.tuning.distributed_trial import train_together
+                from neocog.tuning.distributed_trial import train_distributed
 
-                train_together(values, job, name=name, heard=report.heard)
+                train_distributed(values, job, name=name, reported=report.reported)
             else:
                 train(values, job, work=report.work, report=report)
         except NeocogError as error:
@@ -124,10 +124,10 @@ def run(config: Mapping[str, Any], job: Job) -> None:
 
 
 class Reporter:
-    """Tells Ray Tune of one trial what it has not `heard` yet, after the trial's checkpoint in `work` is safe."""
+    """Tells Ray Tune of one trial what it has not `reported` yet, after the trial's checkpoint in `work` is safe."""
 
-    def __init__(self, job: Job, name: str, *, heard: int) -> None:
-        self.job, self.name, self.heard = job, name, heard
+    def __init__(self, job: Job, name: str, *, reported: int) -> None:
+        self.job, self.name, self.reported = job, name, reported
         self.work: Path | None = None
         self.effective: dict[str, Any] = {}
 
@@ -140,19 +140,19 @@ class Reporter:
 
     def epoch(self, row: Mapping[str, float], seconds: float, last: bool) -> None:
         """One row of the history."""
-        if row["epoch"] <= self.heard:
+        if row["epoch"] <= self.reported:
             return
-        self.heard = int(row["epoch"])
+        self.reported = int(row["epoch"])
         if self.work:
-            Place(self.job.place).keep(self.name, self.work)
-        self.tell({**row, "seconds": seconds, "last": last, "effective": self.effective})
+            TrialStore(self.job.storage).keep(self.name, self.work)
+        self.send({**row, "seconds": seconds, "last": last, "effective": self.effective})
 
     def failure(self, why: str) -> None:
         """The training ended by an error."""
-        self.tell({"epoch": self.heard + 1, self.job.metric: 0.0, "error": why})
+        self.send({"epoch": self.reported + 1, self.job.metric: 0.0, "error": why})
 
-    def tell(self, result: dict[str, Any]) -> None:
-        """To Ray Tune, with the checkpoint where the scheduler hands it over."""
+    def send(self, result: dict[str, Any]) -> None:
+        """Send `result` to Ray Tune, with the checkpoint where the scheduler hands it over."""
         newest = checkpoint.latest(self.work) if self.work and self.job.hands_over else None
         if newest is None:
             tune.report(result)

@@ -1,9 +1,9 @@
-"""What is known of each trial, kept where neither a killed worker nor a killed driver can lose it.
+"""The store of a sweep's trials: records and checkpoints that neither a killed worker nor a killed driver can lose.
 
-    <place>/007.json   all that the driver knows of trial 7; only the driver writes it, each time whole
-    <place>/007/       the working checkpoints of trial 7; only the worker that runs it writes there
+    <storage>/007.json   all that the driver knows of trial 7; only the driver writes it, each time whole
+    <storage>/007/       the working checkpoints of trial 7; only the worker that runs it writes there
 
-A place is a folder, or an address such as s3://bucket/sweeps that pyarrow can open.
+The storage is a folder, or an address such as s3://bucket/sweeps that pyarrow can open.
 """
 
 import json
@@ -21,7 +21,7 @@ Status = Literal["running", "finished", "stopped", "failed"]
 
 @dataclass
 class Trial:
-    """One trial. `rows` is its history, one an epoch, of which the process named `driver` has heard the first `heard`.
+    """One trial. `rows` is its history, one an epoch, of which the process named `driver` has reported the first `reported`.
 
     `values` were asked for, `effective` is what the optimizer really held.
     """
@@ -30,7 +30,7 @@ class Trial:
     values: dict[str, Any]
     seed: int
     driver: str = ""
-    heard: int = 0
+    reported: int = 0
     status: Status = "running"
     effective: dict[str, Any] = field(default_factory=dict)
     rows: list[dict[str, float]] = field(default_factory=list)
@@ -52,7 +52,7 @@ class Trial:
         return self.rows[-1][metric] if self.rows and self.status != "failed" else float("-inf")
 
 
-class Place:
+class TrialStore:
     """A folder on this machine, on a shared disk, or in a store such as S3. `work` folders are always on this machine."""
 
     def __init__(self, address: str) -> None:
@@ -98,7 +98,7 @@ class Place:
             if kept != newest.name:
                 self.files.delete_file(f"{self.root}/{name}/{kept}")
 
-    def forget(self, folder: str = "") -> None:
+    def remove(self, folder: str = "") -> None:
         """Remove `folder` of it, or everything."""
         path = f"{self.root}/{folder}".rstrip("/")
         if self.files.get_file_info(path).type == fs.FileType.Directory:
