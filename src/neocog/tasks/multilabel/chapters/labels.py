@@ -10,7 +10,7 @@ from neocog.data.prepared import Split
 from neocog.drawing import images
 from neocog.report import provenance
 from neocog.report.chapters import Chapter, Findings
-from neocog.report.models import Model
+from neocog.report.models import JudgedModel
 from neocog.report.templates import render
 from neocog.tasks.multilabel import examples
 from neocog.tasks.multilabel.average_precision import Ranking
@@ -39,7 +39,7 @@ def chapter(findings: Findings) -> Chapter:
 
 
 def _look(
-    model: Model, test: Split, classes: Sequence[str], kinds: dict[str, list[int]], *, side: int, data: str
+    model: JudgedModel, test: Split, classes: Sequence[str], kinds: dict[str, list[int]], *, side: int, data: str
 ) -> dict[str, Any]:
     """What the closer look at one model shows."""
     answers: Predictions = model.predictions
