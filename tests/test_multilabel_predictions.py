@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from neocog.tasks.multilabel import examples, predictions, targets
+from neocog.core import csv_table
+from neocog.tasks.multilabel import examples, predictions, tables, targets
 
 CLASSES = ("sea", "sand", "people")
 TARGETS = np.array([[1, 1, 0], [0, 0, 0], [1, 0, 1], [0, 0, 0], [0, 1, 0]], bool)
@@ -41,3 +42,36 @@ def test_targets_come_back_from_their_columns_and_strata_are_the_rarest_labels()
     assert targets.shown(TARGETS) == [(0, 1), (), (0, 2), (), (1,)]
     strata, names = targets.strata(TARGETS, classes=CLASSES)
     assert [names[stratum] for stratum in strata] == ["sea", "no label", "people", "no label", "sand"]
+
+
+def test_tables_count_decisions(tmp_path: Path) -> None:
+    thresholds = [0.5, 0.5, 0.5]
+    tables.per_class(tmp_path / "per_class.csv", made(), CLASSES, thresholds=thresholds)
+    sea, _, people = csv_table.read(tmp_path / "per_class.csv")
+    assert sea == {
+        "class": "sea",
+        "average_precision": "1.0",
+        "precision": "1.0",
+        "recall": "1.0",
+        "f1": "1.0",
+        "threshold": "0.5",
+        "support": "2",
+    }
+    assert (people["precision"], people["recall"]) == ("0.0", "0.0")
+    tables.confusion(tmp_path / "confusion.csv", made(), CLASSES)
+    cells = {
+        (row["actual"], row["predicted"]): int(row["images"]) for row in csv_table.read(tmp_path / "confusion.csv")
+    }
+    assert cells == {
+        ("sea", "sea"): 2,
+        ("sand", "sand"): 1,
+        ("people", "people"): 0,
+        ("sand", "people"): 1,
+        ("no label", "sand"): 1,
+        ("no label", "people"): 1,
+    }
+    tables.reliability(tmp_path / "reliability.csv", made(), bins=5)
+    assert sum(int(row["images"]) for row in csv_table.read(tmp_path / "reliability.csv")) == TARGETS.size
+    tables.groups(tmp_path / "groups.csv", made(), {"camera": ["one", "one", "two", None, "two"]})
+    found = {row["value"]: float(row["subset_accuracy"]) for row in csv_table.read(tmp_path / "groups.csv")}
+    assert found == {"one": 1.0, "two": 0.0}

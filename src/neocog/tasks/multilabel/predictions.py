@@ -24,6 +24,11 @@ class Predictions:
     probabilities: NDArray[np.float32]
 
     @property
+    def outputs(self) -> NDArray[np.float32]:
+        """What the graph gave out [N, K]: the probabilities."""
+        return self.probabilities
+
+    @property
     def correct(self) -> Bools:
         """Which images [N] have exactly their labels given."""
         return np.asarray((self.targets == self.given).all(axis=1))
