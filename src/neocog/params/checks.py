@@ -17,6 +17,7 @@ from neocog.tuning.space import grid
 if TYPE_CHECKING:
     from neocog.params.load import Params
 
+CLASSIFICATION = "classification"  # the task of the networks with a learning rule of their own
 RECIPE = get_type_hints(Recipe, include_extras=True)
 MACHINE = (
     "seed",
@@ -70,6 +71,7 @@ def _check_architectures(params: "Params") -> None:
     for name, values in params.raw["architectures"].items():
         block.check(name, values)
         recipe = params.recipe(name)
+        _check_task(name, params.architecture(name), params.raw["data"].get("task", CLASSIFICATION))
         _check_rule(name, params.architecture(name), recipe)
         _check_column(params, f"architectures.{name}.groups" if "groups" in values else "train.groups", recipe.groups)
         _check_seeds(params, name, "seeds", values.get("seeds", 1))
@@ -153,6 +155,14 @@ def _check_seeds(params: "Params", name: str, key: str, count: int) -> None:
         where = f"architectures.{name}.seed" if "seed" in params.raw["architectures"][name] else "train.seed"
         raise UserError(
             f"params.yaml: {where} (={first}): {key} (={count}) counts up from it, but {LAST_SEED} is the last; set {where}: 0"
+        )
+
+
+def _check_task(name: str, architecture: str, task: str) -> None:
+    if task != CLASSIFICATION and architectures.card(architecture).own_rule:
+        raise UserError(
+            f"params.yaml: architectures.{name}: {architecture} learns by its own rule, which is for {CLASSIFICATION}, not for {task}; "
+            "remove the block"
         )
 
 
