@@ -21,7 +21,7 @@ def trained(digits, tmp_path):
     known = architectures.build("timm", channels=3, size=32, classes=1000).network.state_dict()
     save_file({key: value.contiguous() for key, value in known.items()}, file)
     sizes = {"model": "test_resnet", "pretrained": False, "weights": str(file)}
-    training = Training("timm", Recipe(epochs=1, images=256), sizes, digits, "neocog")
+    training = Training("timm", "timm", Recipe(epochs=1, images=256), sizes, digits, "neocog")
     fitted = fit(
         lambda: architectures.build("timm", channels=1, size=8, classes=10, sizes=sizes),
         digits,

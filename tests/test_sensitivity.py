@@ -22,6 +22,7 @@ from neocog.data import prepared
 from neocog.inspect.sensitivity import fragile, measure, picture
 from neocog.inspect.sensitivity.changes import BITS, RATIOS, changes, rounded
 from neocog.inspect.sensitivity.measure import Sensitivity, Tried
+from neocog.tasks.classification.metrics import PRIMARY
 from neocog.training.fit import fit
 from neocog.training.recipe import Recipe
 
@@ -126,12 +127,12 @@ def made(*drops, kind="ratio", amount=0.5):
 
 def test_fragile_layers_are_named_the_worst_first():
     tried = made(0.001, 0.05, 0.3) + made(0.01, 0.003, kind="bits", amount=4)
-    first, second = fragile.sentences(Sensitivity("trained/x", "x", 2000, 0.9, tried))
+    first, second = fragile.sentences(Sensitivity("trained/x", "x", 2000, PRIMARY, 0.9, tried))
     assert first == (
         "Fragile without half of its channels: layer2 (30.0 points), layer1 (5.0 points); the other 1 loses at most 0.1 points."
     )
     assert second == "No layer loses more than 2.0 points with weights of 4 bits; most, layer0 (1.0 points)."
-    many = Sensitivity("trained/x", "x", 2000, 0.9, made(*[0.1] * 7))
+    many = Sensitivity("trained/x", "x", 2000, PRIMARY, 0.9, made(*[0.1] * 7))
     assert fragile.sentences(many)[0].endswith("layer3 (10.0 points) and 3 more.")
 
 
