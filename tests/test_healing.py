@@ -19,14 +19,14 @@ from neocog.core import integrity, lockfile
 STAGE = """
 import os, signal, sys
 from pathlib import Path
-from neocog.core import errors, noted
+from neocog.core import errors, resume_state
 
 def stage(name):
     work = Path(".neocog/work") / name
     print(f"{name} goes on" if work.exists() else f"{name} begins", flush=True)
     work.mkdir(parents=True, exist_ok=True)
     Path(f"{name}.txt").write_text(name)
-    noted.remove(work)
+    resume_state.remove(work)
 
 errors.run(stage, sys.argv[1:])
 if Path("kill").exists():  # DVC has not heard yet that the stage has ended
