@@ -17,6 +17,7 @@ from neocog.bundle.parity import ParityError
 from neocog.bundle.read import digest
 from neocog.cli import main
 from neocog.compression.chain.candidate import begin
+from neocog.compression.chain.export import ship
 from neocog.core.errors import NeocogError, UserError
 from neocog.edge import captured_output, export, summary
 from neocog.tasks.task import task
@@ -153,7 +154,7 @@ def test_a_file_of_another_kind_is_refused(to, trained, digits, tmp_path):
 @pytest.mark.parametrize("to", with_extra.values())
 def test_a_bundle_in_integers_goes_the_way_that_its_runtime_knows(to, trained, digits, tmp_path):
     candidate = compression.apply({"method": "quantize_static"}, begin(trained), digits)
-    bundle = export.ship(tmp_path / "x", candidate, digits, name="x", steps=[], provenance={}, verdict={})
+    bundle = ship(tmp_path / "x", candidate, digits, name="x", steps=[], provenance={}, verdict={})
     refused, why = {"executorch": (False, "add --int8"), "openvino": (True, "leave --int8 out")}[to]
     out = tmp_path / f"net{export.load(to).SUFFIX}"
     with pytest.raises(UserError, match=why):
@@ -166,7 +167,7 @@ def test_a_bundle_in_integers_goes_the_way_that_its_runtime_knows(to, trained, d
 def test_the_benchmark_of_integers_runs_every_way_on_the_same_images(trained, digits, capsys):
     models = trained.folder.parent
     candidate = compression.apply({"method": "quantize_static"}, begin(trained), digits)
-    shipped = export.ship(models / "compressed/x", candidate, digits, name="x", steps=[], provenance={}, verdict={})
+    shipped = ship(models / "compressed/x", candidate, digits, name="x", steps=[], provenance={}, verdict={})
     (models / "trained").mkdir()
     (models / "trained/resnet").symlink_to(trained.folder)
     comparison.table(shipped, digits, rounds=1, limit=200)
