@@ -59,7 +59,7 @@ def compress(recipe: str) -> None:
                 replace(settings.recovery(step, trained, where=f"compress.{recipe}.steps[{number}]"), **ALONE),
                 name=f"{recipe}/{step['method']}",
                 work=work / str(number),
-                run=finetune.Part(log, f"{number}.{step['method']}"),
+                run=finetune.PrefixedRun(log, f"{number}.{step['method']}"),
             )
             for number, step in enumerate(how.steps)
         ]

@@ -28,7 +28,7 @@ from neocog.training.fit import fit
 from neocog.training.group_dro import GroupDRO
 from neocog.training.module import Learner
 from neocog.training.programs import pretraining
-from neocog.training.programs.supervised import Supervised
+from neocog.training.programs.supervised import SupervisedLearning
 from neocog.training.recipe import Recipe
 
 RECIPE = Recipe(epochs=4, batch_size=64, optimizer="adamw", lr=0.003, label_smoothing=0.0, threads=1, accelerator="cpu")
@@ -134,7 +134,10 @@ def test_pretraining_draws_images_as_the_epochs_do(balance, planted):
 
     watcher, recipe = Watcher(1, 1), replace(RECIPE, balance=balance, groups="mark")
     pretraining.pretrain(
-        Learner.of(watcher, planted, recipe, program=Supervised()), planted, device=torch.device("cpu"), name="watcher"
+        Learner.of(watcher, planted, recipe, program=SupervisedLearning()),
+        planted,
+        device=torch.device("cpu"),
+        name="watcher",
     )
     split = planted.split("train")
     alike = {"none": None, "class": split.targets, "group": planted.cells("train", "mark")[0]}[balance]

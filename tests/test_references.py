@@ -56,7 +56,7 @@ def test_every_key_that_holds_text_says_whether_it_names_another_part():
             hints = {key: hints[key] for key in kind.model_fields}
         found |= {f"{section}.{key}" for key, part in hints.items() if words(part)}
     for card in [*map(architectures.card, architectures.names()), *map(compression.card, compression.names())]:
-        settings = card.sizes if isinstance(card, architectures.Card) else card.settings
+        settings = card.sizes if isinstance(card, architectures.ArchitectureCard) else card.settings
         found |= {f"{card.name}.{key}" for key, (part, _) in settings.items() if words(part)}
     assert found - {"compress.steps", "compress.goals", "tune.space"} == TEXT, (
         "mark a new key with BlockName, ModelName, ..., or add it to TEXT"

@@ -19,7 +19,7 @@ from neocog.core.errors import UserError
 from neocog.evaluation import mce, robustness
 from neocog.evaluation.corruptions import blur, digital, noise, plasma, weather
 from neocog.evaluation.corruptions.suite import CORRUPTIONS, FAMILIES, SEVERITIES, corrupt, suite
-from neocog.evaluation.robustness import CLEAN, Row
+from neocog.evaluation.robustness import CLEAN, RobustnessScore
 from neocog.tasks.classification.metrics import PRIMARY
 
 # The published strengths of elastic_transform trade large bends for small wobbles: pixels differ less, shapes more.
@@ -268,11 +268,11 @@ def test_rows_come_back_from_disk_as_they_were(site, tmp_path):
 
 
 def test_mce_by_hand():
-    def rows(model: str, clean: float, snow: tuple[float, float], fog: tuple[float, float]) -> list[Row]:
+    def rows(model: str, clean: float, snow: tuple[float, float], fog: tuple[float, float]) -> list[RobustnessScore]:
         pairs = [("snow", snow), ("fog", fog)]
         return [
-            Row(model, CLEAN, 0, clean),
-            *(Row(model, name, i + 1, top1) for name, both in pairs for i, top1 in enumerate(both)),
+            RobustnessScore(model, CLEAN, 0, clean),
+            *(RobustnessScore(model, name, i + 1, top1) for name, both in pairs for i, top1 in enumerate(both)),
         ]
 
     both = rows("a", 0.9, (0.8, 0.6), (0.5, 0.3)) + rows("b", 0.95, (0.9, 0.8), (0.5, 0.5))

@@ -13,7 +13,7 @@ from neocog.core.errors import UserError
 from neocog.tasks.classification import objective
 from neocog.training.fit import fit
 from neocog.training.programs import choose, pretraining
-from neocog.training.programs.supervised import Supervised
+from neocog.training.programs.supervised import SupervisedLearning
 from neocog.training.recipe import Recipe
 
 QUICK = Recipe(
@@ -122,7 +122,7 @@ def test_each_network_learns_by_the_program_whose_methods_it_has():
         return type(choose.of(architectures.build(name, channels=1, size=28, classes=10)))
 
     found = {name: program(name) for name in architectures.names()}
-    own = {name: each.__name__ for name, each in found.items() if each is not Supervised}
+    own = {name: each.__name__ for name, each in found.items() if each is not SupervisedLearning}
     assert own == {
         "perceptron": "LearningRule",
         "adaline": "LearningRule",
@@ -133,7 +133,7 @@ def test_each_network_learns_by_the_program_whose_methods_it_has():
     pretrained = [
         name
         for name in found
-        if isinstance(architectures.build(name, channels=1, size=28, classes=10), pretraining.Network)
+        if isinstance(architectures.build(name, channels=1, size=28, classes=10), pretraining.SupportsPretraining)
     ]
     assert pretrained == ["dbn"]
 

@@ -29,7 +29,7 @@ FOLDER = Path(__file__).parent
 
 
 @dataclass(frozen=True)
-class Card:
+class ArchitectureCard:
     """What the source text says of an architecture.
 
     `sizes` maps each key that shapes the network to (type, default): the keywords of `build`, `form` if there are
@@ -56,7 +56,7 @@ def names() -> list[str]:
 
 
 @cache
-def card(name: str) -> Card:
+def card(name: str) -> ArchitectureCard:
     """The card of one architecture, read without importing it. Raises UserError when there is no such file."""
     path = FOLDER / f"{name}.py"
     if not name.isidentifier() or not path.is_file():
@@ -69,7 +69,7 @@ def card(name: str) -> Card:
         sizes["form"] = (Literal[tuple(forms)], SMALL)
     sizes |= {block: (CHOICES[block] | None, None) for block in constants["BLOCKS"]}
     methods = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
-    return Card(
+    return ArchitectureCard(
         name,
         constants["YEAR"],
         constants["IDEA"],

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from annotated_types import Ge, Gt, Le, Lt
 
 from neocog import architectures, compression
-from neocog.compression import Card
+from neocog.compression import MethodCard
 from neocog.core.constrained_types import MOST
 from neocog.report import ideas
 
@@ -103,7 +103,7 @@ def setting(kind: Any) -> str:
     return KINDS[kind]
 
 
-def _matrix(cards: Sequence[Card]) -> Iterator[str]:
+def _matrix(cards: Sequence[MethodCard]) -> Iterator[str]:
     """Architecture by method, and the reasons for every no."""
     reasons = list(dict.fromkeys(reason for card in cards for reason in card.refuses.values()))
     yield "## What works on what\n"
@@ -118,7 +118,7 @@ def _matrix(cards: Sequence[Card]) -> Iterator[str]:
     yield ""
 
 
-def _card(card: Card) -> Iterator[str]:
+def _card(card: MethodCard) -> Iterator[str]:
     """One method: what it does, what gets worse, its paper, its settings."""
     told = ideas.parsed(card.about, brief=card.idea)
     yield f"## {card.name}\n"

@@ -34,7 +34,7 @@ def params_file() -> dict[str, Any]:
     return params_yaml.read(path) if path.exists() else {}
 
 
-def network(name: str) -> tuple[architectures.Card, dict[str, Any], int]:
+def network(name: str) -> tuple[architectures.ArchitectureCard, dict[str, Any], int]:
     """The architecture of a block of params.yaml or of that name itself, the block if there is one, and its batch size."""
     from neocog.core import validation
     from neocog.params import block

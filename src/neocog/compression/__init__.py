@@ -36,7 +36,7 @@ FOLDER = Path(__file__).parent
 
 
 @dataclass(frozen=True)
-class Card:
+class MethodCard:
     """What the source text says of a method. `settings` maps each key of its step to (type, default)."""
 
     name: str
@@ -59,7 +59,7 @@ def names() -> list[str]:
 
 
 @cache
-def card(name: str) -> Card:
+def card(name: str) -> MethodCard:
     """The card of one method, read without importing it. Raises UserError when there is no such file."""
     path = FOLDER / f"{name}.py"
     if not name.isidentifier() or name == "__init__" or not path.is_file():
@@ -68,7 +68,7 @@ def card(name: str) -> Card:
     tree = ast.parse(path.read_text())
     constants = CONSTANTS | plugin_metadata.constants(tree, (*REQUIRED, *CONSTANTS))
     settings = plugin_metadata.keywords(tree, "apply", given=GIVEN)
-    return Card(
+    return MethodCard(
         name,
         idea=constants["IDEA"],
         cost=constants["COST"],

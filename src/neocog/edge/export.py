@@ -79,7 +79,7 @@ def export(bundle: Bundle, data: Prepared, *, to: str, int8: bool, out: Path | N
 
 
 def figures(
-    files: Sequence[Path], speed: latency.Speed, outputs: np.ndarray, targets: np.ndarray, *, task: Task
+    files: Sequence[Path], speed: latency.Latency, outputs: np.ndarray, targets: np.ndarray, *, task: Task
 ) -> dict[str, float]:
     """Bytes, milliseconds of one image on one thread, and the score of outputs [N, ...] by the task's primary metric."""
     return {

@@ -18,7 +18,7 @@ CALLS = 30  # single images a turn: 30 rounds give the 900 times behind p50 and 
 
 
 @dataclass(frozen=True)
-class Speed:
+class Latency:
     """Milliseconds for one image at a time (median, 95th percentile), and images a second in batches."""
 
     latency_ms_p50: float
@@ -44,7 +44,7 @@ def measure(
     batch_size: int,
     seed: int,
     on_round: Callable[[], None] = lambda: None,
-) -> dict[str, Speed]:
+) -> dict[str, Latency]:
     """Time every model on images uint8 [N, H, W, C]. `on_round` is called after each of the `rounds`.
 
     In each round every model has one turn, in an order drawn anew: one single image that is not timed, since it finds
@@ -66,7 +66,7 @@ def measure(
                 batched[name].append(_seconds(models[name], batch))
             on_round()
     return {
-        name: Speed(
+        name: Latency(
             latency_ms_p50=1000 * float(np.quantile(single[name], 0.5)),
             latency_ms_p95=1000 * float(np.quantile(single[name], 0.95)),
             throughput_ips=batch_size / float(np.median(batched[name])),

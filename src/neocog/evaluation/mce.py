@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from neocog.core.errors import UserError, nearest
-from neocog.evaluation.robustness import CLEAN, Row
+from neocog.evaluation.robustness import CLEAN, RobustnessScore
 from neocog.tasks.task import Metric
 
 NOTHING = 1e-9  # an error below which there is none
 
 
-def errors(rows: Sequence[Row], model: str, metric: Metric) -> dict[str, float]:
+def errors(rows: Sequence[RobustnessScore], model: str, metric: Metric) -> dict[str, float]:
     """The model's error (1 - score, or the score itself where less is better) under each corruption, averaged over the severities.
 
     `clean` is among them.
@@ -43,7 +43,7 @@ def relative_corruption_error(model: Mapping[str, float], baseline: Mapping[str,
     return _percent(_under(model, less=model[CLEAN]), _under(baseline, less=baseline[CLEAN]))
 
 
-def summary(rows: Sequence[Row], metric: Metric, *, baseline: str) -> dict[str, dict[str, float]]:
+def summary(rows: Sequence[RobustnessScore], metric: Metric, *, baseline: str) -> dict[str, dict[str, float]]:
     """By model: `<metric>` on clean images, `<metric>_corrupted` over all corruptions, `mce` and `relative_mce` where they are defined."""
     of = {model: errors(rows, model, metric) for model in dict.fromkeys(row.model for row in rows)}
     return {model: _scores(own, of[baseline], metric) for model, own in of.items()}

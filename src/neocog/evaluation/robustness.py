@@ -22,7 +22,7 @@ Condition = tuple[str, int]  # corruption, severity
 
 
 @dataclass(frozen=True)
-class Row:
+class RobustnessScore:
     """The `score` of a model, by the primary metric of its task, under one corruption of one severity."""
 
     model: str
@@ -50,36 +50,36 @@ def measure(
     seed: int = 0,
     batch_size: int = 256,
     on_part: Callable[[float], None] = lambda part: None,
-) -> list[Row]:
+) -> list[RobustnessScore]:
     """The score of every bundle on images uint8 [N, H, W, C] under all `conditions`; every bundle is given the same corrupted images.
 
     `on_part` is told which part of the work has been done since it was told last; in all they are 1.
     """
-    found: dict[str, list[Row]] = {bundle.model: [] for bundle in bundles}
+    found: dict[str, list[RobustnessScore]] = {bundle.model: [] for bundle in bundles}
     wanted = conditions(severities)
     for some, spoilt in _stacks(images, wanted, seed=seed):
         for bundle in bundles:
             outputs = predictions.outputs(bundle, spoilt, batch_size=batch_size)
             primary = task(bundle.task).metrics.primary
             found[bundle.model] += [
-                Row(bundle.model, *each, primary(part, targets))
+                RobustnessScore(bundle.model, *each, primary(part, targets))
                 for each, part in zip(some, np.split(outputs, len(some)), strict=True)
             ]
             on_part(len(some) / (len(wanted) * len(bundles)))
     return [row for rows in found.values() for row in rows]
 
 
-def write(path: Path, rows: Sequence[Row], metric: Metric) -> None:
+def write(path: Path, rows: Sequence[RobustnessScore], metric: Metric) -> None:
     """model, corruption, severity, and the score under the metric's name."""
     lines = ((row.model, row.corruption, row.severity, round(row.score, 6)) for row in rows)
     csv_table.write(path, ("model", "corruption", "severity", metric.name), lines)
 
 
-def read(path: Path) -> list[Row]:
+def read(path: Path) -> list[RobustnessScore]:
     """What `write` wrote. Raises UserError if the file is damaged."""
     try:
         return [
-            Row(model, corruption, int(severity), float(score))
+            RobustnessScore(model, corruption, int(severity), float(score))
             for model, corruption, severity, score in (line.values() for line in csv_table.read(path))
         ]
     except (TypeError, ValueError) as error:

@@ -11,7 +11,7 @@ NO_PLACES = "Behind its first layer no number stands for a place in the image an
 
 
 @dataclass(frozen=True)
-class Row:
+class ActivationRow:
     """Pictures of one layer, RGB [h, w, 3]; `names` has one word a picture, or is empty."""
 
     heading: str
@@ -20,7 +20,7 @@ class Row:
     names: tuple[str, ...] = ()
 
 
-def rows(inside: Inside) -> list[Row]:
+def rows(inside: Inside) -> list[ActivationRow]:
     """The first weights, then the maps at each depth."""
     first = [_weights(inside.filters)] if inside.filters else []
     return first + [_maps(depth) for depth in inside.depths]
@@ -42,7 +42,7 @@ def missing(inside: Inside) -> str:
     return NO_PLACES if inside.filters else NOTHING
 
 
-def _weights(filters: Filters) -> Row:
+def _weights(filters: Filters) -> ActivationRow:
     shown, total = filters.strongest(colormaps.FILTERS), len(filters.weights)
     height, width = filters.weights.shape[2:]
     some = "" if len(shown) == total else f"{len(shown)} of "
@@ -54,11 +54,11 @@ def _weights(filters: Filters) -> Row:
         heading, words = "First units", f"{some}{total} units, each over the whole image"
     if some and not filters.classes:
         words += ", the strongest"
-    return Row(heading, words, colormaps.filters(shown), filters.classes[: len(shown)])
+    return ActivationRow(heading, words, colormaps.filters(shown), filters.classes[: len(shown)])
 
 
-def _maps(depth: Depth) -> Row:
+def _maps(depth: Depth) -> ActivationRow:
     total, height, width = depth.maps.shape
     some = f"{colormaps.MAPS} of " if total > colormaps.MAPS else ""
     words = f"{some}{total} maps of {height} × {width}"
-    return Row(f"Layer {depth.layer} of {depth.layers}", words, colormaps.maps(depth.maps[: colormaps.MAPS]))
+    return ActivationRow(f"Layer {depth.layer} of {depth.layers}", words, colormaps.maps(depth.maps[: colormaps.MAPS]))

@@ -9,7 +9,7 @@ from neocog.core.errors import UserError
 from neocog.drawing import colormaps, numbers
 from neocog.drawing.images import Pixels, shrunk
 from neocog.inspect import activation_rows
-from neocog.inspect.activation_rows import Row
+from neocog.inspect.activation_rows import ActivationRow
 from neocog.inspect.activations import Inside
 
 MARGIN, LABEL, LINE, SPACE = 32, 210, 20, 22  # px around all, of the words left of a row, of a line, between rows
@@ -42,7 +42,7 @@ def draw(inside: Inside, image: Pixels, *, likeliest: Likeliest, name: str, abou
     return canvas
 
 
-def _row(row: Row, *, side: int) -> Image.Image:
+def _row(row: ActivationRow, *, side: int) -> Image.Image:
     """All pictures of a row on paper; those with names twice as large, their names below."""
     columns, side, under = (colormaps.MAPS // 2, 2 * side, LINE) if row.names else (colormaps.MAPS, side, 0)
     lines = [

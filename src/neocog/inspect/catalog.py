@@ -65,7 +65,7 @@ def _methods(name: str) -> Iterator[str]:
         yield f"  {method:<20} {f'no: {reason}' if reason else about.idea}"
 
 
-def _keys(card: architectures.Card) -> Iterator[str]:
+def _keys(card: architectures.ArchitectureCard) -> Iterator[str]:
     for key, (kind, default) in card.sizes.items():
         choices = get_args(CHOICES[key]) if key in card.blocks else get_args(kind) if key == "form" else ()
         told = " | ".join(choices) if choices else ""

@@ -16,7 +16,7 @@ ROUNDS = 3
 
 
 @dataclass(frozen=True)
-class Speed:
+class TrainingSpeed:
     """Images per second of whole training steps with one combination of settings."""
 
     channels_last: bool
@@ -35,7 +35,7 @@ def measure(
     name: str = "the network",
     seconds: float = 2.0,
     on_turn: Callable[[str], None] = lambda text: None,
-) -> list[Speed]:
+) -> list[TrainingSpeed]:
     """Time forward, backward and step of `build()` in turns, about `seconds` a combination; fastest first, those with wrong gradients last.
 
     The numbers of the image do not matter for speed, so a random batch of `channels` x `size` x `size` is used.
@@ -56,7 +56,7 @@ def measure(
             step = _step(model, images, labels, precision=precision)
             speeds[channels_last, precision].append(_images_per_second(step, batch_size, seconds / ROUNDS, device))
     found = [
-        Speed(*each, statistics.median(turns), _wrong(build, *each, images=images, labels=labels))
+        TrainingSpeed(*each, statistics.median(turns), _wrong(build, *each, images=images, labels=labels))
         for each, turns in speeds.items()
     ]
     return sorted(found, key=lambda speed: (speed.wrong is not None, -speed.images_per_second))

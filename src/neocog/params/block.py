@@ -68,7 +68,7 @@ def _check_architecture(name: str, values: Mapping[str, Any]) -> None:
         )
 
 
-def _check_form(name: str, card: architectures.Card, values: Mapping[str, Any]) -> None:
+def _check_form(name: str, card: architectures.ArchitectureCard, values: Mapping[str, Any]) -> None:
     form = values.get("form", architectures.SMALL)
     if form in card.forms and form != architectures.SMALL:
         small = [key for key in values if key in card.sizes and key not in ("form", *card.blocks)]

@@ -34,7 +34,7 @@ def goals(told: Goals, metric: Metric) -> Goals:
 
 
 @dataclass(frozen=True)
-class Row:
+class RankedModel:
     """What the rule looks at of a model on the leaderboard."""
 
     model: str
@@ -49,13 +49,13 @@ def best(
     asked: Goals | None = None,
     leaderboard: Path = LEADERBOARD,
     models: Path = Path("models"),
-) -> tuple[Bundle, Row]:
+) -> tuple[Bundle, RankedModel]:
     """The model to promote, and its row: the best by `prefer`, which is the primary metric of its task unless said.
 
     A tie goes to the better score, then the faster, then by name. Raises UserError, with what each of the best lacks, when there is none.
     """
     metric, rows = board(leaderboard, models=models)
-    keys: Mapping[str, Callable[[Row], float]] = {
+    keys: Mapping[str, Callable[[RankedModel], float]] = {
         metric.name: lambda row: -metric.better * row.score,
         "latency": lambda row: row.latency_ms,
         "size": lambda row: row.size_bytes,
@@ -108,7 +108,7 @@ def shortfall(bundle: Bundle, asked: Goals, *, leaderboard: Path = LEADERBOARD, 
     return missed(row, wanted, metric)
 
 
-def missed(row: Row, goals: Goals, metric: Metric) -> str:
+def missed(row: RankedModel, goals: Goals, metric: Metric) -> str:
     """The goals that a row misses, each with its value; empty when it meets all."""
     values: Mapping[str, float] = {
         metric.goal: row.score,
@@ -127,13 +127,13 @@ def _same(folder: Path, bundle: Bundle) -> bool:
     return (folder / read.CARD).is_file() and read.digest(folder) == read.digest(bundle.folder)
 
 
-def board(leaderboard: Path = LEADERBOARD, *, models: Path = Path("models")) -> tuple[Metric, list[Row]]:
+def board(leaderboard: Path = LEADERBOARD, *, models: Path = Path("models")) -> tuple[Metric, list[RankedModel]]:
     """The metric of the leaderboard, and what stands there. Raises UserError when it is not there, is empty or damaged."""
     try:
         lines = list(csv_table.read(leaderboard))
         metric = task(read.read(models / lines[0]["model"]).task).primary if lines else None
         rows = [
-            Row(each["model"], float(each[metric.name]), float(each["latency_ms_p50"]), int(each["size_bytes"]))
+            RankedModel(each["model"], float(each[metric.name]), float(each["latency_ms_p50"]), int(each["size_bytes"]))
             for each in lines
             if metric
         ]

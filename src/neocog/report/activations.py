@@ -72,7 +72,7 @@ def _one(model: JudgedModel, found: activations.Inside, chosen: int, *, size: in
     }
 
 
-def _row(row: activation_rows.Row, *, side: int) -> dict[str, Any]:
+def _row(row: activation_rows.ActivationRow, *, side: int) -> dict[str, Any]:
     """A sheet for all the pictures of a row; where they have names, one for each."""
     sheets = [[tile] for tile in row.tiles] if row.names else [row.tiles]
     drawn = [colormaps.sheet(tiles, side=side) for tiles in sheets]

@@ -67,6 +67,15 @@ class Metric:
 
 
 @dataclass(frozen=True)
+class ExplainedOutput:
+    """What an explanation is about: an output by its `index`, its name for people, and its probability."""
+
+    index: int
+    name: str
+    probability: float
+
+
+@dataclass(frozen=True)
 class Task:
     """A task by the name of its folder; each file is imported when it is first asked for (some need torch)."""
 

@@ -156,7 +156,7 @@ def _train(
     last = checkpoint.latest(work)
     state = checkpoint.load(last) if last else None
     finished = state and state["callbacks"][epochs.state_key]["finished"]
-    if not last and isinstance(learner.model, pretraining.Network):
+    if not last and isinstance(learner.model, pretraining.SupportsPretraining):
         epochs.seconds = pretraining.pretrain(learner, data, device=lightning.strategy.root_device, name=name)
     if not finished:
         batches = partial(Batches, seed=recipe.seed, rank=lightning.global_rank, ranks=lightning.world_size)
@@ -182,7 +182,7 @@ def _train(
             epochs.log_last()
     if epochs.best:
         learner.model.load_state_dict(epochs.best)
-    if isinstance(learner.model, auxiliary_heads.Network):
+    if isinstance(learner.model, auxiliary_heads.SupportsAuxiliaryHeads):
         learner.model.drop_auxiliary()
     return Fitted(
         model=learner.model.cpu().float().eval(),

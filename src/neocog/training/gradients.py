@@ -15,7 +15,7 @@ from neocog.core.errors import UserError
 from neocog.data.augment import normalize
 from neocog.data.prepared import Prepared
 from neocog.training.module import Learner
-from neocog.training.programs.supervised import Supervised
+from neocog.training.programs.supervised import SupervisedLearning
 from neocog.training.recipe import Recipe
 
 CHECKED = ("bf16-mixed", "bf16-true")  # 16-mixed has a scaler, which skips steps that are not finite
@@ -27,7 +27,7 @@ NEGLIGIBLE = 1e-6  # of the largest gradient: what only rounding makes different
 
 
 def check(
-    model: nn.Module, data: Prepared, recipe: Recipe, *, program: Supervised, name: str, device: torch.device
+    model: nn.Module, data: Prepared, recipe: Recipe, *, program: SupervisedLearning, name: str, device: torch.device
 ) -> None:
     """Raise UserError, which calls the network `name`, if a layer's gradients in the recipe's precision are not those of fp32.
 

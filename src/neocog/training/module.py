@@ -18,7 +18,7 @@ from neocog.tasks import task as tasks
 from neocog.training import optimizer
 from neocog.training.auxiliary_loss import AuxiliaryLoss
 from neocog.training.group_dro import GroupDRO
-from neocog.training.programs.supervised import Supervised
+from neocog.training.programs.supervised import SupervisedLearning
 from neocog.training.recipe import Recipe
 
 CHECK_EVERY = 50  # steps between looks at the loss on an accelerator, where each look waits for the device
@@ -43,7 +43,7 @@ class Learner(pl.LightningModule):
         std: tuple[float, ...],
         classes: int,
         task: str,
-        program: Supervised,
+        program: SupervisedLearning,
         auxiliary_loss: AuxiliaryLoss | None = None,
         dro: GroupDRO | None = None,
     ) -> None:
@@ -69,7 +69,7 @@ class Learner(pl.LightningModule):
         data: Prepared,
         recipe: Recipe,
         *,
-        program: Supervised,
+        program: SupervisedLearning,
         auxiliary_loss: AuxiliaryLoss | None = None,
         dro: GroupDRO | None = None,
     ) -> "Learner":

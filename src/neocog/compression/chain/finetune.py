@@ -31,7 +31,7 @@ class Train(Protocol):
 
 
 @dataclass(frozen=True)
-class Part:
+class PrefixedRun:
     """What a training tells `run` when it is one of several there: every name after `name`/."""
 
     run: Log
@@ -62,7 +62,7 @@ def trainer(
     def train(candidate: Candidate, *, auxiliary_loss: AuxiliaryLoss | None = None) -> Candidate:
         candidate.check_graph()
         network = candidate.copied().train()  # Lightning leaves the mode as it finds it
-        if isinstance(network, closed_form.Network):
+        if isinstance(network, closed_form.SupportsClosedForm):
             raise UserError(
                 f"{candidate.architecture} is solved for all images at once and cannot be trained on; remove the step's train block"
             )

@@ -10,7 +10,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from neocog.core.errors import UserError
 from neocog.inspect.shapes import unused_pixels
 from neocog.inspect.shapes.fit import Window
-from neocog.inspect.shapes.recorder import Part, Recorder, TooSmall
+from neocog.inspect.shapes.recorder import ModuleCost, Recorder, TooSmall
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def layers(model: nn.Module, *, channels: int, size: int) -> list[Layer]:
     return [_layer(part, size) for part in recorder.parts]
 
 
-def _layer(part: Part, size: int) -> Layer:
+def _layer(part: ModuleCost, size: int) -> Layer:
     assert part.sight is not None
     kind = part.module if part.whole else _kind(part.operators)
     slid = part.slid

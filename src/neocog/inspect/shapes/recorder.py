@@ -30,7 +30,7 @@ class Slid:
 
 
 @dataclass
-class Part:
+class ModuleCost:
     """What a module computes itself, until the next module in it is called. `whole`: it calls none."""
 
     name: str
@@ -51,8 +51,8 @@ class Recorder(TorchDispatchMode):
 
     def __init__(self, image: Tensor) -> None:
         super().__init__()
-        self.parts: list[Part] = []
-        self._working: list[Part] = []  # of the modules inside each other, the innermost last
+        self.parts: list[ModuleCost] = []
+        self._working: list[ModuleCost] = []  # of the modules inside each other, the innermost last
         self._counted: set[int] = set()
         self._looked_at = WeakTensorKeyDictionary()
         self._known = WeakTensorKeyDictionary()
@@ -69,7 +69,7 @@ class Recorder(TorchDispatchMode):
         if self._working:
             self._working[-1].whole = False
             self._close()
-        self._working.append(Part(name, type(module).__name__))
+        self._working.append(ModuleCost(name, type(module).__name__))
 
     def leave(self) -> None:
         """The innermost module ends."""
@@ -84,7 +84,7 @@ class Recorder(TorchDispatchMode):
         if part.sight is not None:
             if part.whole or part.bytes or part.macs or part.params:
                 self.parts.append(part)
-            self._working[-1] = Part(part.name, part.module, part.whole)
+            self._working[-1] = ModuleCost(part.name, part.module, part.whole)
 
     def __torch_dispatch__(
         self, func: OpOverload, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -133,7 +133,7 @@ class Recorder(TorchDispatchMode):
                 for axis, n in enumerate(tensor.shape[-2:]):
                     seen[axis] |= set(range(n))
 
-    def _note(self, part: Part, call: Call, known: Sequence[Tensor], outputs: Sequence[Tensor]) -> None:
+    def _note(self, part: ModuleCost, call: Call, known: Sequence[Tensor], outputs: Sequence[Tensor]) -> None:
         """Add what the call does to the present part."""
         seen = sights(call, outputs, self._known.get)
         for place, output in enumerate(outputs):

@@ -64,7 +64,7 @@ def read(reports: Path, metric: Metric, *, called: Mapping[str, str]) -> Robustn
         raise UserError(f"{scores} is damaged ({error!r}); `dvc repro --force robustness` makes it again") from None
 
 
-def _model(model: str, name: str, rows: list[robustness.Row], mce: float | None) -> RobustnessScores:
+def _model(model: str, name: str, rows: list[robustness.RobustnessScore], mce: float | None) -> RobustnessScores:
     own = sorted((row for row in rows if row.model == model), key=lambda row: row.severity)
     names = dict.fromkeys(row.corruption for row in rows if row.corruption != CLEAN)
     scores = {each: tuple(row.score for row in own if row.corruption == each) for each in names}

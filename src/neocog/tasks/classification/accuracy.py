@@ -31,7 +31,7 @@ def confusion(labels: Ints, predicted: Ints, *, num_classes: int) -> Ints:
 
 
 @dataclass(frozen=True)
-class Counts:
+class ClassCounts:
     """Of each class [K]: images of it (actual), images called it (predicted), and both at once (hits)."""
 
     actual: Floats
@@ -51,11 +51,11 @@ class Counts:
         return _ratio(2 * self.hits, self.actual + self.predicted)
 
 
-def counts(labels: Ints, predicted: Ints, *, num_classes: int, weights: Weights = None) -> Counts:
+def counts(labels: Ints, predicted: Ints, *, num_classes: int, weights: Weights = None) -> ClassCounts:
     """Count `labels` and `predicted` (class indices [N]) class by class."""
     once = np.ones(len(labels)) if weights is None else weights.astype(np.float64)
     hits = once * (labels == predicted)
-    return Counts(
+    return ClassCounts(
         actual=_sums(labels, once, num_classes),
         predicted=_sums(predicted, once, num_classes),
         hits=_sums(labels, hits, num_classes),

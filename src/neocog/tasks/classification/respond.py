@@ -5,7 +5,6 @@ probabilities [K] of one image.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from neocog.core.errors import UserError, nearest
 from neocog.tasks.classification.calibration import probabilities
+from neocog.tasks.task import ExplainedOutput
 
 FILES = (  # of the package, that answer where neocog is not installed: this one and what only it imports
     "statistics/__init__.py",
@@ -31,15 +31,6 @@ CLASS_BYTES = 150  # that a class takes in an answer, and in the dictionaries be
 
 Card = Mapping[str, Any]
 Floats = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Target:
-    """What an explanation is about: an output by its `index`, its name for people, and its probability."""
-
-    index: int
-    name: str
-    probability: float
 
 
 def output_shape(card: Card) -> tuple[int, ...]:
@@ -103,13 +94,13 @@ def cells(prediction: Floats, *, card: Card, top: int) -> list[str]:
     return [cell for name, p in likeliest(prediction, card=card, top=top) for cell in (name, f"{p:.6f}")]
 
 
-def target(prediction: Floats, *, card: Card, name: str | None, model: str) -> Target:
+def target(prediction: Floats, *, card: Card, name: str | None, model: str) -> ExplainedOutput:
     """The output to explain: that of the class `name`, by default the likeliest. Raises UserError for an unknown class."""
     classes = card["classes"]
     if name is not None and name not in classes:
         raise UserError(f"--of {name}: {model} knows no such class; {nearest(name, classes)}")
     index = int(prediction.argmax()) if name is None else classes.index(name)
-    return Target(index, classes[index], float(prediction[index]))
+    return ExplainedOutput(index, classes[index], float(prediction[index]))
 
 
 def _ranked(predictions: Floats) -> NDArray[np.int64]:

@@ -12,7 +12,7 @@ from neocog.tasks.multilabel.average_precision import mean_of, ratio
 
 
 @dataclass(frozen=True)
-class Counts:
+class LabelCounts:
     """Of each label [K]: images that have it (actual), images it was given to (given), and both at once (hits)."""
 
     actual: Floats
@@ -41,10 +41,10 @@ class Counts:
         return float(2 * self.hits.sum() / whole) if whole else 1.0
 
 
-def counts(targets: Bools, given: Bools, weights: Weights = None) -> Counts:
+def counts(targets: Bools, given: Bools, weights: Weights = None) -> LabelCounts:
     """Count `targets` and `given` label by label."""
     once = np.ones(len(targets)) if weights is None else weights.astype(np.float64)
-    return Counts(once @ targets, once @ given, once @ (targets & given))
+    return LabelCounts(once @ targets, once @ given, once @ (targets & given))
 
 
 def subset_accuracy(targets: Bools, given: Bools, weights: Weights = None) -> float:

@@ -4,13 +4,13 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neocog.core.errors import UserError, nearest
+from neocog.tasks.task import ExplainedOutput
 
 FILES = (  # of the package, that answer where neocog is not installed: this one and what only it imports
     "tasks/multilabel/__init__.py",
@@ -26,15 +26,6 @@ NONE = "no label"
 
 Card = Mapping[str, Any]
 Floats = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Target:
-    """What an explanation is about: an output by its `index`, its name for people, and its probability."""
-
-    index: int
-    name: str
-    probability: float
 
 
 def output_shape(card: Card) -> tuple[int, ...]:
@@ -98,13 +89,13 @@ def cells(prediction: Floats, *, card: Card, top: int) -> list[str]:
     return [";".join(name for name, _ in given), ";".join(f"{p:.6f}" for _, p in given)]
 
 
-def target(prediction: Floats, *, card: Card, name: str | None, model: str) -> Target:
+def target(prediction: Floats, *, card: Card, name: str | None, model: str) -> ExplainedOutput:
     """The output to explain: that of the label `name`, by default the likeliest. Raises UserError for an unknown label."""
     classes = card["classes"]
     if name is not None and name not in classes:
         raise UserError(f"--of {name}: {model} knows no such label; {nearest(name, classes)}")
     index = int(np.argmax(prediction)) if name is None else classes.index(name)
-    return Target(index, classes[index], float(prediction[index]))
+    return ExplainedOutput(index, classes[index], float(prediction[index]))
 
 
 def _given(prediction: Floats, card: Card) -> list[tuple[str, float]]:

@@ -4,11 +4,11 @@ from typing import Protocol, cast, runtime_checkable
 
 from torch import Tensor, nn
 
-from neocog.training.programs.supervised import Loss, Supervised
+from neocog.training.programs.supervised import Loss, SupervisedLearning
 
 
 @runtime_checkable
-class Network(Protocol):
+class SupportsAuxiliaryHeads(Protocol):
     """A network with auxiliary heads, each of whose losses counts `share`."""
 
     share: float
@@ -20,11 +20,11 @@ class Network(Protocol):
         """Remove the heads."""
 
 
-class AuxiliaryHeads(Supervised):
+class AuxiliaryHeads(SupervisedLearning):
     """Supervised learning with the losses of the heads added."""
 
     def loss(self, network: nn.Module, images: Tensor, targets: Tensor, loss: Loss) -> tuple[Tensor, Tensor]:
-        own = cast(Network, network)
+        own = cast(SupportsAuxiliaryHeads, network)
         outputs, others = own.forward_auxiliary(images)
         total = loss(outputs, targets)
         for other in others:
@@ -32,4 +32,4 @@ class AuxiliaryHeads(Supervised):
         return total, outputs
 
     def outputs(self, network: nn.Module, images: Tensor) -> Tensor:
-        return cast(Network, network).forward_auxiliary(images)[0]
+        return cast(SupportsAuxiliaryHeads, network).forward_auxiliary(images)[0]

@@ -3,15 +3,15 @@
 from torch import nn
 
 from neocog.training.programs import auxiliary_heads, closed_form, learning_rule
-from neocog.training.programs.supervised import Supervised
+from neocog.training.programs.supervised import SupervisedLearning
 
 
-def of(network: nn.Module) -> Supervised:
+def of(network: nn.Module) -> SupervisedLearning:
     """The program of `network`."""
-    if isinstance(network, closed_form.Network):
+    if isinstance(network, closed_form.SupportsClosedForm):
         return closed_form.ClosedForm()
-    if isinstance(network, learning_rule.Network):
+    if isinstance(network, learning_rule.SupportsLearningRule):
         return learning_rule.LearningRule()
-    if isinstance(network, auxiliary_heads.Network):
+    if isinstance(network, auxiliary_heads.SupportsAuxiliaryHeads):
         return auxiliary_heads.AuxiliaryHeads()
-    return Supervised()
+    return SupervisedLearning()

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Protocol, cast, runtime_checkable
 
@@ -12,28 +13,22 @@ from neocog.core.errors import UserError
 from neocog.data.augment import normalize
 from neocog.data.prepared import Prepared
 from neocog.training.module import Learner
-from neocog.training.programs.supervised import Supervised
+from neocog.training.programs.supervised import SupervisedLearning
 from neocog.training.progress import print_line
 from neocog.training.recipe import Recipe
 
 PART = 4096  # images judged at a time
 
 
-class Report(Protocol):
-    """Prints a sentence about the solution while it is computed."""
-
-    def __call__(self, text: str, /) -> None: ...
-
-
 @runtime_checkable
-class Network(Protocol):
+class SupportsClosedForm(Protocol):
     """A network with a solver."""
 
-    def solve(self, images: Tensor, targets: Tensor, /, *, seed: int, report: Report) -> None:
+    def solve(self, images: Tensor, targets: Tensor, /, *, seed: int, report: Callable[[str], None]) -> None:
         """Fit to all training images, normalized [N, C, H, W], and their targets [N, ...]."""
 
 
-class ClosedForm(Supervised):
+class ClosedForm(SupervisedLearning):
     """What has no steps: neither losses to be weighed nor batches to be drawn."""
 
     batches = False
@@ -65,7 +60,7 @@ def solve(learner: Learner, data: Prepared, *, name: str) -> tuple[dict[str, flo
     }
     targets = {split: torch.from_numpy(part.targets.copy()) for split, part in parts.items()}
     begin = time.perf_counter()
-    network = cast(Network, learner.model)
+    network = cast(SupportsClosedForm, learner.model)
     network.solve(images["train"], targets["train"], seed=learner.recipe.seed, report=partial(print_line, name))
     seconds = time.perf_counter() - begin
     row: dict[str, float] = {"epoch": 1, "lr": 0.0}

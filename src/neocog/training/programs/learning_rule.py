@@ -6,19 +6,19 @@ import torch
 from torch import Tensor, nn
 
 from neocog.core.errors import UserError
-from neocog.training.programs.supervised import Loss, Supervised
+from neocog.training.programs.supervised import Loss, SupervisedLearning
 from neocog.training.recipe import Recipe
 
 
 @runtime_checkable
-class Network(Protocol):
+class SupportsLearningRule(Protocol):
     """A network that knows the direction of descent of its parameters without gradients."""
 
     def learning_rule(self, images: Tensor, targets: Tensor, /) -> tuple[Tensor, Tensor, dict[Tensor, Tensor]]:
         """The loss, the outputs [N, ...] and the direction of descent of each parameter."""
 
 
-class LearningRule(Supervised):
+class LearningRule(SupervisedLearning):
     """The rule writes its own steps, in the precision of the weights; the optimizer takes them as it takes gradients."""
 
     backpropagates = False
@@ -32,5 +32,5 @@ class LearningRule(Supervised):
 
     def loss(self, network: nn.Module, images: Tensor, targets: Tensor, loss: Loss) -> tuple[Tensor, Tensor]:
         with torch.autocast(images.device.type, enabled=False):
-            found, outputs, self.descent = cast(Network, network).learning_rule(images, targets)
+            found, outputs, self.descent = cast(SupportsLearningRule, network).learning_rule(images, targets)
         return found, outputs

@@ -17,7 +17,7 @@ from neocog.training.progress import print_line
 
 
 @runtime_checkable
-class Network(Protocol):
+class SupportsPretraining(Protocol):
     """A network that can learn from images alone."""
 
     def pretrain(self, batches: Callable[[], Iterator[Tensor]], *, seed: int, report: Callable[[str], None]) -> None:
@@ -44,6 +44,6 @@ def pretrain(learner: Learner, data: Prepared, *, device: torch.device, name: st
             yield normalize(images.to(device), mean=learner.mean, std=learner.std)
         epochs.epoch += 1
 
-    network = cast(Network, learner.model)
+    network = cast(SupportsPretraining, learner.model)
     network.pretrain(batches, seed=recipe.seed, report=partial(print_line, name))
     return time.perf_counter() - begin

@@ -9,7 +9,7 @@ from neocog.training.recipe import Recipe
 Loss = Callable[[Tensor, Tensor], Tensor]  # of outputs [N, ...] and targets [N, ...]
 
 
-class Supervised:
+class SupervisedLearning:
     """A way of learning; the other files of this folder say where theirs differs.
 
     `batches`: whether it learns from batches, in epochs. `backpropagates`: whether it does so by gradients of the task's loss.

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from neocog.report.models import JudgedModel
 from neocog.statistics.arrays import Bools, Ints
 from neocog.tasks.classification import accuracy
-from neocog.tasks.classification.accuracy import Counts
+from neocog.tasks.classification.accuracy import ClassCounts
 from neocog.tasks.classification.predictions import Predictions, calibrated
 
 
@@ -41,7 +41,7 @@ class JudgedClassifier:
         return accuracy.confusion(labels, predicted, num_classes=len(self.model.bundle.classes))
 
     @cached_property
-    def by_class(self) -> Counts:
+    def by_class(self) -> ClassCounts:
         """Counts of each class [K]."""
         labels, predicted = self.predictions.labels, self.predictions.predicted
         return accuracy.counts(labels, predicted, num_classes=len(self.model.bundle.classes))
