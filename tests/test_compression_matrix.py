@@ -11,9 +11,8 @@ import torch
 from neocog import architectures, compression
 from neocog.bundle import read, widths, write
 from neocog.compression.chain import channels, export, feature_distillation, finetune
-from neocog.compression.chain.candidate import Candidate, begin
+from neocog.compression.chain.candidate import Candidate, begin, normalized
 from neocog.compression.chain.fake_quantization import Rounded
-from neocog.compression.chain.normalized import normalized
 from neocog.compression.distill import SoftTargets
 from neocog.core.errors import NeocogError, UserError
 from neocog.training.recipe import Recipe

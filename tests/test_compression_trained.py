@@ -13,9 +13,8 @@ from neocog import architectures, compression
 from neocog.bundle import write
 from neocog.compression import distill
 from neocog.compression.chain import export, feature_distillation, finetune
-from neocog.compression.chain.candidate import begin
+from neocog.compression.chain.candidate import begin, normalized
 from neocog.compression.chain.fake_quantization import Rounded
-from neocog.compression.chain.normalized import normalized
 from neocog.core.errors import UserError
 from neocog.training.fit import fit
 from neocog.training.recipe import Recipe

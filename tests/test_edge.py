@@ -19,7 +19,7 @@ from neocog.cli import main
 from neocog.compression.chain.candidate import begin
 from neocog.compression.chain.export import ship
 from neocog.core.errors import NeocogError, UserError
-from neocog.edge import captured_output, export, summary
+from neocog.edge import captured_output, export
 from neocog.tasks.task import task
 from neocog.training.fit import fit
 from neocog.training.recipe import Recipe
@@ -132,7 +132,7 @@ def test_the_file_answers_as_the_bundle_does(to, int8, trained, digits, tmp_path
     assert (answered.argmax(1) == test.targets).mean() > 0.9, "raw images in, classes out"
     weights = path.with_suffix(".bin") if to == "openvino" else path
     assert (weights.stat().st_size < 0.5 * record["bundle graph"]["size_bytes"]) is int8
-    assert f"{record['file']['size_bytes']:,}" in summary.page(record)
+    assert f"{record['file']['size_bytes']:,}" in export.summary(record)
 
 
 @pytest.mark.parametrize("to", [with_extra["openvino"]])

@@ -14,8 +14,7 @@ from neocog.cli import main
 from neocog.data.augment import normalize
 from neocog.evaluation import predictions
 from neocog.inspect import explain
-from neocog.inspect.explain import gallery
-from neocog.inspect.explain.maps import batch_size
+from neocog.inspect.explain import batch_size, gallery
 from neocog.tasks import task as tasks
 from neocog.tasks.classification import examples
 from neocog.tasks.classification import predictions as class_predictions
@@ -109,7 +108,7 @@ def test_memory_does_not_grow_with_the_size_of_images_and_answers_stay(method, m
     model(images)
     together_ = explain.method(method).maps(model, images, targets)
     batches.clear()
-    monkeypatch.setattr("neocog.inspect.explain.maps.PIXELS", 4 * 12 * 12)
+    monkeypatch.setattr("neocog.inspect.explain.PIXELS", 4 * 12 * 12)
     few = explain.method(method).maps(model, images, targets)
     assert max(batches) <= (4 if method == "integrated_gradients" else len(images))
     torch.testing.assert_close(few, together_, rtol=1e-3, atol=1e-5)

@@ -23,7 +23,7 @@ from neocog.compression.chain.candidate import begin
 from neocog.evaluation import predictions
 from neocog.inspect import explain
 from neocog.inspect.explain import poster
-from neocog.inspect.explain.maps import upsample
+from neocog.inspect.explain.grad_cam import upsample
 from neocog.report.explanations import chapter
 from neocog.tasks.classification.calibration import probabilities
 from neocog.tasks.task import task

@@ -24,8 +24,8 @@ from neocog.params import load
 from neocog.statistics.slices import FEW
 from neocog.tasks.classification import group_gaps, objective, thresholds
 from neocog.tasks.task import task
+from neocog.training.fairness import GroupDRO
 from neocog.training.fit import fit
-from neocog.training.group_dro import GroupDRO
 from neocog.training.module import Learner
 from neocog.training.programs import pretraining
 from neocog.training.programs.supervised import SupervisedLearning

@@ -2,7 +2,7 @@
 
 import torch
 from safetensors import SafetensorError
-from torch import nn
+from torch import Tensor, nn
 
 from neocog import architectures
 from neocog.bundle import sparse
@@ -35,3 +35,17 @@ def rebuild(bundle: Bundle) -> nn.Module:
         ) from error
     bundle.check(WEIGHTS)
     return model.eval()
+
+
+class GraphNetwork(nn.Module):
+    """A bundle's graph in ONNX Runtime as a network, without gradients: images float [N, C, H, W], normalized -> logits [N, classes]."""
+
+    def __init__(self, bundle: Bundle, *, mean: Tensor, std: Tensor) -> None:
+        """`mean` and `std` [C] in the pixel scale 0..255."""
+        super().__init__()
+        self.session, self.mean, self.std = bundle.session(), mean.view(-1, 1, 1), std.view(-1, 1, 1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        pixels = (images.detach() * self.std + self.mean).round().clamp(0, 255).to(torch.uint8)
+        packed = pixels.permute(0, 2, 3, 1).contiguous().numpy()
+        return torch.from_numpy(self.session.run(None, {"images": packed})[0])

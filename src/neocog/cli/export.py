@@ -34,7 +34,6 @@ def _run(options: argparse.Namespace) -> None:
 
     from neocog.bundle import locate
     from neocog.data import prepared
-    from neocog.edge import summary
 
     bundle, data = locate.find(options.bundle), prepared.read()
     with Console(file=sys.stdout).status(
@@ -43,4 +42,4 @@ def _run(options: argparse.Namespace) -> None:
         from neocog.edge import export
 
         record = export.export(bundle, data, to=options.to, int8=options.int8, out=options.out)
-    say(summary.page(record))
+    say(export.summary(record))

@@ -14,10 +14,9 @@ from dataclasses import replace
 from typing import Literal
 
 from neocog.compression.chain import onnx_quantization
-from neocog.compression.chain.candidate import Candidate
+from neocog.compression.chain.candidate import Candidate, normalized
 from neocog.compression.chain.fake_quantization import Rounded
 from neocog.compression.chain.finetune import Train
-from neocog.compression.chain.normalized import normalized
 from neocog.core.constrained_types import Images
 from neocog.core.errors import UserError
 from neocog.data.prepared import Prepared

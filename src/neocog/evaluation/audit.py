@@ -10,7 +10,7 @@ import numpy as np
 
 from neocog.data.prepared import Prepared
 from neocog.evaluation.duplicates import near_duplicates
-from neocog.statistics.arrays import Bools
+from neocog.statistics import Bools
 from neocog.tasks.task import Metric, task
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 from onnx import inliner
 
-from neocog.bundle import graph_tensors, sparse
+from neocog.bundle import session, sparse
 from neocog.bundle.read import GRAPH, WEIGHTS, Bundle
 from neocog.core.errors import UserError
 
@@ -70,5 +70,5 @@ def _shapes(model: onnx.ModelProto) -> Shapes:
     sides = [dim.dim_value for dim in image.type.tensor_type.shape.dim[1:]]
     zeros = np.zeros((1, *sides), onnx.helper.tensor_dtype_to_np_dtype(image.type.tensor_type.elem_type))
     shapes[image.name] = zeros.shape
-    found = graph_tensors.tensors(model, sorted(wanted - set(shapes)), zeros)
+    found = session.tensors(model, sorted(wanted - set(shapes)), zeros)
     return shapes | {name: tensor.shape for name, tensor in found.items()}

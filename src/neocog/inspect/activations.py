@@ -12,7 +12,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import inliner, numpy_helper
 
-from neocog.bundle import graph_tensors
+from neocog.bundle import session
 from neocog.bundle.read import GRAPH, Bundle
 from neocog.evaluation.complexity import CONVOLUTIONS, PRODUCTS
 from neocog.tasks.task import task
@@ -80,7 +80,7 @@ def look(bundle: Bundle, image: NDArray[np.uint8], *, depths: int = DEPTHS) -> I
 
 def _run(model: onnx.ModelProto, images: NDArray[np.uint8]) -> Tensors:
     """Every tensor of the graph, weights included, when `images` go through."""
-    found = graph_tensors.tensors(model, [name for node in model.graph.node for name in node.output if name], images)
+    found = session.tensors(model, [name for node in model.graph.node for name in node.output if name], images)
     weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     return {**weights, model.graph.input[0].name: images, **found}
 

@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 from neocog.data.prepared import Prepared
 from neocog.drawing import colormaps, images
 from neocog.inspect import activation_rows, activations
-from neocog.report import labels
 from neocog.report.chapters import Chapter
-from neocog.report.models import JudgedModel
+from neocog.report.models import JudgedModel, class_names
 from neocog.report.templates import render
 
 LOOKED_AT = 100  # images among which to choose
@@ -47,7 +46,7 @@ def told(models: Sequence[JudgedModel], prepared: Prepared) -> dict[str, Any]:
     return {
         "picture": images.png(images.shrunk(image, side=112)),
         "id": str(test.ids[chosen]),
-        "label": labels.words(prepared, test.targets[chosen : chosen + 1])[0],
+        "label": class_names(prepared, test.targets[chosen : chosen + 1])[0],
         "right": int(good[chosen]) if models[0].scores.dtype == bool else None,
         "begin": begin.row.model,
         "maps": any(one.depths for one in found.values()),

@@ -19,8 +19,7 @@ from neocog.evaluation import predictions
 from neocog.report import ideas, leaderboard
 from neocog.report.ideas import Idea
 from neocog.report.leaderboard import LeaderboardRow
-from neocog.statistics import paired
-from neocog.statistics.arrays import Bools, Floats
+from neocog.statistics import Bools, Floats, paired
 from neocog.statistics.paired import Paired
 from neocog.tasks import task as tasks
 from neocog.tasks.task import Task
@@ -87,6 +86,17 @@ def makers(bundle: Bundle) -> tuple[str, str]:
     """The commands that make and judge a bundle."""
     judge = "evaluate" if bundle.kind == "trained" else f"evaluate_{bundle.kind}"
     return f"dvc repro {STAGES[bundle.kind]}@{bundle.name}", f"dvc repro {judge}@{bundle.name}"
+
+
+def classes_shown(prepared: Prepared, targets: Any) -> list[tuple[int, ...]]:
+    """The classes of each image, by the targets of N images."""
+    found: list[tuple[int, ...]] = tasks.task(prepared.task).targets.shown(targets)
+    return found
+
+
+def class_names(prepared: Prepared, targets: Any) -> list[str]:
+    """The classes of each image by name: `Coat`, or `3, 8`, or `no class`."""
+    return [", ".join(prepared.classes[each] for each in one) or "no class" for one in classes_shown(prepared, targets)]
 
 
 def gather(bundles: Sequence[Bundle], prepared: Prepared, *, reports: Path) -> list[JudgedModel]:

@@ -11,12 +11,12 @@ import numpy as np
 from neocog.core.escape import visible
 from neocog.data.prepared import SPLITS, Prepared, Split
 from neocog.drawing import images, svg
-from neocog.report import labels, narrative, provenance, scores
+from neocog.report import narrative, provenance, scores
 from neocog.report.chapters import Chapter
 from neocog.report.drawings import Drawings
 from neocog.report.figures import KINDS
 from neocog.report.leaderboard import LeaderboardRow
-from neocog.report.models import JudgedModel
+from neocog.report.models import JudgedModel, classes_shown
 from neocog.report.scores import Score
 from neocog.report.templates import render
 
@@ -97,7 +97,7 @@ def _line(row: LeaderboardRow, rows: Sequence[LeaderboardRow], columns: Sequence
 def _faces(prepared: Prepared, test: Split) -> list[tuple[str, str]]:
     """(class, picture): the first test image that shows each class; of evenly spread classes if there are many."""
     spread = np.linspace(0, len(prepared.classes) - 1, min(FACES, len(prepared.classes)))
-    shown = labels.shown(prepared, test.targets)
+    shown = classes_shown(prepared, test.targets)
     first = {label: row for row in reversed(range(len(shown))) for label in shown[row]}
     return [
         (prepared.classes[label], images.png(images.shrunk(test.images[first[label]], side=112)))

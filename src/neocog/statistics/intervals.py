@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from neocog.statistics.arrays import Floats, Ints
+from neocog.statistics import Floats, Ints
 
 Statistic = Callable[[Ints], Floats]
 Z = 1.959964  # of a 95 % interval

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.statistics.arrays import Floats, Ints
+from neocog.statistics import Floats, Ints
 from neocog.statistics.intervals import wilson_middle
 
 Difference = Callable[[Ints | None], float]

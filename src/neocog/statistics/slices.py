@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neocog.statistics.arrays import Bools
+from neocog.statistics import Bools
 from neocog.statistics.intervals import Gap, newcombe, wilson
 
 FEW = 10  # images below which a group is not called the worst

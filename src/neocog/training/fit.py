@@ -23,9 +23,8 @@ from neocog.data.loader import Batches
 from neocog.data.prepared import Prepared
 from neocog.tasks import task as tasks
 from neocog.training import checkpoint, dry_run, fairness, gradients, lightning_trainer, memory, ranks
-from neocog.training.auxiliary_loss import AuxiliaryLoss
 from neocog.training.epochs import Epochs, Log, OnEpoch
-from neocog.training.module import Learner
+from neocog.training.module import AuxiliaryLoss, Learner
 from neocog.training.programs import auxiliary_heads, choose, closed_form, pretraining
 from neocog.training.recipe import Recipe
 

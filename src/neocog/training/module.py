@@ -3,7 +3,7 @@
 import math
 from functools import partial
 from types import ModuleType
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import pytorch_lightning as pl
 import torch
@@ -16,12 +16,32 @@ from neocog.data.augment import Augmentation, normalize, training_batch
 from neocog.data.prepared import Prepared
 from neocog.tasks import task as tasks
 from neocog.training import optimizer
-from neocog.training.auxiliary_loss import AuxiliaryLoss
-from neocog.training.group_dro import GroupDRO
+from neocog.training.fairness import GroupDRO
 from neocog.training.programs.supervised import SupervisedLearning
 from neocog.training.recipe import Recipe
 
 CHECK_EVERY = 50  # steps between looks at the loss on an accelerator, where each look waits for the device
+
+
+class AuxiliaryLoss(Protocol):
+    """A loss beside the task's own, from `rows` [N, ...], one for each training image, such as a teacher's outputs for it.
+
+    `share` of the whole is its part, the task's loss has the rest.
+    """
+
+    @property
+    def rows(self) -> Tensor:
+        """What is known of the training images, in their order."""
+
+    @property
+    def share(self) -> float:
+        """From 0, the task's loss alone, to 1."""
+
+    def attach(self, network: nn.Module) -> None:
+        """Take the network, once, before it is trained."""
+
+    def loss(self, outputs: Tensor, rows: Tensor) -> Tensor:
+        """Mean over outputs [B, ...] and the rows [B, ...] of the same images."""
 
 
 class Learner(pl.LightningModule):

@@ -7,15 +7,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
+import torch
 from safetensors import safe_open
-from torch import nn
+from torch import Tensor, nn
 
 from neocog.bundle import sparse
 from neocog.bundle.parity import Proof, prove
 from neocog.bundle.read import GRAPH, WEIGHTS, Bundle
 from neocog.bundle.rebuild import rebuild
 from neocog.core.errors import UserError
+from neocog.data.augment import normalize
 from neocog.data.prepared import Prepared
 
 
@@ -99,3 +102,9 @@ def _is_packed(weights: Path) -> bool:
     """Whether some weights are written as a bit for each and the values that are not 0."""
     with safe_open(weights, framework="numpy") as file:
         return bool(json.loads((file.metadata() or {}).get(sparse.SHAPES, "{}")))
+
+
+def normalized(images: np.ndarray[Any, Any], data: Prepared) -> Tensor:
+    """Images uint8 [N, H, W, C] of `data` as a network takes them: float [N, C, H, W], normalized."""
+    mean, std = (torch.tensor(each) * 255 for each in (data.mean, data.std))
+    return normalize(torch.from_numpy(images.copy()), mean=mean, std=std).contiguous()

@@ -13,10 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from neocog.compression.chain.normalized import normalized
+from neocog.compression.chain.candidate import normalized
 from neocog.core.errors import UserError
 from neocog.data.prepared import Prepared
-from neocog.training.auxiliary_loss import AuxiliaryLoss
+from neocog.training.module import AuxiliaryLoss
 
 MOST = 4 * 2**30  # bytes of memory that a teacher's maps may take
 BATCH = 256  # images that a teacher looks at at a time

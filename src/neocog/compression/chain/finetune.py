@@ -17,9 +17,9 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 from neocog.compression.chain.candidate import Candidate
 from neocog.core.errors import UserError
 from neocog.data.prepared import Prepared
-from neocog.training.auxiliary_loss import AuxiliaryLoss
 from neocog.training.epochs import Log
 from neocog.training.fit import Fitted, fit
+from neocog.training.module import AuxiliaryLoss
 from neocog.training.programs import closed_form
 from neocog.training.recipe import Recipe
 

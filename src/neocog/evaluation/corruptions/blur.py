@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, ndimage
 
-from neocog.evaluation.corruptions.types import Pictures, Strengths
+from neocog.evaluation.corruptions import Pictures, Strengths
 
 STRENGTHS: Strengths = {
     "defocus_blur": {  # radius of the disk, px; sigma by which its edge is softened, px

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from neocog.evaluation.corruptions.types import Pictures, Strengths
+from neocog.evaluation.corruptions import Pictures, Strengths
 
 OFF = 244 / 224  # the authors wrote 244 where the side of their images was 224
 STRENGTHS: Strengths = {

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from neocog.evaluation.corruptions.types import Pictures, Strengths
+from neocog.evaluation.corruptions import Pictures, Strengths
 
 STRENGTHS: Strengths = {
     "gaussian_noise": {

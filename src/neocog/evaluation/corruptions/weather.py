@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from neocog.evaluation.corruptions import Pictures, Strengths
 from neocog.evaluation.corruptions.blur import smeared, zoomed
 from neocog.evaluation.corruptions.plasma import plasma
-from neocog.evaluation.corruptions.types import Pictures, Strengths
 
 STRENGTHS: Strengths = {
     "snow": {  # flakes (mean, spread, size, the least that is one), their trail (radius and sigma, px), part of the image kept

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from neocog.bundle.read import Bundle
 from neocog.inspect import explain
-from neocog.inspect.explain.maps import batch_size
+from neocog.inspect.explain import batch_size
 
 WHERE = ("grad_cam", "rollout")  # the first needs a network with feature maps, the second attention
 BESIDE = "integrated_gradients"

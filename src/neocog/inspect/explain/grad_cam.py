@@ -9,8 +9,7 @@ from typing import Any
 import torch
 from captum.attr import LayerGradCam
 from torch import Tensor, nn
-
-from neocog.inspect.explain.maps import upsample
+from torch.nn import functional as F
 
 PAPER = "Selvaraju et al. 2017"
 SIGNED = False
@@ -59,3 +58,11 @@ def _head(model: Any, features: Tensor) -> Tensor:
     elif hasattr(model.network, "num_prefix_tokens"):
         features = features.flatten(2).transpose(1, 2)
     return model.network.forward_head(features)
+
+
+def upsample(maps: Tensor, model: Any, images: Tensor) -> Tensor:
+    """Coarse maps [N, 1, h, w], bilinear, over images [N, C, H, W] -> [N, H, W]; the border that `model` gives an image is cut off."""
+    height, width = images.shape[2:]
+    _, right, _, bottom = model.border.padding if hasattr(model, "border") else (0, 0, 0, 0)
+    padded = F.interpolate(maps, (height + bottom, width + right), mode="bilinear")
+    return padded[:, 0, :height, :width]

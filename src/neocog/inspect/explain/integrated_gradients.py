@@ -7,8 +7,7 @@ import torch
 from captum.attr import IntegratedGradients
 from torch import Tensor, nn
 
-from neocog.inspect.explain import saliency
-from neocog.inspect.explain.maps import batch_size
+from neocog.inspect.explain import batch_size, saliency
 
 PAPER = "Sundararajan et al. 2017"
 SIGNED = True

@@ -7,7 +7,7 @@ import torch
 from captum.attr import Occlusion
 from torch import Tensor, nn
 
-from neocog.inspect.explain.maps import batch_size
+from neocog.inspect.explain import batch_size
 
 PAPER = "Zeiler & Fergus 2014"
 SIGNED = True

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from neocog.inspect.explain.maps import upsample
+from neocog.inspect.explain.grad_cam import upsample
 
 PAPER = "Abnar & Zuidema 2020"
 SIGNED = False

@@ -7,7 +7,7 @@ from captum.attr import Saliency
 from torch import Tensor, nn
 
 from neocog.architectures.madaline import Madaline
-from neocog.inspect.explain.graph import Graph
+from neocog.bundle.rebuild import GraphNetwork
 
 PAPER = "Simonyan et al. 2014"
 SIGNED = False
@@ -20,6 +20,6 @@ def maps(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
 
 def missing(model: nn.Module, images: Tensor) -> str:
     """Integers and steps have no slope."""
-    if isinstance(model, Graph):
+    if isinstance(model, GraphNetwork):
         return "no gradient passes through a rounded graph"
     return "its hidden units are steps, which are flat almost everywhere" if isinstance(model, Madaline) else ""

@@ -12,11 +12,10 @@ import numpy as np
 from neocog.core.escape import visible
 from neocog.data.prepared import Prepared
 from neocog.drawing.svg import tag
-from neocog.report import labels
 from neocog.report.compare import figures, gallery
 from neocog.report.compare.gallery import Sheet
 from neocog.report.compare.pairs import Pairs, compare
-from neocog.report.models import JudgedModel
+from neocog.report.models import JudgedModel, class_names
 from neocog.report.scores import Score
 
 INTRODUCTION = (
@@ -151,9 +150,9 @@ def _sheet(drawn: PairFigures) -> dict[str, Any]:
         return {"words": [], "sheet": None}
     rows = drawn.sheet.rows.tolist()
     first = drawn.models[0].predictions
-    shown = labels.words(drawn.prepared, first.targets[rows])
+    shown = class_names(drawn.prepared, first.targets[rows])
     said = [model.said(row)[0] for model in drawn.models for row in rows]
-    words, places = labels.together([*shown, *said])
+    words, places = _unique([*shown, *said])
     sheet = {
         "columns": gallery.COLUMNS,
         "side": drawn.sheet.side,
@@ -172,3 +171,10 @@ def _number(value: float | None) -> float | None:
 def _safe(facts: dict[str, Any]) -> str:
     """JSON that cannot end the script that holds it."""
     return json.dumps(facts, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def _unique(names: Sequence[str]) -> tuple[list[str], list[int]]:
+    """Words without repetition, and of each word its place among them."""
+    once = list(dict.fromkeys(names))
+    places = {name: place for place, name in enumerate(once)}
+    return once, [places[name] for name in names]

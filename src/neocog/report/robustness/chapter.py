@@ -12,7 +12,7 @@ from neocog.drawing import images as pictures
 from neocog.drawing.images import Pixels
 from neocog.drawing.svg import tag
 from neocog.evaluation.corruptions.suite import CORRUPTIONS, corrupt
-from neocog.report import labels
+from neocog.report.models import class_names
 from neocog.report.robustness import figures, narrative
 from neocog.report.robustness.read import RobustnessFindings, read
 from neocog.tasks.task import Metric
@@ -53,7 +53,7 @@ def draw(prepared: Prepared, metric: Metric, *, reports: Path, called: Mapping[s
     shown = {"clean": image[0]} | spoilt
     told = tuple((words, pictures.png(pictures.shrunk(each, side=112))) for words, each in shown.items())
     return RobustnessFigures(
-        found, figures.heatmap(found), told, labels.words(prepared, test.targets[chosen : chosen + 1])[0]
+        found, figures.heatmap(found), told, class_names(prepared, test.targets[chosen : chosen + 1])[0]
     )
 
 

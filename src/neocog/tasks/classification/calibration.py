@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.statistics.arrays import Bools, Floats, Ints, Weights
+from neocog.statistics import Bools, Floats, Ints, Weights
 
 
 def log_softmax(logits: NDArray[np.floating]) -> Floats:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from neocog.statistics.arrays import Bools, Floats, Ints
+from neocog.statistics import Bools, Floats, Ints
 from neocog.tasks.classification.predictions import Predictions
 
 RIGHT, UNSURE, SURE = "right", "wrong, and unsure", "wrong, and sure"

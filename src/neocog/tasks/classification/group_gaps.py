@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from neocog.statistics.arrays import Floats, Ints
+from neocog.statistics import Floats, Ints
 from neocog.statistics.intervals import Gap, newcombe
 from neocog.statistics.slices import FEW, ahead, crossed, extremes, members, slices
 from neocog.tasks.classification.accuracy import counts

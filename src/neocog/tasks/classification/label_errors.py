@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.statistics.arrays import Floats, Ints
+from neocog.statistics import Floats, Ints
 from neocog.tasks.classification.accuracy import confusion
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.statistics.arrays import Bools, Floats, Ints, Weights
+from neocog.statistics import Bools, Floats, Ints, Weights
 from neocog.statistics.intervals import bootstrap, wilson
 from neocog.tasks.classification import temperature
 from neocog.tasks.classification.accuracy import macro_f1, share, within

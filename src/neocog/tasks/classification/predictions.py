@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from neocog.core import arrow
-from neocog.statistics.arrays import Ints
+from neocog.statistics import Ints
 from neocog.tasks.classification.calibration import log_softmax, probabilities
 
 

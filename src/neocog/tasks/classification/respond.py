@@ -16,7 +16,6 @@ from neocog.tasks.task import ExplainedOutput
 
 FILES = (  # of the package, that answer where neocog is not installed: this one and what only it imports
     "statistics/__init__.py",
-    "statistics/arrays.py",
     "tasks/classification/__init__.py",
     "tasks/classification/calibration.py",
     "tasks/classification/respond.py",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neocog.statistics.arrays import Bools, Floats
+from neocog.statistics import Bools, Floats
 
 
 @dataclass(frozen=True)

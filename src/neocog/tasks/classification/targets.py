@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from neocog.statistics.arrays import Ints
+from neocog.statistics import Ints
 
 if TYPE_CHECKING:
     import pyarrow

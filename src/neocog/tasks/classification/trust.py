@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.statistics.arrays import Ints
+from neocog.statistics import Ints
 from neocog.tasks.classification import selective
 from neocog.tasks.classification.calibration import (
     adaptive_calibration_error,

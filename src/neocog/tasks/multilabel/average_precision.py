@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.statistics.arrays import Bools, Floats, Weights
+from neocog.statistics import Bools, Floats, Weights
 
 
 @dataclass(frozen=True)

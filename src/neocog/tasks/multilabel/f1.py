@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neocog.statistics.arrays import Bools, Floats, Weights
+from neocog.statistics import Bools, Floats, Weights
 from neocog.tasks.multilabel.average_precision import mean_of, ratio
 
 

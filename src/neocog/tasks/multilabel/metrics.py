@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.statistics.arrays import Bools, Floats, Ints, Weights
+from neocog.statistics import Bools, Floats, Ints, Weights
 from neocog.statistics.intervals import bootstrap
 from neocog.tasks.multilabel.average_precision import Ranking
 from neocog.tasks.multilabel.f1 import counts, hamming_loss, subset_accuracy

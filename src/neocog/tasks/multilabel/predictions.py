@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from neocog.core import arrow
-from neocog.statistics.arrays import Bools
+from neocog.statistics import Bools
 from neocog.tasks.multilabel.thresholds import decide
 
 

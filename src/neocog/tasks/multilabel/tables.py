@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from neocog.core import csv_table
-from neocog.statistics import slices
-from neocog.statistics.arrays import Bools, Ints
+from neocog.statistics import Bools, Ints, slices
 from neocog.tasks.multilabel.average_precision import Ranking
 from neocog.tasks.multilabel.f1 import counts
 from neocog.tasks.multilabel.predictions import Predictions

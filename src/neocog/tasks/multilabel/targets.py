@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from neocog.statistics.arrays import Bools, Ints
+from neocog.statistics import Bools, Ints
 
 if TYPE_CHECKING:
     import pyarrow

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.statistics.arrays import Bools, Floats
+from neocog.statistics import Bools, Floats
 from neocog.tasks.multilabel.average_precision import Ranking
 
 DEFAULT = 0.5  # of a label that no validation image has

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from neocog.drawing import axes, numbers, text_width
 from neocog.drawing.images import png
 from neocog.drawing.svg import figure, tag, text, title
-from neocog.statistics.arrays import Floats, Ints
+from neocog.statistics import Floats, Ints
 
 SIDE = 560  # px of the whole matrix where cells may shrink
 LARGEST, NUMBERED = 64.0, 34.0  # px of a cell: at most; with its number written in

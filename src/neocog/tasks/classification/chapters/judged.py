@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.report.models import JudgedModel
-from neocog.statistics.arrays import Bools, Ints
+from neocog.statistics import Bools, Ints
 from neocog.tasks.classification import accuracy
 from neocog.tasks.classification.accuracy import ClassCounts
 from neocog.tasks.classification.predictions import Predictions, calibrated

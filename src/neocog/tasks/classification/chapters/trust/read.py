@@ -11,8 +11,7 @@ import numpy as np
 from neocog.core import csv_table
 from neocog.core.errors import UserError
 from neocog.report.models import JudgedModel, makers
-from neocog.statistics import slices
-from neocog.statistics.arrays import Floats, Ints
+from neocog.statistics import Floats, Ints, slices
 from neocog.statistics.slices import Gap, Slice
 from neocog.tasks.classification import calibration, selective
 from neocog.tasks.classification.calibration import Bin
