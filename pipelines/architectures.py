@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from neocog import tracking
+from neocog.architectures.pretrained import digest
 from neocog.bundle.sources import PACKAGE, sources
 from neocog.core.errors import run
 from neocog.params import load
@@ -33,7 +34,8 @@ def architectures() -> None:
                 path.relative_to(PACKAGE).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
                 for path in sources(architecture, task)
             }
-            found = {"architecture": architecture, "task": task, "files": files}
+            weights = digest.of_file(settings.sizes(block))  # that it begins with
+            found = {"architecture": architecture, "task": task, "files": files, **weights}
             (TARGET / f"{block}.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
         log.artifact(TARGET)
 

@@ -26,6 +26,7 @@ def compress(recipe: str) -> None:
     data = prepared.read("data/prepared")
     parent = read.read(Path("models") / how.model)
     predictions.match(parent, data)
+    data = data.normalized(parent.normalization)
     goals = asdict(how.goals)
 
     from neocog.bundle import provenance  # torch from here on

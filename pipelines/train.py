@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neocog import architectures, tracking
+from neocog.architectures.pretrained import digest
 from neocog.bundle import read
 from neocog.bundle.read import Bundle
 from neocog.core import resume_state
@@ -31,6 +32,7 @@ def train(name: str) -> None:
     architecture, recipe, sizes = settings.architecture(name), settings.recipe(name), settings.sizes(name)
     data = prepared.read("data/prepared")
     recipe.check_images(data.num_images("train"))
+    data = data.normalized(architectures.normalization(architecture, sizes, channels=data.channels))
     first, *further = (
         Training(name, architecture, replace(recipe, seed=seed), sizes, data, settings.tracking.experiment)
         for seed in settings.seeds(name)
@@ -76,7 +78,7 @@ class Training:
         """Where it leaves what it needs to be continued."""
         from neocog.training.fit import key
 
-        named = key(data=self.data.digest, code=self.code, **self.resolved)
+        named = key(data=self.data.digest, code=self.code, **self.resolved, **digest.of_file(self.sizes))
         return Path(".neocog/training") / f"{self.name}-{named}"
 
     @contextmanager

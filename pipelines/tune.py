@@ -4,7 +4,8 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-from neocog import tracking
+from neocog import architectures, tracking
+from neocog.architectures.pretrained import digest
 from neocog.bundle import read
 from neocog.core import resume_state
 from neocog.data import prepared
@@ -34,7 +35,7 @@ def tune(block: str) -> None:
 
     resolved = {"train": recipe.asdict(), "architecture": {"name": architecture, **sizes}, "tune": settings.raw["tune"]}
     code = provenance.code_digest(architecture, task=data.task)
-    name = f"{block}-{key(data=data.digest, code=code, **resolved)}"
+    name = f"{block}-{key(data=data.digest, code=code, **resolved, **digest.of_file(sizes))}"
     work, folder = Path(".neocog/tuning") / name, Path("models/tuned") / block
     job = trial.job(
         architecture,
@@ -80,6 +81,7 @@ def tune(block: str) -> None:
             fitted = sweep.trained(winner, here=work)
             origin = provenance.provenance(fitted, data_digest=data.digest, params=resolved, code_digest=code)
             sizes = job.settings(winner.values)[1]
+            data = data.normalized(architectures.normalization(architecture, sizes, channels=data.channels))
             named = {"kind": "tuned", "name": block, "architecture": architecture}
             bundle = write.write(folder, fitted.model, data, **named, sizes=sizes, provenance=origin)
             ours = predictions.outputs(bundle, val.images, batch_size=BATCH)

@@ -66,3 +66,6 @@ def test_nothing_else_is_left_out_of_a_card():
         sizes = architectures.sizes(name, {})
         left = {"pretrained", "weights"} if name == "timm" else set()
         assert set(sizes) - set(architectures.empty(name, sizes)) == left
+        assert architectures.empty(name, {**sizes, "pretrained": True, "weights": "a"}).keys() & {
+            "weights"
+        } == set() or (architectures.card(name).own_rule)

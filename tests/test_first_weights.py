@@ -1,10 +1,17 @@
 """Weights that a network of timm begins with are loaded, all but the head, or refused: never silently left out."""
 
+import hashlib
+from functools import partial
+
 import pytest
+import timm
 import torch
 from safetensors.torch import save_file
+from torchvision.models import get_model
 
 from neocog import architectures
+from neocog.architectures.pretrained import fill, packages
+from neocog.architectures.pretrained.source import FirstWeights
 from neocog.core.errors import UserError
 
 
@@ -73,3 +80,75 @@ def test_looking_at_the_names_draws_nothing(known, tmp_path):
     torch.manual_seed(3)
     build(weights=file)
     assert torch.equal(torch.rand(1), after)
+
+
+@pytest.mark.parametrize("kind", ["file", "bundle"])
+def test_any_network_begins_with_a_file_or_a_bundle(kind, tmp_path, capfd):
+    trained = build(name="resnet")
+    file = save(tmp_path, trained.state_dict())
+    begun = build(name="resnet", classes=7, weights=str(file if kind == "file" else tmp_path))
+    differ = [key for key, value in begun.state_dict().items() if not torch.equal(value, trained.state_dict()[key])]
+    assert differ and {key.rpartition(".")[0] for key in differ} == {fill.last_layer(begun)}
+    total = len([key for key in trained.state_dict() if "num_batches" not in key])
+    assert f"{total - 2} of {total} tensors loaded; left out: {fill.last_layer(begun)}" in capfd.readouterr().err
+    assert begun.first_weights["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def test_any_network_refuses_a_file_of_another_in_a_sentence(tmp_path):
+    other = str(save(tmp_path, build(name="vgg").state_dict()))
+    with pytest.raises(
+        UserError, match=r"^resnet\.weights \(='.*'\): .*not .*; it holds .*; name a file that was saved for resnet"
+    ):
+        build(name="resnet", weights=other)
+    wide = str(save(tmp_path, build(name="resnet", widths=[8, 8, 8, 8]).state_dict()))
+    with pytest.raises(UserError, match=r"size mismatch for .*set the keys that shape its network as they were"):
+        build(name="resnet", weights=wide)
+
+
+def test_colour_weights_see_gray_images_by_their_sum(tmp_path):
+    colour = build(name="resnet", channels=3)
+    begun = build(name="resnet", weights=str(save(tmp_path, colour.state_dict())))
+    first = next(key for key, value in colour.state_dict().items() if value.ndim == 4)
+    torch.testing.assert_close(begun.state_dict()[first], colour.state_dict()[first].sum(1, keepdim=True))
+
+
+@pytest.mark.parametrize(
+    ("name", "form"), [("resnet", "resnet18"), ("shufflenet", "shufflenet_v2_x0_5"), ("mobilenet", "mobilenet_v2")]
+)
+def test_torchvisions_tensors_mean_the_same_in_our_published_forms(name, form):
+    torch.manual_seed(0)
+    paper = get_model(form).eval()
+    ours = architectures.build(name, channels=3, size=64, classes=1000, sizes={"form": form}).eval()
+    held = fill.renamed(FirstWeights("test", "", paper.state_dict()), form, ours)
+    images = torch.randn(2, 3, 64, 64)
+    wanted = paper(images)
+    assert not torch.allclose(ours(images), wanted, atol=float(wanted.detach().std()))
+    ours.load_state_dict(dict(held.tensors))
+    torch.testing.assert_close(ours(images) / wanted.std(), wanted / wanted.std())
+
+
+def test_weights_of_a_package_are_renamed_one_to_one(tmp_path, monkeypatch):
+    """A package of the same layout as the real one, with weights drawn here under its names."""
+    theirs = timm.create_model("tf_efficientnet_lite0", num_classes=1000)
+    back = {new: old for old, new in packages._lite0(theirs)}
+    tensors = {f"{back[key.rpartition('.')[0]]}.{key.rpartition('.')[2]}": v for key, v in theirs.state_dict().items()}
+    assert len(tensors) == len(theirs.state_dict())
+    (tmp_path / "stand_in/models").mkdir(parents=True)
+    (tmp_path / "stand_in/__init__.py").touch()
+    torch.save(tensors, tmp_path / "stand_in/models/lite0.pth")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(packages.PACKAGES, "tf_efficientnet_lite0", ("stand_in", packages._lite0))
+    begun = build(channels=3, classes=4, model="tf_efficientnet_lite0", pretrained=True)
+    own = begun.network.state_dict()
+    differ = [key for key, value in theirs.state_dict().items() if not torch.equal(value, own[key])]
+    assert differ == ["classifier.weight", "classifier.bias"]
+    assert begun.first_weights["origin"] == "stand_in/lite0.pth"
+
+
+def test_normalization_is_that_of_the_weights():
+    of = partial(architectures.normalization, channels=3)
+    assert of("timm", {"model": "tf_efficientnet_lite0", "pretrained": True}) == ((0.5,) * 3, (0.5,) * 3)
+    assert of("resnet", {"form": "resnet18", "pretrained": True})[0] == (0.485, 0.456, 0.406)
+    assert of("timm", {"model": "tf_efficientnet_lite0"}) is None and of("resnet", {}) is None
+    gray = architectures.normalization("resnet", {"form": "resnet18", "pretrained": True}, channels=1)
+    assert gray[0] == pytest.approx((0.449,)) and len(gray[1]) == 1

@@ -5,7 +5,8 @@ makes the small-image form; the keywords of `build` are the keys that its block 
 each form to its parameters and multiply-accumulates: `small` at 28 px, gray and ten classes, and the published ones
 at their size and 1000 classes, which `published(form, *, channels, size, classes)` makes; `BLOCKS` names the building
 blocks (`neocog.architectures.blocks`) that params may exchange; `FIRST_WEIGHTS` the keywords that only say which weights training
-begins with: a bundle has its own. All of this is read from the source text, so that listing architectures and
+begins with: a bundle has its own. Every network that learns by backpropagation takes `weights`, those of a file or of a bundle, and the
+published forms that torchvision trained take `pretrained`. All of this is read from the source text, so that listing architectures and
 checking params costs milliseconds and no torch.
 """
 
@@ -25,6 +26,10 @@ from neocog.core.errors import UserError, nearest
 GIVEN = ("channels", "size", "classes")  # what the data decide, not the user
 SMALL = "small"  # the form that `build` makes
 CONSTANTS: dict[str, Any] = {"BLOCKS": (), "FORMS": {}, "FIRST_WEIGHTS": ()}  # and what holds where a file does not say
+WEIGHTS: dict[str, tuple[Any, Any]] = {"weights": (str | None, None)}  # a file of first weights, or a bundle's folder
+PRETRAINED: dict[str, tuple[Any, Any]] = {
+    "pretrained": (bool, False)
+}  # those that torchvision has for a published form
 FOLDER = Path(__file__).parent
 
 
@@ -47,6 +52,7 @@ class ArchitectureCard:
     own_rule: (
         bool  # learns by a rule of its own (`learning_rule`, `solve`) instead of backpropagation of the task's loss
     )
+    fills_itself: bool  # its `build` loads first weights
 
 
 def names() -> list[str]:
@@ -69,6 +75,12 @@ def card(name: str) -> ArchitectureCard:
         sizes["form"] = (Literal[tuple(forms)], SMALL)
     sizes |= {block: (CHOICES[block] | None, None) for block in constants["BLOCKS"]}
     methods = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+    own_rule = bool(methods & {"learning_rule", "solve"})
+    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}
+    if not constants["FIRST_WEIGHTS"] and not own_rule:  # else `build` fills its network itself
+        filled = WEIGHTS | (PRETRAINED if "from_torchvision" in imported else {})
+        sizes |= filled
+        constants["FIRST_WEIGHTS"] = tuple(filled)
     return ArchitectureCard(
         name,
         constants["YEAR"],
@@ -78,7 +90,8 @@ def card(name: str) -> ArchitectureCard:
         constants["BLOCKS"],
         forms,
         constants["FIRST_WEIGHTS"],
-        own_rule=bool(methods & {"learning_rule", "solve"}),
+        own_rule=own_rule,
+        fills_itself="weights" in plugin_metadata.keywords(tree, "build", given=GIVEN),
     )
 
 
@@ -92,7 +105,8 @@ def sizes(name: str, block: Mapping[str, Any]) -> dict[str, Any]:
     """What shapes the network: what its `block` in params.yaml sets, and the defaults of the rest."""
     about = card(name)
     found = {key: block.get(key, default) for key, (_, default) in about.sizes.items()}
-    return {key: value for key, value in found.items() if key not in about.blocks or value is not None}
+    unset = {*about.blocks, *(() if about.fills_itself else about.first_weights)}
+    return {key: value for key, value in found.items() if value or key not in unset}
 
 
 def empty(name: str, sizes: Mapping[str, Any]) -> dict[str, Any]:
@@ -103,7 +117,8 @@ def empty(name: str, sizes: Mapping[str, Any]) -> dict[str, Any]:
 def build(name: str, *, channels: int, size: int, classes: int, sizes: Mapping[str, Any] | None = None) -> Any:
     """The network: images float [N, channels, size, size] -> logits [N, classes]. `sizes` as in its block in params.yaml."""
     module, about = load(name), card(name)
-    given = {key: value for key, value in (sizes or {}).items() if key not in ("form", *about.blocks)}
+    own = ("form", *about.blocks, *(() if about.fills_itself else about.first_weights))
+    given = {key: value for key, value in (sizes or {}).items() if key not in own}
     form = (sizes or {}).get("form", SMALL)
     if form == SMALL:
         model = module.build(channels=channels, size=size, classes=classes, **given)
@@ -115,4 +130,11 @@ def build(name: str, *, channels: int, size: int, classes: int, sizes: Mapping[s
             raise UserError(
                 f"architectures.{name}.{block} (={choice}): its form {form} has nothing to exchange there; remove the key"
             )
+    if not about.fills_itself and sizes and any(sizes.get(key) for key in about.first_weights):
+        import_module("neocog.architectures.pretrained.fill").fill(model, name=name, form=form, sizes=sizes)
     return model
+
+
+def normalization(name: str, sizes: Mapping[str, Any], *, channels: int) -> Any:
+    """Mean and standard deviation by channel with which its first weights see images; None where the data's own hold."""
+    return import_module("neocog.architectures.pretrained.normalization").of(name, sizes, channels=channels)

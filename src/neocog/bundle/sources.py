@@ -11,11 +11,12 @@ TASK = ("targets", "objective", "decode", "metrics")  # files of a task that dec
 
 
 def sources(architecture: str, task: str) -> list[Path]:
-    """The file of the architecture, the blocks that params may exchange in it, those of the task, and all of neocog that these import."""
+    """The files of the architecture, its exchangeable blocks, first weights and the task, and all of neocog that these import."""
     room = PACKAGE / "architectures"
     starts = [
         room / "__init__.py",
         room / f"{architecture}.py",
+        *(room / "pretrained").glob("*.py"),
         *(room / "blocks" / f"{block}.py" for block in architectures.card(architecture).blocks),
         PACKAGE / "tasks/task.py",
         *(path for name in TASK if (path := PACKAGE / "tasks" / task / f"{name}.py").is_file()),

@@ -14,7 +14,7 @@ import hashlib
 import json
 import mmap
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -78,6 +78,10 @@ class Prepared:
     )  # leftovers by kind; not on disk, since they change nothing
     files: Mapping[str, str] = field(default_factory=dict)  # SHA-256 of images.npy and samples.parquet
     images: Mapping[str, int] = field(default_factory=dict)  # split -> number of images
+
+    def normalized(self, how: tuple[Sequence[float], Sequence[float]] | None) -> "Prepared":
+        """The same images, with other `mean` and `std` for those who normalize them; None leaves what they are."""
+        return self if how is None else replace(self, mean=tuple(how[0]), std=tuple(how[1]))
 
     def split(self, name: str, *, limit: int | None = None) -> Split:
         """The images, targets and ids of `train`, `val` or `test`, the first `limit` of them: a random choice, since they stand by hash.

@@ -70,8 +70,19 @@ def _check_architecture(name: str, values: Mapping[str, Any]) -> None:
 
 def _check_form(name: str, card: architectures.ArchitectureCard, values: Mapping[str, Any]) -> None:
     form = values.get("form", architectures.SMALL)
+    if values.get("pretrained") and values.get("weights"):
+        raise UserError(
+            f"params.yaml: architectures.{name}: pretrained (=true) and weights (={values['weights']!r}) both say what it begins with; "
+            "remove one of them"
+        )
+    if values.get("pretrained") and not card.fills_itself and form == architectures.SMALL:
+        forms = [each for each in card.forms if each != architectures.SMALL]
+        raise UserError(
+            f"params.yaml: architectures.{name}: pretrained (=true), but nobody has trained form (={form}) before; "
+            f"set form: {forms[0]}, or weights: a file of your own"
+        )
     if form in card.forms and form != architectures.SMALL:
-        small = [key for key in values if key in card.sizes and key not in ("form", *card.blocks)]
+        small = [key for key in values if key in card.sizes and key not in ("form", *card.blocks, *card.first_weights)]
         if small:
             said = ", ".join(f"{key} (={values[key]!r})" for key in small)
             raise UserError(

@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from neocog.architectures.pretrained import digest
 from neocog.bundle.read import CARD, Bundle
 from neocog.core import params_yaml
 from neocog.core.errors import UserError, nearest
@@ -69,6 +70,8 @@ class Plan:
             f"{made.get('device', 'cpu')}",
             "run": f"dvc repro -s --force {self.stage}, in a worktree of its own",
         }
+        if begun := made.get("first_weights"):
+            lines["weights"] = f"{begun['origin']}, SHA-256 {begun['sha256'][:12]}"
         width = max(map(len, lines)) + 2
         told = [f"{name.ljust(width)}{text}" for name, text in lines.items()]
         return "\n".join([self.bundle.model, *told, *(f"warning: {each}" for each in self.warnings())])
@@ -96,7 +99,8 @@ _WHY = {
 
 
 def check(plan: Plan) -> Plan:
-    """The same. Raises UserError for a bundle that no stage makes, or none of that commit, or that does not say what made it."""
+    """The same. Raises UserError for a bundle that no stage makes, or none of that commit, or that does not say what made it, or whose
+    first weights are no longer there."""
     if plan.bundle.kind not in STAGES:
         raise UserError(f"{plan.bundle.folder}: no stage makes a {plan.bundle.kind} model; {nearest('', STAGES)}")
     named = _named(plan)
@@ -111,7 +115,21 @@ def check(plan: Plan) -> Plan:
             f"{plan.bundle.folder / CARD}: no {', '.join(lacking)} in its `provenance`, so what made it cannot be told; "
             f"`dvc repro {plan.stage} --force` makes one that says it"
         )
+    if (named_file := first_weights_file(plan)) and digest.of_file({"weights": str(named_file)}) != {
+        "weights": plan.bundle.card["provenance"]["first_weights"]["sha256"]
+    }:
+        raise UserError(
+            f"{plan.bundle.folder}: it began with the weights of {named_file}, which is not there, or no longer has SHA-256 "
+            f"{plan.bundle.card['provenance']['first_weights']['sha256'][:12]}; put it there again"
+        )
     return plan
+
+
+def first_weights_file(plan: Plan) -> Path | None:
+    """The file or folder of first weights that the params of the bundle name."""
+    made = plan.bundle.card["provenance"]
+    named = made.get("first_weights") and made["params"].get("architecture", {}).get("weights")
+    return plan.project.folder / Path(named).expanduser() if named else None
 
 
 def _named(plan: Plan) -> list[str]:

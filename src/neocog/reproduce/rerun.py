@@ -14,7 +14,7 @@ import yaml
 from neocog.core import params_yaml
 from neocog.core.errors import NeocogError
 from neocog.reproduce.origin import LOCK
-from neocog.reproduce.plan import Plan
+from neocog.reproduce.plan import Plan, first_weights_file
 
 TOLD = 30  # lines of a failing command that are shown
 Say = Callable[[str], None]
@@ -83,6 +83,8 @@ def rerun(plan: Plan, copy: Copy, *, cache: Path) -> Path:
     _settings(plan, copy, cache)
     if not plan.origin.committed:
         _own_params(plan, copy.folder / "params.yaml")
+    if begun := first_weights_file(plan):
+        _link(begun, copy.folder / plan.bundle.card["provenance"]["params"]["architecture"]["weights"])
     needed = _needed(copy.folder, plan.stage)
     if needed is None:  # no lock file has heard of the stage
         copy.dvc("repro", "--no-commit", "--", plan.stage)
@@ -168,6 +170,13 @@ def _link_raw(project: Path, folder: Path) -> None:
     for each in (project / root).iterdir():
         if not (folder / root / each.name).exists():
             (folder / root / each.name).symlink_to(each.resolve())
+
+
+def _link(source: Path, target: Path) -> None:
+    """Let a file that no commit has be found in the worktree too."""
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.symlink_to(source.resolve())
 
 
 def _end(started: subprocess.Popen) -> None:

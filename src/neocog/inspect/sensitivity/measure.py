@@ -60,6 +60,7 @@ def measure(bundle: Bundle, data: Prepared, *, images: int) -> Sensitivity:
 
     Raises UserError for a network without layers to change.
     """
+    data = data.normalized(bundle.normalization)
     network = rebuild(bundle).to(memory_format=torch.channels_last)
     wanted = changes(network, data)
     if not wanted:
