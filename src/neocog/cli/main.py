@@ -12,6 +12,7 @@ from neocog.cli import (
     models,
     predict,
     register,
+    repro,
     reproduce,
     sensitivity,
     serve,
@@ -19,10 +20,10 @@ from neocog.cli import (
 )
 from neocog.core import errors
 
-VERBS = (fastest, models, inspect, predict, serve, register, export, explain, reproduce, sensitivity, shapes)
+VERBS = (repro, fastest, models, inspect, predict, serve, register, export, explain, reproduce, sensitivity, shapes)
 GUIDE = """
-The pipeline itself is DVC's: `dvc repro` runs what changed, `dvc exp run -S train.epochs=2` tries something,
-`dvc exp show` and `mlflow ui` compare. These verbs answer questions on the side.
+The pipeline itself is DVC's: `neocog repro` runs what changed as `dvc repro` does, several stages at once,
+`neocog exp run -S train.epochs=2` tries something, `dvc exp show` and `mlflow ui` compare. These verbs answer questions on the side.
 """
 
 
@@ -44,7 +45,10 @@ def _run(arguments: Sequence[str] | None) -> None:
     for verb in VERBS:
         verb.add(verbs)
 
-    options = parser.parse_args(arguments)
+    options, more = parser.parse_known_args(arguments)
+    if more and not getattr(options, "takes_more", False):
+        parser.error(f"unrecognized arguments: {' '.join(more)}")
+    options.more = more
     options.run(options)
 
 

@@ -48,11 +48,14 @@ def end() -> None:
 def remove_noted() -> None:
     """Remove what the stages kept whose outputs dvc.lock names."""
     for record in _RECORDS.glob("*.json"):
-        kept = _read(record)
+        try:
+            kept = _read(record)
+        except FileNotFoundError:  # another stage, which runs beside this one, was faster
+            continue
         if lockfile.names_outs(record.stem, kept["outs"]):
             for path in kept["needed"]:
                 _remove(Path(path))
-            record.unlink()
+            record.unlink(missing_ok=True)
 
 
 def _outs() -> list[str]:

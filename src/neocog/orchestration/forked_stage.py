@@ -20,6 +20,7 @@ from typing import NoReturn
 
 from neocog.core import errors, private_apis
 from neocog.core.fork_server import RUNNER, Lent, borrow, leave, peer
+from neocog.orchestration.parallel.usage import PIDS
 
 TORCH = (  # what a training and the export of its graph import in the end
     "pytorch_lightning",
@@ -59,6 +60,9 @@ def _through_a_fork(imports: Sequence[str], arguments: Sequence[str]) -> None:
 
 def _follow(lent: Lent) -> NoReturn:
     sent: list[int] = []
+    if PIDS in os.environ:
+        with suppress(OSError):
+            Path(os.environ[PIDS]).write_text(str(lent.pid))
 
     def hand_on(number: int, _: object) -> None:
         sent.append(number)

@@ -16,7 +16,7 @@ ENDING = 30.0  # s that a stage may take to end
 
 def heal() -> None:
     """Restore what a torn dvc.lock has lost, and let go of the locks of processes that are gone; a DVC at work here is left alone."""
-    if any("dvc" in map(_name, process.info["cmdline"][:3]) for process in _here()):
+    if any(_runs_stages(process.info["cmdline"]) for process in _here()):
         return
     _wait_for_stages()
     Path(".dvc/tmp/rwlock").unlink(missing_ok=True)  # it names only processes, and none of them lives
@@ -69,8 +69,10 @@ def _here() -> Iterator[psutil.Process]:
             yield process
 
 
-def _name(word: str) -> str:
-    return Path(word).name
+def _runs_stages(command: list[str]) -> bool:
+    names = [Path(word).name for word in command[:4]]
+    is_ours = bool({"neocog", "neocog.cli.main"} & set(names)) and bool({"repro", "exp"} & set(names))
+    return "dvc" in names[:3] or is_ours
 
 
 if __name__ == "__main__":

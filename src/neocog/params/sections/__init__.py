@@ -14,6 +14,7 @@ from neocog.params.sections.explain import Explain
 from neocog.params.sections.ray import Ray
 from neocog.params.sections.register import Register, Wanted
 from neocog.params.sections.report import Report
+from neocog.params.sections.repro import Repro
 from neocog.params.sections.robustness import Robustness
 from neocog.params.sections.tracking import Tracking
 from neocog.params.sections.tune import Tune
@@ -31,6 +32,7 @@ __all__ = [
     "Ray",
     "Register",
     "Report",
+    "Repro",
     "Robustness",
     "Tracking",
     "Tune",
@@ -51,6 +53,7 @@ KINDS: dict[str, type] = {
     "report": Report,
     "tune": Tune,
     "ray": Ray,
+    "repro": Repro,
     "tracking": Tracking,
 }
 SECTIONS: dict[str, TypeAdapter[Any]] = {name: TypeAdapter(kind) for name, kind in KINDS.items()}
