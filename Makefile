@@ -15,9 +15,8 @@ help:  ## say what each target does
 	  || grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST)
 
 repro: env  ## run the pipeline: images in, models, leaderboard and reports/report.html out
-	@python -m neocog.orchestration.healing
 	@python -m neocog.orchestration.dangling_links
-	dvc repro
+	@neocog repro
 
 test: env  ## run all tests, the fast ones first, the slow ones in any case
 	@begun=$$(date +%s); python -m pytest -m "not slow" -n 2 && fast=passed || fast=failed; \

@@ -143,7 +143,7 @@ def folder(serial, tmp_path):
 def held(folder: Path, *stages: str) -> None:
     """Wait until these stages run and wait for the end of `hold`."""
     logs = [folder / ".neocog/logs" / f"{stage}.log" for stage in stages]
-    wait_for(lambda: all(log.exists() and "is held" in log.read_text() for log in logs), seconds=60)
+    assert wait_for(lambda: all(log.exists() and "is held" in log.read_text() for log in logs), seconds=60)
 
 
 def hold(folder: Path, *stages: str) -> None:
@@ -208,11 +208,11 @@ def test_after_any_end_the_same_command_continues(serial, folder, number):
     hold(folder, "c")
     with start(folder, "repro", "-j", "2") as started:
         held(folder, "c")
-        wait_for(lambda: (folder / "dvc.lock").exists() and len(entries(folder)) == 4, seconds=60)
+        assert wait_for(lambda: (folder / "dvc.lock").exists() and len(entries(folder)) == 4, seconds=60)
         started.send_signal(number)
         started.communicate(timeout=60)
     assert started.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}.get(number, -number)
-    wait_for(lambda: not at_work(folder), seconds=30)
+    assert wait_for(lambda: not at_work(folder), seconds=30)
     assert sorted(ran(folder)) == ["a", "b", "d", "e"] == sorted(entries(folder))
     release(folder)
     neocog(folder, "repro", "-j", "2")
