@@ -8,7 +8,7 @@ from neocog.bundle.read import NAME
 from neocog.core.constrained_types import LAST_SEED
 from neocog.core.errors import UserError, nearest
 from neocog.core.validation import keywords, typed
-from neocog.data.sources.groups import header
+from neocog.data.sources.csv_rows import csv_header
 from neocog.params import block, judged, references
 from neocog.params.sections import SECTIONS
 from neocog.training.recipe import KEYS, Recipe
@@ -142,7 +142,7 @@ def _check_column(params: "Params", where: str, column: str | None) -> None:
             f"params.yaml: {where} (={column!r}) is a column of the file data.groups, but data.groups (=null); "
             "name a CSV inside data.root there"
         )
-    columns = header(Path(params.data.groups))
+    columns = csv_header(Path(params.data.groups))
     if columns and column not in (others := [name for name in columns if name != "path"]):
         raise UserError(
             f"params.yaml: {where} (={column!r}) is no column of the file data.groups (={params.data.groups!r}); {nearest(column, others)}"

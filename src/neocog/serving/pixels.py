@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from neocog.core.errors import UserError
-from neocog.data.sources.decode import RefusedError, as_row, read_both
+from neocog.data.sources.decode import as_row, read_both
 from neocog.data.sources.decompression_bombs import num_pixels
+from neocog.data.sources.encoded import RefusedError
 from neocog.data.sources.formats import READ
 from neocog.evaluation.preparation import Preparation
 from neocog.serving.protocol import TooLarge, brief

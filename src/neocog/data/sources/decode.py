@@ -18,7 +18,6 @@ import re
 import warnings
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import BinaryIO, NotRequired, TypedDict, Unpack, cast
 
 import numpy as np
@@ -26,6 +25,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from neocog.data.sources.colour import ProfileError, rgb, to_srgb
 from neocog.data.sources.decompression_bombs import MAX_SCANS, has_too_many_scans, num_pixels
+from neocog.data.sources.encoded import Encoded, RefusedError, open_encoded
 from neocog.data.sources.formats import READ, SNIFFED, unknown
 from neocog.data.splits import content_hash
 
@@ -37,10 +37,6 @@ _VISIBLE = 8  # gray levels by which something must differ from the background t
 _SUBFILE_TYPE, _SUBIFDS, _DNG = 254, 330, 50706  # tags of TIFF
 _NO_PROFILE = "their colour profile cannot be read, and is taken for sRGB"
 _DARK = "of 16 bits a colour only the upper 8 are read, and they are dark; save them with 8 bits a colour"
-
-
-class RefusedError(Exception):
-    """Why a file cannot be used, as `kind: detail`."""
 
 
 class Preparation(TypedDict):
@@ -78,16 +74,12 @@ class Decoded:
     remark: str = ""
 
 
-def decode(path: Path, **how: Unpack[Preparation]) -> Decoded:
-    """Read one file of any kind to uint8 [size, size, channels]; whatever is wrong with it becomes the reason."""
+def decode(encoded: Encoded, **how: Unpack[Preparation]) -> Decoded:
+    """Read one image of any kind to uint8 [size, size, channels]; whatever is wrong with it becomes the reason."""
     file_sha256 = ""
+    most = max(_SMALLEST_CAP, 8 * how["max_pixels"])
     try:
-        with path.open("rb") as file:
-            length = path.stat().st_size
-            if length > max(_SMALLEST_CAP, 8 * how["max_pixels"]):
-                raise RefusedError(
-                    f"too large: {length:,} bytes are more than 8 a pixel of data.max_pixels (={how['max_pixels']})"
-                )
+        with open_encoded(encoded, most=most, limit=f"8 a pixel of data.max_pixels (={how['max_pixels']})") as file:
             file_sha256 = hashlib.file_digest(file, "sha256").hexdigest()
             hashed, used = read_both(file, how)
             sha256, row = content_hash(hashed.pixels), as_row(used, how)

@@ -12,12 +12,13 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Unpack
+from typing import Any, Unpack
 
 from PIL import Image
 
 from neocog.core.errors import NeocogError
 from neocog.data.sources.decode import Decoded, Preparation, decode
+from neocog.data.sources.encoded import Encoded
 from neocog.data.sources.listing import spelt
 
 _CHUNK_BYTES = 1 << 22  # of decoded rows that travel between processes at a time
@@ -25,25 +26,35 @@ _KILLERS = 3  # files that may each kill their process before the machine is bla
 
 
 def decode_all(
-    root: Path, paths: Sequence[str], *, workers: int = 0, **how: Unpack[Preparation]
+    root: Path,
+    paths: Sequence[str],
+    *,
+    workers: int = 0,
+    encoded: Sequence[Encoded] | None = None,
+    mean_bytes: int = 0,
+    **how: Unpack[Preparation],
 ) -> Iterator[tuple[int, Decoded]]:
     """Decode `root`/`paths[i]`, yielding (i, what it gave) in no particular order; `workers` 0 means all cores.
+
+    Where images are no files of their own, `encoded[i]` is image i, asked for in ascending order (again only after a process was killed),
+    and `mean_bytes` the length of those that travel to the processes.
 
     When a process is killed, the files it may have been reading are tried again one by one. One that kills its process
     twice is refused; after three of those raises NeocogError, since then it is hardly the files.
     """
-    task = partial(_decode_chunk, str(root), how)
-    step = max(1, min(64, _CHUNK_BYTES // (how["size"] ** 2 * how["channels"])))
+    task = partial(_decode_chunk, how)
+    images = encoded if encoded is not None else _Files(root, paths)
+    step = max(1, min(64, _CHUNK_BYTES // max(mean_bytes, how["size"] ** 2 * how["channels"])))
     todo = [list(range(start, min(len(paths), start + step))) for start in range(0, len(paths), step)][::-1]
     workers = max(1, min(workers or _cores(), len(todo)))
     killers: list[str] = []
     while todo:
         lost: list[list[int]] = []
-        yield from _drain(task, paths, todo, lost, workers=workers, ahead=2 * workers)
-        suspects = [[i] for chunk in lost for i in chunk]
+        yield from _drain(task, images, todo, lost, workers=workers, ahead=2 * workers)
+        suspects = [[i] for i in sorted((i for chunk in lost for i in chunk), reverse=True)]  # the last is taken first
         while suspects:
             again: list[list[int]] = []
-            yield from _drain(task, paths, suspects, again, workers=1, ahead=1)
+            yield from _drain(task, images, suspects, again, workers=1, ahead=1)
             for [i] in again:
                 killers.append(spelt(paths[i]))
                 yield i, Decoded(reason="killed its reader: the process that read it died twice, perhaps out of memory")
@@ -56,7 +67,7 @@ def decode_all(
 
 def _drain(
     task: partial[list[Decoded]],
-    paths: Sequence[str],
+    images: Sequence[Encoded],
     todo: list[list[int]],
     lost: list[list[int]],
     *,
@@ -74,7 +85,7 @@ def _drain(
                 chunk = todo.pop()
                 try:
                     with _no_main():
-                        flying[pool.submit(task, [paths[i] for i in chunk])] = chunk
+                        flying[pool.submit(task, [images[i] for i in chunk])] = chunk
                 except BrokenProcessPool:
                     lost.append(chunk)
                     break
@@ -104,8 +115,21 @@ def _no_main() -> Iterator[None]:
         sys.modules["__main__"] = main
 
 
-def _decode_chunk(root: str, how: Preparation, paths: Sequence[str]) -> list[Decoded]:
-    return [decode(Path(root, path), **how) for path in paths]
+def _decode_chunk(how: Preparation, images: Sequence[Encoded]) -> list[Decoded]:
+    return [decode(image, **how) for image in images]
+
+
+class _Files(Sequence[Encoded]):
+    """Files below `root`, as they are asked for."""
+
+    def __init__(self, root: Path, paths: Sequence[str]) -> None:
+        self.root, self.paths = root, paths
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, i: Any) -> Any:
+        return Path(self.root, self.paths[i])
 
 
 def _settle() -> None:

@@ -10,9 +10,10 @@ import numpy as np
 from neocog.core.errors import UserError
 from neocog.data.prepared import SPLITS
 from neocog.data.sources import listing as files
+from neocog.data.sources.csv_rows import same_path
 from neocog.data.sources.folder import Reading, read_listed
 from neocog.data.sources.source import Source
-from neocog.tasks.multilabel.sources.labels import Labels, read_labels, spelt
+from neocog.tasks.multilabel.sources.labels import Labels, read_labels
 
 TABLE = "labels.csv"
 
@@ -24,8 +25,8 @@ def read(root: Path, **how: Unpack[Reading]) -> Source:
     """
     listing = files.list_files(root)
     table = read_labels(root / TABLE)
-    path_of = {spelt(files.spelt(path)): path for path in listing.paths}
-    refused = {spelt(path) for path, _ in listing.refused}
+    path_of = {same_path(files.spelt(path)): path for path in listing.paths}
+    refused = {same_path(path) for path, _ in listing.refused}
     _check(root / TABLE, table, {*path_of} | refused)
     named = [key for key in path_of if key in table.labels]
     splits = {table.splits.get(key, "train") for key in named}

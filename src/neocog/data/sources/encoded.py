@@ -1,0 +1,52 @@
+"""Where the bytes of an encoded image lie: in a file of its own, in a larger file such as a tar, or in memory."""
+
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO
+
+
+class RefusedError(Exception):
+    """Why a file cannot be used, as `kind: detail`."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """Bytes that lie in a larger file."""
+
+    path: Path
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True)
+class Unavailable:
+    """An image whose bytes are not to be had, and why."""
+
+    reason: str
+
+
+Encoded = Path | Span | bytes | Unavailable
+
+
+def open_encoded(encoded: Encoded, *, most: int, limit: str) -> BinaryIO:
+    """The bytes of an image as a file. Raises RefusedError for more than `most` of them (`limit` says of what that is), and OSError."""
+    if isinstance(encoded, Unavailable):
+        raise RefusedError(encoded.reason)
+    length = len(encoded) if isinstance(encoded, bytes) else _length(encoded)
+    if length > most:
+        raise RefusedError(f"too large: {length:,} bytes are more than {limit}")
+    if isinstance(encoded, bytes):
+        return BytesIO(encoded)
+    if isinstance(encoded, Path):
+        return encoded.open("rb")
+    with encoded.path.open("rb") as file:
+        file.seek(encoded.offset)
+        content = file.read(encoded.length)
+    if len(content) < encoded.length:
+        raise RefusedError(f"truncated: {len(content):,} of {encoded.length:,} bytes are there")
+    return BytesIO(content)
+
+
+def _length(encoded: Path | Span) -> int:
+    return encoded.length if isinstance(encoded, Span) else encoded.stat().st_size
