@@ -3,26 +3,46 @@
 import errno
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from neocog.core.errors import NeocogError, UserError, nearest
 from neocog.data import quality_checks
+from neocog.data.fixed_splits import FixedSplits, read_splits
+from neocog.data.group_splits import check_whole
 from neocog.data.prepared import SPLITS, Prepared, Samples, write
 from neocog.data.sources.colour import rgb
 from neocog.data.sources.digits import digits
 from neocog.data.sources.fashion_mnist import fashion_mnist
 from neocog.data.sources.folder import folder
-from neocog.data.sources.groups import Groups, read_groups
+from neocog.data.sources.groups import Groups, columns_of, read_groups
+from neocog.data.sources.huggingface import huggingface
+from neocog.data.sources.idx import idx
 from neocog.data.sources.source import Source
+from neocog.data.sources.table import table as table_source
+from neocog.data.sources.webdataset import webdataset
 from neocog.data.splits import Carving, assign, enough
 from neocog.tasks import task as tasks
 from neocog.tasks.task import Task
 
 RESIZES = ("crop", "pad", "stretch")
+_PACKED: dict[str, Callable[..., Source]] = {  # whose images are arrays already, all of one size
+    "fashion_mnist": fashion_mnist,
+    "digits": lambda root, **how: digits(**how),
+    "idx": idx,
+}
+_FILES: dict[str, Callable[..., Source]] = {  # whose images are encoded files
+    "folder": folder,
+    "table": table_source,
+    "huggingface": huggingface,
+    "webdataset": webdataset,
+}
+_LABELLED = ("table", "huggingface", "webdataset")  # that have a column of labels by a name
+_SMALL = "small class: fewer than data.min_images (={}) images, and data.small_classes is drop"
 
 
 def prepare(
@@ -39,40 +59,51 @@ def prepare(
     bits: int = 16,
     val_fraction: float = 1 / 12,
     test_fraction: float = 0.15,
+    splits: Path | str | None = None,
+    split_by: str | None = None,
+    small_classes: str = "stop",
+    min_images: int = 1,
     on_bad: str = "quarantine",
+    table: Path | str | None = None,
+    label: str = "label",
     groups: Path | str | None = None,
     max_pixels: int = 50_000_000,
     workers: int = 0,
 ) -> Prepared:
     """Prepare the images of a source for a `task`, and write the result to `target`.
 
-    `source`: `fashion_mnist`, `digits`, a `folder` of images below `root`, or one that only the task has. `name` is what the data set
-    is called (None: as its source, or its folder), `size` the side in pixels (None: as it is, 64 for a folder), `channels` 1, 3 or
-    None (1 unless an image has colour), `background` what transparency is laid on and `resize: pad` adds, `bits` how many of 16-bit
-    gray are used, `groups` a CSV. Raises UserError, with nothing written, when the input cannot be used.
+    `source` is one of the task: a file of data/sources, or of its own. `name` is what the data set is called (None: as its source, or its
+    folder), `size` the side in pixels (None: as it is, 64 for files of images), `channels` 1, 3 or None (1 unless an image has colour),
+    `background` what transparency is laid on and `resize: pad` adds, `bits` how many of 16-bit gray are used. `table` and `label` name the
+    table of a source and its column of labels, `groups` and `splits` a CSV, `split_by` a column whose groups stay in one split.
+    Raises UserError, with nothing written, when the input cannot be used.
     """
     kind = tasks.task(task)
     for key, value, known in (
         ("source", source, kind.targets.SOURCES),
         ("resize", resize, RESIZES),
         ("on_bad", on_bad, quality_checks.ON_BAD),
+        ("small_classes", small_classes, quality_checks.SMALL_CLASSES),
     ):
         if value not in known:
             raise UserError(f"data.{key} (={value!r}) is unknown; {nearest(value, known)}")
     if size is not None and size < 4:
         raise UserError(f"data.size (={size}) is too small; a side needs at least 4 pixels")
     rgb(background)
-    table = read_groups(Path(groups).expanduser(), task=task) if groups is not None else None
+    columns = read_groups(Path(groups).expanduser(), task=task) if groups is not None else None
+    fixed = read_splits(Path(splits).expanduser()) if splits is not None else None
     target, root = Path(target), Path(root).expanduser()
     try:
-        if source == "digits":
-            found = digits(size=size, channels=channels)
-        elif source == "fashion_mnist":
-            found = fashion_mnist(root, size=size, channels=channels)
+        if source in _PACKED:
+            found = _PACKED[source](root, size=size, channels=channels)
         else:
             own = kind.source(source)
-            found = (own.read if own else folder)(
+            named: dict[str, Any] = {"label": label} if source in _LABELLED else {}
+            if source == "table":
+                named["table"] = Path(table).expanduser() if table is not None else None
+            found = (own.read if own else _FILES[source])(
                 root,
+                **named,
                 scratch=target.parent,
                 size=size,
                 channels=channels,
@@ -86,12 +117,16 @@ def prepare(
             target,
             kind,
             replace(found, name=name or found.name),
-            table,
+            columns,
+            fixed,
+            split_by=split_by,
+            small=small_classes,
+            min_images=min_images,
             on_bad=on_bad,
             val_fraction=val_fraction,
             test_fraction=test_fraction,
             preparation={"resize": resize, "background": background, "bits": bits, "max_pixels": max_pixels}
-            if source not in ("digits", "fashion_mnist")
+            if source not in _PACKED
             else {},
         )
     except OSError as error:
@@ -107,51 +142,77 @@ def _pass_gate(
     kind: Task,
     found: Source,
     table: Groups | None,
+    fixed: FixedSplits | None,
     *,
+    split_by: str | None,
+    small: str,
+    min_images: int,
     on_bad: str,
     val_fraction: float,
     test_fraction: float,
     preparation: dict[str, str | int],
 ) -> Prepared:
+    if fixed is not None:
+        found = replace(found, given=fixed.of(found.paths), carved=fixed.carved)
     twins = quality_checks.duplicates(
         found.targets, found.given, found.sha256, found.paths, contradiction=kind.targets.CONTRADICTION
     )
     refused = sorted([*found.refused, *((found.paths[i], reason) for i, reason in twins.items())])
     if on_bad == "stop":
         quality_checks.stop(refused)
-    kept = [i for i in range(len(found.paths)) if i not in twins]
+    kept = np.array([i for i in range(len(found.paths)) if i not in twins], np.int64)
+    classes, targets = found.classes, found.targets[kept]
+    dropped, notes = quality_checks.small_classes(
+        kind.targets.counts(targets, classes=len(classes)), classes, policy=small, min_images=min_images
+    )
+    notes = [*found.notes, *notes]
+    if dropped.any():
+        targets, remain = kind.targets.without(targets, dropped)
+        refused = sorted([*refused, *((found.paths[i], _SMALL.format(min_images)) for i in kept[~remain])])
+        kept = kept[remain]
+        classes = tuple(name for name, gone in zip(classes, dropped, strict=True) if not gone)
     sha256 = [found.sha256[i] for i in kept]
     paths = [found.paths[i] for i in kept]
-    targets, given = found.targets[kept], [found.given[i] for i in kept]
+    given = [found.given[i] for i in kept]
+    last: list[str] = []
+    if fixed is not None:
+        last += fixed.notes(paths, [path for path, _ in refused])
+    groups, unsuited = columns_of(
+        kind.name, {name: [values[i] for i in kept] for name, values in found.groups.items()}, split_by
+    )
+    last += unsuited
+    if table is not None:
+        last += _group_notes(table, paths, [path for path, _ in refused])
+        groups |= table.of(paths)
     shown = kind.targets.shown(targets)
     carving: Carving = {"carved": found.carved, "val_fraction": val_fraction, "test_fraction": test_fraction}
+    if split_by is not None:
+        if split_by not in groups:
+            there = nearest(split_by, groups) if groups else "there is none; name a CSV of them in data.groups"
+            raise UserError(f"data.split_by (={split_by!r}) is no column of groups; {there}")
+        check_whole(split_by, groups[split_by], given, paths)
+        carving["groups"] = groups[split_by]
     splits = assign(given, sha256, shown=shown, **carving)
     where = np.asarray(splits, dtype="U5")
-    notes = quality_checks.check_classes(
-        {split: kind.targets.counts(targets[where == split], classes=len(found.classes)) for split in SPLITS},
+    notes += quality_checks.check_classes(
+        {split: kind.targets.counts(targets[where == split], classes=len(classes)) for split in SPLITS},
         Counter(splits),
-        found.classes,
+        classes,
         refused,
         enough=lambda split: enough(split, given, sha256, shown=shown, **carving),
     )
-    notes = [*found.notes, *notes]
     again = quality_checks.repeated(splits, sha256)
     notes += [f"{again[split]} images of {split} repeat another of it exactly" for split in SPLITS if split in again]
-    columns = {}
-    if table is not None:
-        notes += _group_notes(table, paths, [path for path, _ in refused])
-        columns = table.of(paths)
+    files = "".join(file.sha256 for file in (table, fixed) if file is not None)
     written = write(
         target,
         name=found.name,
-        classes=found.classes,
+        classes=classes,
         images=found.images,
-        samples=Samples(found.rows[kept], targets, splits, sha256, paths, columns),
-        source_digest=found.digest
-        if table is None
-        else hashlib.sha256(f"{found.digest}{table.sha256}".encode()).hexdigest(),
+        samples=Samples(found.rows[kept], targets, splits, sha256, paths, groups),
+        source_digest=hashlib.sha256(f"{found.digest}{files}".encode()).hexdigest() if files else found.digest,
         quarantine=refused,
-        notes=notes,
+        notes=[*notes, *last],
         task=kind.name,
         preparation=preparation,
     )

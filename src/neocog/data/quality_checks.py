@@ -9,6 +9,7 @@ from neocog.core.errors import UserError
 from neocog.data.prepared import SPLITS
 
 ON_BAD = ("quarantine", "stop")
+SMALL_CLASSES = ("stop", "drop", "keep")
 _NAMED = 20  # refused files, or classes, that an error names one by one
 _KEPT = ("test", "val", "train")  # whose copy stays when an image lies in several splits: judging comes first
 
@@ -54,21 +55,53 @@ def stop(refused: Sequence[tuple[str, str]]) -> None:
         )
 
 
-def check_present(total: np.ndarray, classes: Sequence[str], refused: Sequence[tuple[str, str]]) -> None:
-    """Raise UserError for fewer than two classes, and for a class without an image, by the number of images of each class [K]."""
+def small_classes(
+    counts: np.ndarray, classes: Sequence[str], *, policy: str, min_images: int
+) -> tuple[np.ndarray, list[str]]:
+    """Which classes are dropped, bool [K], by their numbers of images [K], and the note on those of fewer than `min_images`.
+
+    `keep` drops none. Raises UserError for `stop`, unless they have no image at all, which `check_present` says.
+    """
+    small = counts < min_images
+    dropped = small if policy == "drop" else np.zeros_like(small)
+    few = small if policy == "drop" else small & (counts > 0)
+    if not few.any():
+        return dropped, []
+    named = [f"{name} ({count})" for name, count, its in zip(classes, counts, few, strict=True) if its]
+    some = ", ".join(named[:_NAMED]) + (f" and {len(named) - _NAMED} more" if len(named) > _NAMED else "")
+    if policy == "stop":
+        raise UserError(
+            f"data.min_images (={min_images}): {len(named)} of {len(classes)} classes have fewer images: {some}; add images, "
+            "or set data.small_classes: drop to leave these classes out, keep to train on them as they are"
+        )
+    done = "left out" if policy == "drop" else "kept"
+    return dropped, [
+        f"{len(named)} of {len(classes)} classes have fewer than {min_images} images and are {done}: {some}"
+    ]
+
+
+def check_any(total: np.ndarray, classes: Sequence[str], refused: Sequence[tuple[str, str]]) -> None:
+    """Raise UserError for fewer than two classes, and for no image at all, by the number of images of each class [K]."""
+    if not total.any():
+        remedy = "mend them" if refused else "name a folder that holds images"
+        raise UserError(f"data.root: no readable image{_first(refused)}; {remedy}")
     if len(classes) < 2:
         raise UserError(
             f"data.root: only one class ({', '.join(classes)}); there is nothing to tell apart, add another"
         )
-    if not total.any():
-        remedy = "mend them" if refused else "name a folder that holds images"
-        raise UserError(f"data.root: no readable image{_first(refused)}; {remedy}")
+
+
+def check_present(total: np.ndarray, classes: Sequence[str], refused: Sequence[tuple[str, str]]) -> None:
+    """Raise UserError for what `check_any` refuses, and for a class without an image."""
+    check_any(total, classes, refused)
     absent = [name for name, count in zip(classes, total, strict=True) if count == 0]
     if absent:
         theirs = set(absent)
         own = [(path, reason) for path, reason in refused if not theirs.isdisjoint(path.split("/")[:-1])]
         folder = "its folder, or remove it" if len(absent) == 1 else "their folders, or remove them"
-        raise UserError(f"{_have(absent)} no readable image{_first(own)}; add images to {folder}")
+        raise UserError(
+            f"{_have(absent)} no readable image{_first(own)}; add images to {folder}, or set data.small_classes: drop"
+        )
 
 
 def check_classes(

@@ -11,19 +11,21 @@ such a class that an image may move when others of it are added or removed.
 import hashlib
 from collections.abc import Collection, Sequence
 from math import floor
-from typing import TypedDict, Unpack
+from typing import NotRequired, TypedDict, Unpack
 
 import numpy as np
 
 from neocog.core.errors import UserError
+from neocog.data.group_splits import assign_groups
 
 
 class Carving(TypedDict):
-    """Which splits are cut out of train, and their shares of it."""
+    """Which splits are cut out of train, and their shares of it; with `groups`, of which images each group stays whole."""
 
     carved: Collection[str]
     val_fraction: float
     test_fraction: float
+    groups: NotRequired[Sequence[str | None] | None]
 
 
 def content_hash(pixels: np.ndarray) -> str:
@@ -44,11 +46,13 @@ def assign(
     val_fraction: float,
     test_fraction: float,
     shown: Sequence[Collection[int]] | None = None,
+    groups: Sequence[str | None] | None = None,
 ) -> list[str]:
     """The split of each image: `given`, except that the splits in `carved` are cut out of `train`.
 
     Both fractions are shares of what `train` holds before anything is cut out of it; of each class in `shown`, those of
-    each image, that has images there, one stays. Raises UserError when they leave nothing to train on.
+    each image, that has images there, one stays. Images of one of the `groups` are cut out together (group_splits.py).
+    Raises UserError when the fractions leave nothing to train on.
     """
     test = test_fraction if "test" in carved else 0.0
     val = val_fraction if "val" in carved else 0.0
@@ -57,6 +61,17 @@ def assign(
             f"data.val_fraction (={val_fraction}) and data.test_fraction (={test_fraction}) leave nothing to train on; "
             "together they must stay below 1"
         )
+
+    if groups is not None:
+        of_train = [i for i, split in enumerate(given) if split == "train"]
+        whole = assign_groups(
+            [groups[i] for i in of_train],
+            [sha256[i] for i in of_train],
+            [shown[i] if shown is not None else () for i in of_train],
+            fractions={"train": 1 - val - test} | {split: {"val": val, "test": test}[split] for split in carved},
+        )
+        placed = dict(zip(of_train, whole, strict=True))
+        return [placed.get(i, split) for i, split in enumerate(given)]
 
     def cut(sha256: str) -> str:
         place = position(sha256)
@@ -102,6 +117,7 @@ def enough(
             val_fraction=fractions["val"],
             test_fraction=fractions["test"],
             shown=shown,
+            groups=carving.get("groups"),
         )
         if split in cut:
             return fractions[split]

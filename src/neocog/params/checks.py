@@ -28,6 +28,7 @@ MACHINE = (
     "threads",
     "on_oom",
 )  # of a recipe: where, not how
+OWN_GROUPS = ("table", "huggingface", "webdataset")  # sources with columns of their own
 HANDED_ON = (
     "lr",
     "momentum",
@@ -135,7 +136,7 @@ def _is_whole(kind: Any) -> bool:
 
 def _check_column(params: "Params", where: str, column: str | None) -> None:
     """A column is one of the file data.groups, as far as that can be read here; `prepare` says what is wrong with the file."""
-    if column is None:
+    if column is None or params.data.source in OWN_GROUPS:  # whose columns are known when it is read
         return
     if params.data.groups is None:
         raise UserError(

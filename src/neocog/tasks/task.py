@@ -3,7 +3,8 @@
 | file | what the other rooms call |
 |---|---|
 | `targets.py` (no torch) | targets [N, ...] as `COLUMNS` of samples.parquet: `columns(targets)`, `of(table, classes=)`; by `SOURCES` |
-| | their classes: `counts(targets, classes=)`, `shown(targets)`, `strata(targets, classes=)`; two for equal pixels: `CONTRADICTION` |
+| | their classes: `counts(targets, classes=)`, `shown(targets)`, `strata(targets, classes=)`, `without(targets, dropped)`; |
+| | two for equal pixels: `CONTRADICTION` |
 | `sources/<name>.py` | a source that only this task has: `read(root, scratch=, size=, ...)`, as `data/sources/folder.py` |
 | `objective.py` | `loss(outputs, targets)`; for mixed images `soften(targets, classes=)`; watched: `sums(outputs, targets)`, `means` |
 | `decode.py` | `OUTPUTS`: the names of what the graph gives out; `Decode()(outputs)`: the module behind the network, inside the graph |

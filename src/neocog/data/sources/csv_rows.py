@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from neocog.core.errors import UserError, nearest
 
@@ -62,7 +63,7 @@ def same_path(path: str) -> str:
     return unicodedata.normalize("NFC", str(PurePosixPath(path.strip().replace("\\", "/"))))
 
 
-def _rows(name: str, header: Sequence[str], reader: "csv._reader") -> Iterator[tuple[int, dict[str, str]]]:
+def _rows(name: str, header: Sequence[str], reader: Any) -> Iterator[tuple[int, dict[str, str]]]:
     for row in reader:
         if not row:
             continue

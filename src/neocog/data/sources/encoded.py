@@ -1,9 +1,10 @@
 """Where the bytes of an encoded image lie: in a file of its own, in a larger file such as a tar, or in memory."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
+from io import BufferedReader, BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any
 
 
 class RefusedError(Exception):
@@ -29,7 +30,7 @@ class Unavailable:
 Encoded = Path | Span | bytes | Unavailable
 
 
-def open_encoded(encoded: Encoded, *, most: int, limit: str) -> BinaryIO:
+def open_encoded(encoded: Encoded, *, most: int, limit: str) -> BufferedReader | BytesIO:
     """The bytes of an image as a file. Raises RefusedError for more than `most` of them (`limit` says of what that is), and OSError."""
     if isinstance(encoded, Unavailable):
         raise RefusedError(encoded.reason)
@@ -50,3 +51,16 @@ def open_encoded(encoded: Encoded, *, most: int, limit: str) -> BinaryIO:
 
 def _length(encoded: Path | Span) -> int:
     return encoded.length if isinstance(encoded, Span) else encoded.stat().st_size
+
+
+class Picked(Sequence[Encoded]):
+    """Some images of a sequence, each read when it is asked for."""
+
+    def __init__(self, every: Sequence[Encoded], kept: Sequence[int]) -> None:
+        self.every, self.kept = every, kept
+
+    def __len__(self) -> int:
+        return len(self.kept)
+
+    def __getitem__(self, i: Any) -> Any:
+        return self.every[self.kept[i]]

@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from neocog.core.errors import UserError
+from neocog.data.sources.idx import parse_idx
 from neocog.data.sources.source import Source, packed
 
 CLASSES = (
@@ -60,9 +61,10 @@ def fashion_mnist(root: Path, *, size: int | None = None, channels: int | None =
     files = find(root)
     pixels, labels, given, paths = [], [], [], []
     for split, prefix in (("train", "train"), ("test", "t10k")):
-        part = np.frombuffer(files[f"{prefix}-images-idx3-ubyte"], np.uint8, offset=16).reshape(-1, 28, 28)
+        images, numbers = f"{prefix}-images-idx3-ubyte", f"{prefix}-labels-idx1-ubyte"
+        part = parse_idx(files[images], dimensions=3, name=images)
         pixels.append(part)
-        labels.append(np.frombuffer(files[f"{prefix}-labels-idx1-ubyte"], np.uint8, offset=8))
+        labels.append(parse_idx(files[numbers], dimensions=1, name=numbers))
         given += [split] * len(part)
         paths += [f"{split}/{i}" for i in range(len(part))]
     return packed(

@@ -10,9 +10,10 @@ from typing import Required, TypedDict, Unpack
 import numpy as np
 
 from neocog.core.progress import watched
-from neocog.data.quality_checks import check_present
+from neocog.data.quality_checks import check_any
 from neocog.data.sources.colour import rgb
 from neocog.data.sources.decode_all import decode_all
+from neocog.data.sources.encoded import Encoded
 from neocog.data.sources.listing import Listing, list_images, spelt
 from neocog.data.sources.source import Source
 
@@ -44,7 +45,7 @@ def folder(root: Path, **how: Unpack[Reading]) -> Source:
     """
     listing = list_images(root)
     labels = np.array(listing.labels, np.int64)
-    check_present(np.bincount(labels, minlength=len(listing.classes)), listing.classes, listing.refused)
+    check_any(np.bincount(labels, minlength=len(listing.classes)), listing.classes, listing.refused)
     return read_listed(root, listing, labels, **how)
 
 
@@ -53,6 +54,8 @@ def read_listed(
     listing: Listing,
     targets: np.ndarray,
     *,
+    encoded: Sequence[Encoded] | None = None,
+    mean_bytes: int = 0,
     scratch: Path,
     size: int | None = None,
     channels: int | None = None,
@@ -64,7 +67,7 @@ def read_listed(
 ) -> Source:
     """Read the files of a listing, whose `targets` are [N, ...]; rows go to a nameless file in the folder `scratch`, not to memory.
 
-    `channels` None is 1 unless an image has colour.
+    `channels` None is 1 unless an image has colour; `encoded` and `mean_bytes` are as in `decode_all`.
     """
     scratch.mkdir(parents=True, exist_ok=True)
     size = size or SIZE
@@ -86,6 +89,8 @@ def read_listed(
             bits=bits,
             max_pixels=max_pixels,
             workers=workers,
+            encoded=encoded,
+            mean_bytes=mean_bytes,
         )
         for i, decoded in watched(decoding, total=len(listing.paths), what="images read"):
             files_sha256[i] = decoded.file_sha256

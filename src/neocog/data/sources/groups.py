@@ -4,13 +4,15 @@ The CSV has a column `path`, relative to data.root as in `quarantine.csv` (packe
 columns. Values are text; an image without a row, and an empty cell, have none.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from neocog.core.errors import UserError
 from neocog.data.prepared import own_columns
 from neocog.data.sources.csv_rows import read_csv, same_path
+
+MOST_GROUPS = 1000  # different values of a source's column: what has more, such as captions, is no group
 
 
 @dataclass(frozen=True)
@@ -62,3 +64,19 @@ def _columns(name: str, header: Sequence[str], own: Collection[str]) -> tuple[st
     if taken:
         raise UserError(f"{name}: the column names {', '.join(taken)} are neocog's own; rename them")
     return columns
+
+
+def columns_of(
+    task: str, columns: Mapping[str, list[str | None]], split_by: str | None
+) -> tuple[dict[str, list[str | None]], list[str]]:
+    """The columns of a source that make groups, and a note on each that does not; the one that splits go by always does."""
+    kept, notes = {}, []
+    for name, values in columns.items():
+        different = len({*values})
+        if name in own_columns(task) or name == "path":
+            notes.append(f"the column {name!r} is no group: it is a name of neocog's own; rename it to keep it")
+        elif different > MOST_GROUPS and name != split_by:
+            notes.append(f"the column {name!r} is no group: it has {different:,} different values")
+        else:
+            kept[name] = values
+    return kept, notes

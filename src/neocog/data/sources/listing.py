@@ -22,8 +22,8 @@ from neocog.data.sources.leftovers import kind
 from neocog.data.sources.links import why_not
 from neocog.data.sources.spellings import check_spellings
 
-_FOLDERS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val"}
-_FOLDERS |= {"test": "test", "testing": "test"}
+SPLIT_NAMES = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val"}
+SPLIT_NAMES |= {"test": "test", "testing": "test"}
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif", ".heic"}
 
 
@@ -124,7 +124,7 @@ def _split_folders(listing: Listing) -> dict[str, str]:
     where = f"data.root (={str(listing.root)!r})"
     entries = [entry for entry in _entries(listing, "") if _leads_to_folder(entry)]
     names = [entry.name for entry in entries]
-    split_of = {name: _FOLDERS[name.lower()] for name in names if name.lower() in _FOLDERS}
+    split_of = {name: SPLIT_NAMES[name.lower()] for name in names if name.lower() in SPLIT_NAMES}
     deep = [name for name in split_of if any(map(_leads_to_folder, _entries(listing, name)))]
     if not deep:
         return {"": "train"}
@@ -141,7 +141,7 @@ def _split_folders(listing: Listing) -> dict[str, str]:
     strangers = [name for name in names if name not in split_of]
     if strangers:
         raise UserError(
-            f"{where}: {_told(strangers)} lie beside train/; keep either class folders or {', '.join(_FOLDERS)} there"
+            f"{where}: {_told(strangers)} lie beside train/; keep either class folders or {', '.join(SPLIT_NAMES)} there"
         )
     for split in SPLITS:
         twice = [name for name in names if split_of[name] == split]

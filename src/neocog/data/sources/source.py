@@ -33,6 +33,9 @@ class Source:
     digest: str
     notes: Sequence[str] = ()
     leftovers: Mapping[str, str] = field(default_factory=dict)
+    groups: Mapping[str, Sequence[str | None]] = field(
+        default_factory=dict
+    )  # what else it knows of each image, by column
 
 
 def packed(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from neocog.core.errors import UserError
 
 
-def check_spellings(folders: Mapping[str, str]) -> list[str]:
+def check_spellings(folders: Mapping[str, str], *, what: str = "class folders") -> list[str]:
     """Compare class names (folder -> class, of all splits) by letter; return notes.
 
     Raises UserError for one name in two spellings. Classes of a single letter may differ in case, as letters do.
@@ -21,7 +21,7 @@ def check_spellings(folders: Mapping[str, str]) -> list[str]:
         if same or (len(names) > 1 and not all(len(name) == 1 for name in names)):
             one, other = same[:2] or [found[0] for found in names.values()][:2]
             raise UserError(
-                f"class folders {one!r} and {other!r} are one name in two spellings (case, spaces or accents); "
+                f"{what} {one!r} and {other!r} are one name in two spellings (case, spaces or accents); "
                 "rename one of them, or move its images into the other"
             )
         if len(names) > 1:

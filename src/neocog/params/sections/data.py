@@ -35,7 +35,13 @@ class Data(BaseModel):
     bits: Annotated[int, Field(ge=8, le=16)] = 16
     val_fraction: Annotated[float, Field(gt=0, lt=1)] = 1 / 12
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.15
+    splits: str | None = None
+    split_by: Annotated[str, Field(min_length=1)] | None = None
+    small_classes: Literal["stop", "drop", "keep"] = "stop"
+    min_images: Annotated[int, Field(ge=1, le=2**31 - 1)] = 1
     on_bad: Literal["quarantine", "stop"] = "quarantine"
+    table: str | None = None
+    label: Annotated[str, Field(min_length=1)] = "label"
     groups: str | None = None
     max_pixels: Annotated[int, Field(ge=1, le=2**31 - 1)] = 50_000_000
     workers: Processes = 0
@@ -76,9 +82,11 @@ class Data(BaseModel):
                 f"root (={self.root!r}) and data/prepared, which is written, must not lie in each other; "
                 "name the folder of the images alone"
             )
-        if self.groups is not None and not Path(self.groups).parent.resolve().is_relative_to(root):
-            raise ValueError(
-                f"groups (={self.groups!r}) must lie inside root (={self.root!r}), or DVC does not see it change; "
-                f"put it there and set groups: {Path(self.root) / Path(self.groups).name}"
-            )
+        for key in ("table", "groups", "splits"):
+            file = getattr(self, key)
+            if file is not None and not Path(file).parent.resolve().is_relative_to(root):
+                raise ValueError(
+                    f"{key} (={file!r}) must lie inside root (={self.root!r}), or DVC does not see it change; "
+                    f"put it there and set {key}: {Path(self.root) / Path(file).name}"
+                )
         return self

@@ -5,12 +5,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from neocog.statistics import Ints
+from neocog.statistics import Bools, Ints
 
 if TYPE_CHECKING:
     import pyarrow
 
-SOURCES = ("fashion_mnist", "digits", "folder")  # of data.source, that give these targets
+SOURCES = (
+    "fashion_mnist",
+    "digits",
+    "folder",
+    "table",
+    "huggingface",
+    "webdataset",
+    "idx",
+)  # of data.source, that give these targets
 COLUMNS = {"label": "int64"}  # of samples.parquet, by their type in Arrow
 CONTRADICTION = "two labels: same pixels as {twin}, which lies in another class"
 
@@ -33,6 +41,12 @@ def counts(targets: Ints, *, classes: int) -> Ints:
 def shown(targets: Ints) -> list[tuple[int, ...]]:
     """The classes that each image shows, of labels [N]: one of an image."""
     return [(label,) for label in np.asarray(targets, np.int64).tolist()]
+
+
+def without(targets: Ints, dropped: Bools) -> tuple[Ints, Bools]:
+    """Labels [M] of the images that remain when some classes are dropped, bool [K], in the numbers of the others; and which remain [N]."""
+    remain = ~dropped[targets]
+    return (np.cumsum(~dropped) - 1)[targets[remain]], remain
 
 
 def strata(targets: Ints, *, classes: Sequence[str]) -> tuple[Ints, Sequence[str]]:

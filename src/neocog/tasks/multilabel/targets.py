@@ -38,6 +38,11 @@ def shown(targets: Bools) -> list[tuple[int, ...]]:
     return [tuple(labels) for labels in columns(targets)["labels"]]
 
 
+def without(targets: Bools, dropped: Bools) -> tuple[Bools, Bools]:
+    """Targets [N, K'] without the labels that are dropped, bool [K]; and which images remain [N]: all."""
+    return targets[:, ~dropped], np.ones(len(targets), bool)
+
+
 def strata(targets: Bools, *, classes: Sequence[str]) -> tuple[Ints, Sequence[str]]:
     """The stratum of each image [N], from which `balance: class` draws alike, and the strata's names: its rarest label, or none."""
     rarity = counts(targets, classes=len(classes)).argsort(kind="stable")  # labels, the rarest first
