@@ -12,7 +12,7 @@ from neocog.data import prepared
 from neocog.drawing import svg
 from neocog.params import load
 from neocog.report import activations, drawings, leaderboard, models, narrative, page, provenance, scores
-from neocog.report.chapters import Chapter, Findings, ordered
+from neocog.report.chapters import Findings, ordered
 from neocog.report.compare import chapter as compare
 from neocog.report.compare import pairs
 from neocog.report.compression import chapter as compression
@@ -53,16 +53,11 @@ def report() -> None:
         looks = explained.draw(data, found, reports=REPORTS, called=called)
         how, tried = provenance.chapters(found, data, reports=REPORTS), provenance.sweeps(found, data=data.digest)
         general = [
-            Chapter("tuning", "Hyper-parameter search", tuning.section(sweeps, made=tried)),
-            Chapter("compression", "Compression", compression.chapter(compressed, made=how["compression"])),
-            Chapter("compare", "Pairwise comparison", compare.chapter(duels, made=how["compare"])),
-            Chapter("robustness", "Robustness", robustness.chapter(spoilt, made=how["robustness"])),
-            Chapter(
-                "explained",
-                "Explanations",
-                explained.chapter(looks, made=how["explained"]),
-                style=explained.style(),
-            ),
+            tuning.chapter(sweeps, made=tried),
+            compression.chapter(compressed, made=how["compression"]),
+            compare.chapter(duels, made=how["compare"]),
+            robustness.chapter(spoilt, made=how["robustness"]),
+            explained.chapter(looks, made=how["explained"]),
             activations.chapter(found, data, called=called, made=how["inside"]),
         ]
         findings = Findings(found, data, REPORTS, called, settings.report.mistakes, how)
@@ -74,10 +69,8 @@ def report() -> None:
         (REPORTS / "report.html").unlink(missing_ok=True)  # an earlier run may still hold it for MLflow
         (REPORTS / "report.html").write_text(html, encoding="utf-8")
         shutil.rmtree(REPORTS / "figures", ignore_errors=True)
-        for each in (drawn, *sweeps, compressed, duels, spoilt):
-            svg.write(each.files if each else {}, REPORTS / "figures")
-        for chapter in chapters:
-            svg.write(chapter.figures, REPORTS / "figures")
+        for figures in (drawn.files, *(chapter.figures for chapter in chapters)):
+            svg.write(figures, REPORTS / "figures")
         for name in ("report.html", "leaderboard.csv", "leaderboard.md", "significance.csv", "figures"):
             log.artifact(REPORTS / name)
     say(f"{narrative.headline(rows, data=data.name, called=called)}; the page: {REPORTS / 'report.html'}")

@@ -261,7 +261,7 @@ def plain(markup: str) -> str:
 
 
 def test_the_chapter_shows_suspects_and_twins_as_pictures(site, drawn):
-    markup = chapter.chapter(drawn, made="<p>made</p>")
+    markup = chapter.chapter(drawn, made="<p>made</p>").markup
     whole = ElementTree.fromstring(markup)
     assert whole.get("id") == "audit" and "<p>made</p>" in markup
     pictures = [image.get("src", "") for image in whole.iter("img")]
@@ -291,7 +291,7 @@ def test_the_pictures_are_those_of_the_images_that_are_named(site, drawn):
 
 def test_the_page_has_no_chapter_where_the_stage_never_ran(site, tmp_path):
     assert chapter.draw(site[1].data, reports=tmp_path, called={}) is None
-    assert chapter.chapter(None) == ""
+    assert chapter.chapter(None).markup == ""
 
 
 def test_nothing_found_is_said_and_shows_no_picture(site, audited, tmp_path):
@@ -300,9 +300,9 @@ def test_nothing_found_is_said_and_shows_no_picture(site, audited, tmp_path):
         path = tmp_path / "audit" / name
         path.write_text(path.read_text().splitlines()[0] + "\n")
     drawn = chapter.draw(site[1].data, reports=tmp_path, called={})
-    words = plain(chapter.chapter(drawn))
+    words = plain(chapter.chapter(drawn).markup)
     assert "trained/mlp doubts none of the" in words and "No image has a twin in another split." in words
-    assert "data:image" not in chapter.chapter(drawn)
+    assert "data:image" not in chapter.chapter(drawn).markup
 
 
 def test_damaged_files_and_other_data_are_named_with_the_remedy(site, audited, tmp_path):

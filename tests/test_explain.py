@@ -228,9 +228,9 @@ def test_the_gallery_reaches_the_page(trained, digits, tmp_path):
     assert found.rows == rows and found.maps["grad_cam"].shape == (len(chosen), 8, 8)
     faces = dict(chapter._faces(found, _Asked(judged), test.images, digits.classes))
     drawn = chapter.ExplanationFigures((("ViT", tuple(found.maps), faces),))
-    page = chapter.chapter(drawn)
+    page = chapter.chapter(drawn).markup
     assert page.count("data:image/png") == len(chosen) and "Grad-CAM" in page and 'id="explained"' in page
-    assert chapter.chapter(None) == ""
+    assert chapter.chapter(None).markup == ""
 
 
 class _Asked:

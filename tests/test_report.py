@@ -228,6 +228,41 @@ def test_ready_chapters_stand_in_their_order_with_name_style_and_provenance(site
     assert "<i>how</i>" in page and "<i>why</i>" not in page
 
 
+HTML = {
+    "a",
+    "b",
+    "div",
+    "dl",
+    "figcaption",
+    "figure",
+    "h2",
+    "h3",
+    "img",
+    "li",
+    "option",
+    "p",
+    "section",
+    "select",
+    "span",
+    "table",
+    "td",
+    "tr",
+    "ul",
+}
+
+
+def html_by_hand(code: str) -> list[str]:
+    """The HTML elements, not those of SVG, that a Python file writes by calls of `tag`."""
+    return [name for name in re.findall(r"""\btag\(\s*["'](\w+)["']""", code) if name in HTML]
+
+
+def test_html_stands_in_templates():
+    files = sorted((ROOT / "src/neocog").rglob("*.py"))
+    assert len(files) > 200
+    assert {str(path): found for path in files if (found := html_by_hand(path.read_text(encoding="utf-8")))} == {}
+    assert html_by_hand('tag("circle", r=1) + tag(\n    "p", "words")') == ["p"], "the control"
+
+
 def test_a_task_s_own_chapters_follow_the_ones_that_they_name():
     general = [Chapter(name, "", "<p/>") for name in ("compare", "inside")] + [Chapter("empty", "", "")]
     own = [Chapter("trust", "", "<p/>", after="compare"), Chapter("look", "", "<p/>", after="nowhere")]

@@ -55,8 +55,8 @@ def site(tmp_path_factory):
     how = provenance.chapters(found, data, reports=root / "reports")
     duels = compare.draw(found, data, scores.scores(task("classification"), classes=10), called=called)
     chapters = [
-        Chapter("compare", "Pairwise comparison", compare.chapter(duels, made=how["compare"])),
-        Chapter("trust", "Calibration and groups", trust.chapter(trust.draw(found, called=called), data=data.digest)),
+        compare.chapter(duels, made=how["compare"]),
+        trust.chapter(trust.draw(found, called=called), data=data.digest),
         Chapter("nothing", "Nothing", ""),
     ]
     html = whole.html(found, data, called=called, chapters=chapters)

@@ -124,7 +124,7 @@ def site(tmp_path_factory):
 
 def test_the_chapter_s_facts_are_those_of_the_models(site):
     found, _, drawn = site
-    markup = chapter.chapter(drawn, made="<i>how</i>")
+    markup = chapter.chapter(drawn, made="<i>how</i>").markup
     assert markup.count("</script>") == 1 and "<i>how</i>" in markup
     facts = json.loads(re.search(r'<script type="application/json" id="pairs">(.*?)</script>', markup)[1])
     assert (
@@ -140,7 +140,7 @@ def test_the_chapter_s_facts_are_those_of_the_models(site):
     assert said == [ODD[model.predictions.predicted[row]] for model in found]
     assert [bool(each[0]) for each in sheet["right"]] == [bool(model.scores[row]) for model in found]
     again = chapter.draw(found, site[1], drawn.scores, called=drawn.called)
-    assert chapter.chapter(again, made="<i>how</i>") == markup, "the same input gives the same bytes"
+    assert chapter.chapter(again, made="<i>how</i>").markup == markup, "the same input gives the same bytes"
     assert facts["values"][0][0] == pytest.approx(found[0].row.score, abs=1e-6)
 
 
@@ -164,7 +164,7 @@ def test_whom_the_first_does_not_clearly_beat_is_named():
 def test_a_single_model_has_no_chapter_and_a_table_without_lines(site, tmp_path):
     found, data, drawn = site
     assert chapter.draw(found[:1], data, drawn.scores, called=drawn.called) is None
-    assert chapter.chapter(None) == ""
+    assert chapter.chapter(None).markup == ""
     pairs.write_csv(tmp_path / "significance.csv", ["trained/mlp"], None)
     assert (tmp_path / "significance.csv").read_text() == "model_a,model_b,difference,low,high,p,p_holm\n"
 

@@ -15,7 +15,6 @@ from neocog.bundle import read
 from neocog.core.errors import UserError
 from neocog.drawing import svg
 from neocog.report import figures, leaderboard, models, narrative
-from neocog.report.chapters import Chapter
 from neocog.report.compression import chapter, recipe, verdict
 from neocog.report.compression import figures as charts
 from neocog.report.compression import narrative as said
@@ -114,7 +113,7 @@ def test_the_leaderboard_says_who_met_its_goals(site, tmp_path):
 
 
 def test_every_recipe_step_and_goal_is_told(recipes, drawn):
-    markup = chapter.chapter(drawn)
+    markup = chapter.chapter(drawn).markup
     ElementTree.fromstring(markup)  # well formed, whatever models are called
     cards = re.findall(r'<section class="recipe".*?</section>', markup, re.DOTALL)
     assert len(cards) == len(recipes) == 2
@@ -220,9 +219,9 @@ def test_a_recipe_that_ended_early_says_where_and_counts_as_missed(site, recipes
     assert said.outcome(undecided) == "285 validation images do not decide whether its goals are met."
     assert undecided.verdict.outcome == "not decided" and short.verdict.outcome == "missed"
     called = narrative.names([model.row for model in site[2]])
-    markup = chapter.chapter(chapter.draw(site[2], [undecided], called=called))
+    markup = chapter.chapter(chapter.draw(site[2], [undecided], called=called)).markup
     assert markup.count('<li class="undecided">') == 1
-    markup = chapter.chapter(chapter.draw(site[2], [short], called=called))
+    markup = chapter.chapter(chapter.draw(site[2], [short], called=called)).markup
     assert markup.count('class="dropped"') == 1 and "2. quantize_static (not kept)" in markup
 
 
@@ -268,12 +267,12 @@ def test_nothing_is_drawn_where_nothing_was_compressed(site, drawn):
     kept = [model for model in found if model.row.kind == "trained"]
     called = narrative.names([model.row for model in kept])
     assert recipe.gather(kept) == [] and chapter.draw(kept, [], called=called) is None
-    assert chapter.chapter(None) == ""
+    assert chapter.chapter(None).markup == ""
     pages = {}
     for compressed in (None, drawn):
         shown = found if compressed else kept
         names = narrative.names([model.row for model in shown])
-        told = [Chapter("compression", "Compression", chapter.chapter(compressed))]
+        told = [chapter.chapter(compressed)]
         pages[bool(compressed)] = whole.html(shown, data, called=names, mistakes=1, chapters=told)
     assert 'id="compression"' not in pages[False] and '"#compression"' not in pages[False]
     assert pages[True].count('id="compression"') == pages[True].count('"#compression"') == 1

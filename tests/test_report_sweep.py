@@ -158,7 +158,7 @@ def test_nothing_is_said_of_what_matters_from_trials_that_cannot_tell(found, tmp
     few = replace(found, trials=found.trials[: 1 + [t.number for t in importance.comparable(found)][2]])
     assert len(importance.comparable(few)) == 3 and importance.importances(few) == {}
     assert narrative.unexplained(few).startswith("3 trials can be compared") and section.draw(few).importance == ""
-    assert "too few to say which settings matter" in section.section([section.draw(few)])
+    assert "too few to say which settings matter" in section.chapter([section.draw(few)]).markup
     alike = replace(found, trials=tuple(replace(trial, score=0.9) for trial in found.trials))
     assert importance.importances(alike) == {} and "came out alike" in narrative.unexplained(alike)
 
@@ -220,7 +220,7 @@ def test_a_hopeless_trial_does_not_flatten_the_others_and_is_owned_up_to(found):
     lost = replace(found, trials=(*found.trials, replace(found.trials[0], number=16, score=0.1)))
     assert figures.accuracies(lost, bottom=0, top=1).low > 0.6
     assert narrative.edge(lost).startswith("1 trial below ") and "is drawn on the lower edge" in narrative.edge(lost)
-    assert "is drawn on the lower edge" in section.section([section.draw(lost)])
+    assert "is drawn on the lower edge" in section.chapter([section.draw(lost)]).markup
 
 
 def test_log_axes_step_by_ratio_and_zero_has_a_place_of_its_own(found):
@@ -298,7 +298,7 @@ def test_where_today_is_best_nothing_was_measured_and_it_stays(tmp_path):
 
 def test_the_section_has_a_verdict_a_panel_and_a_table_for_each_architecture(found, tmp_path):
     other = read.read(wrote(tmp_path / "lenet", lines(8, seed=2)), TOP1)
-    html = section.section([section.draw(found), section.draw(other)])
+    html = section.chapter([section.draw(found), section.draw(other)]).markup
     root = ElementTree.fromstring(html)
     assert root.get("id") == "tuning"
     assert [p.find("b").text for p in root.iter("p") if p.get("class") == "verdict"] == ["resnet", "lenet"]
@@ -311,20 +311,20 @@ def test_the_section_has_a_verdict_a_panel_and_a_table_for_each_architecture(fou
         known = [float(score) for score in scores if score]
         assert known == sorted((t.score for t in whole.scored), reverse=True) == known
         assert len(scores) == len(whole.trials) and not any(scores[len(known) :])
-    assert section.section([]) == ""
+    assert section.chapter([]).markup == ""
 
 
 def test_names_and_settings_cannot_become_markup(tmp_path):
     space = SPACE | {"optimizer": {"choice": ["<script>alert(1)</script>", 'a & "b"']}}
     trials = lines(8, space=space, today=TODAY | {"optimizer": "<i>"})
     whole = replace(read.read(wrote(tmp_path / "resnet", trials, space=space), TOP1), name="<b>&")
-    html = section.section([section.draw(whole)])
+    html = section.chapter([section.draw(whole)]).markup
     assert "<script" not in html and "<i>" not in html and "&lt;script&gt;" in html
     ElementTree.fromstring(html)
 
 
 def test_the_same_sweep_gives_the_same_section(found):
-    assert section.section([section.draw(found)]) == section.section([section.draw(found)])
+    assert section.chapter([section.draw(found)]).markup == section.chapter([section.draw(found)]).markup
 
 
 def test_the_figures_are_files_of_their_own_that_know_their_colours(found, tmp_path):
@@ -350,7 +350,7 @@ def browser() -> str:
 @pytest.mark.slow
 def test_in_a_browser_trials_are_sorted_and_one_sweep_is_shown_at_a_time(browser, found, tmp_path):
     other = read.read(wrote(tmp_path / "lenet", lines(8, seed=2)), TOP1)
-    html = section.section([section.draw(found), section.draw(other)])
+    html = section.chapter([section.draw(found), section.draw(other)]).markup
     scripts = Path(report.__file__).parent
     script = (scripts / "sort.js").read_text() + (scripts / "pick.js").read_text()
     click = '[...document.querySelectorAll("#sweep-0 th button")].find((b) => b.textContent === "weight_decay").click()'

@@ -84,7 +84,7 @@ def test_the_temperature_of_the_dashed_line_is_the_one_of_the_metrics(site):
 
 def test_every_model_has_a_panel_with_its_figures_well_formed(site):
     found, drawn = gathered(site)
-    markup = chapter.chapter(drawn, data="d" * 64)
+    markup = chapter.chapter(drawn, data="d" * 64).markup
     ElementTree.fromstring(markup)
     assert re.findall(r'id="(trust-\d)" data-model="([^"]*)"', markup) == [
         (f"trust-{i}", each.model.row.model) for i, each in enumerate(drawn.found)
@@ -115,13 +115,13 @@ def test_several_seeds_are_told_as_mean_and_spread_and_one_is_not(site):
         .startswith("Trained with 3 seeds it reaches 92.0 % ± 2.0 points")
     )
     assert told.seeds(found["mlp"]) == ""
-    assert "± 2.00" in chapter.chapter(drawn, data="")
+    assert "± 2.00" in chapter.chapter(drawn, data="").markup
 
 
 def test_what_older_results_lack_is_left_out(site):
     found, drawn = gathered(site)
     assert told.answering(found["mlp"]) == "" and told.answering(found["perceptron"])
-    words = plain(chapter.chapter(drawn, data=""))
+    words = plain(chapter.chapter(drawn, data="").markup)
     assert words.count("Area under the curve") == 1
 
 
@@ -146,7 +146,7 @@ def test_the_gap_has_the_interval_of_the_metrics_and_groups_are_told_how_alike_t
         found["perceptron"]
     )
     assert told.alike(found["mlp"]) == "", "it has no groups"
-    page = plain(chapter.chapter(drawn, data=""))
+    page = plain(chapter.chapter(drawn, data="").markup)
     assert page.count("(demographic parity);") == page.count("(equalized odds)") == 1
     for each in found.values():
         gap, low, high = ahead(*reversed(each.extremes))
@@ -171,7 +171,7 @@ def test_the_worst_group_shows_what_it_takes_for_what(site):
     assert matrix.sum() == worst.images and np.trace(matrix) / worst.images == pytest.approx(worst.score, abs=1e-6)
     other = JudgedClassifier(found["perceptron"].model).confusion - matrix
     assert other.min() >= 0 and other.sum() == sum(each.images for each in groups) - worst.images
-    page = chapter.chapter(drawn, data="digest")
+    page = chapter.chapter(drawn, data="digest").markup
     assert f"with light {worst.value}, the worst of that column" in plain(page)
     assert found["mlp"].confused == {}, "it has no groups, and no matrix of one"
 

@@ -52,7 +52,7 @@ def plain(markup: str) -> str:
 
 def test_nothing_is_drawn_where_the_stage_never_ran(site, tmp_path):
     assert chapter.draw(site[1], TOP1, reports=tmp_path, called=CALLED) is None
-    assert chapter.chapter(None) == ""
+    assert chapter.chapter(None).markup == ""
 
 
 def test_the_heat_map_has_a_cell_for_every_model_and_corruption(site, drawn):
@@ -80,7 +80,7 @@ def test_models_stand_by_their_mce_and_the_words_say_who_is_first(site, drawn):
     assert [model.name for model in drawn.found.models] == sorted(scores, key=scores.__getitem__)
     assert scores["mlp<&>"] == 100
     first = min(scores, key=scores.__getitem__)
-    words = plain(chapter.chapter(drawn))
+    words = plain(chapter.chapter(drawn).markup)
     assert f"No other model withstands better than {first}" in words or f"{first} withstands best" in words
     assert "100 test images, averaged over 3 severities" in words
 
@@ -97,7 +97,7 @@ def test_what_costs_most_and_least_follows_from_the_rows(site, drawn):
 
 
 def test_one_image_is_shown_as_it_is_and_under_every_corruption(drawn):
-    markup = chapter.chapter(drawn)
+    markup = chapter.chapter(drawn).markup
     assert markup.count("data:image/png;base64,") == 16
     assert len({picture for _, picture in drawn.pictures}) >= 14, "of 8 pixels some come out alike"
     assert 'id="robustness"' in markup and "<b&" not in markup

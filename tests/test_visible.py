@@ -12,7 +12,6 @@ import whole
 from neocog.core.escape import visible
 from neocog.drawing import svg
 from neocog.report import leaderboard, models, narrative, scores
-from neocog.report.chapters import Chapter
 from neocog.report.compare import chapter as compare
 from neocog.tasks.classification.chapters import confusion
 from neocog.tasks.classification.chapters.judged import JudgedClassifier
@@ -47,7 +46,7 @@ def test_page_figures_and_tables_hold_no_such_character(tmp_path):
     found = models.gather(bundles, data, reports=tmp_path / "reports")
     called = narrative.names([model.row for model in found])
     duels = compare.draw(found, data, scores.scores(TASK, classes=len(classes)), called=called)
-    chapters = [Chapter("compare", "Comparison", compare.chapter(duels))]
+    chapters = [compare.chapter(duels)]
     html = whole.html(found, data, called=called, mistakes=4, chapters=chapters)
     assert RAW.search("".join(classes)), "control"
     assert not RAW.search(html)

@@ -21,7 +21,7 @@ def chapter(models: Sequence[JudgedModel], prepared: Prepared, *, called: Mappin
     """The chapter about `models`, best first, as each is `called`; `made` is how its pictures were made."""
     markup = render(
         Path(__file__).with_name("activations.html"),
-        look=told(models, prepared),
+        look=told(models, prepared, called=called),
         called=called,
         channels=prepared.channels,
         made=made,
@@ -29,7 +29,7 @@ def chapter(models: Sequence[JudgedModel], prepared: Prepared, *, called: Mappin
     return Chapter("inside", "Filters and activation maps", markup)
 
 
-def told(models: Sequence[JudgedModel], prepared: Prepared) -> dict[str, Any]:
+def told(models: Sequence[JudgedModel], prepared: Prepared, *, called: Mapping[str, str]) -> dict[str, Any]:
     """What the chapter shows: the image, the rows of pictures of each model by year, and which model to begin with.
 
     The image is the one of most detail among the first that the models answer best; `right` is how many of them get it right, None where
@@ -49,6 +49,7 @@ def told(models: Sequence[JudgedModel], prepared: Prepared) -> dict[str, Any]:
         "label": class_names(prepared, test.targets[chosen : chosen + 1])[0],
         "right": int(good[chosen]) if models[0].scores.dtype == bool else None,
         "begin": begin.row.model,
+        "choices": [(model.row.model, called[model.row.model]) for model in order],
         "maps": any(one.depths for one in found.values()),
         "models": [_one(model, found[model.row.model], chosen, size=image.shape[0]) for model in order],
     }

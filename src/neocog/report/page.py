@@ -18,6 +18,7 @@ from neocog.report.figures import KINDS
 from neocog.report.leaderboard import LeaderboardRow
 from neocog.report.models import JudgedModel, classes_shown
 from neocog.report.scores import Score
+from neocog.report.tables import TableCell, TableColumn, TableRow, cell
 from neocog.report.templates import render
 
 FOLDER = Path(__file__).parent
@@ -66,8 +67,9 @@ def html(
         coded=_coded,
         rungs=sorted(rungs, key=lambda model: (model.row.year, model.row.model)),
         called=called,
-        scores=columns,
+        board_columns=_columns(columns, primary=models[0].row.metric.name),
         board=[_line(row, rows, columns) for row in rows],
+        counts=_counts(prepared),
         provenance=[_provenance(model, called) for model in models],
     )
     return visible(page)
@@ -80,8 +82,34 @@ def _coded(words: str) -> Any:
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(words))))
 
 
+def _columns(scores: Sequence[Score], *, primary: str) -> list[TableColumn]:
+    """The columns of the leaderboard, sorted by the score named `primary`."""
+    found = [
+        TableColumn(
+            score.heading,
+            score.about,
+            first="ascending" if score.better < 0 else "descending",
+            sorted="descending" if score.column == primary else "",
+        )
+        for score in scores
+    ]
+    return [TableColumn("model", look="word"), TableColumn("year"), *found]
+
+
+def _counts(prepared: Prepared) -> tuple[list[TableColumn], list[TableRow]]:
+    """Images of each class in each split, as a table."""
+    columns = [TableColumn("class", look="word"), *(TableColumn(split, first="descending") for split in SPLITS)]
+    rows = [
+        TableRow(
+            [TableCell(name, look="word"), *(cell(prepared.counts[split][name], "{:,}".format) for split in SPLITS)]
+        )
+        for name in prepared.classes
+    ]
+    return columns, rows
+
+
 def _line(row: LeaderboardRow, rows: Sequence[LeaderboardRow], columns: Sequence[Score]) -> dict[str, Any]:
-    """One row of the table: (raw value, as written, is it the best of its column, what stands below) a column."""
+    """One row of the leaderboard, with a cell a score; the best of its column is marked."""
     cells = []
     for score in columns:
         value, better = row.value(score.column), score.better
@@ -90,7 +118,7 @@ def _line(row: LeaderboardRow, rows: Sequence[LeaderboardRow], columns: Sequence
             and len(rows) > 1
             and value == max((r.value(score.column) for r in rows), key=lambda v: better * v)
         )
-        cells.append(("" if value is None else value, score.write(value), best, score.note(row)))
+        cells.append(cell(value, score.write, note=score.note(row), look="best" if best else ""))
     return {"row": row, "cells": cells}
 
 

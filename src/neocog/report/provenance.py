@@ -6,14 +6,13 @@ MD5, by which `dvc.lock` knows it: the commit that has this line is the one, and
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from html import escape
 from pathlib import Path
 
 from neocog.bundle.read import STAGES, Bundle
 from neocog.core.lockfile import md5
 from neocog.data.prepared import Prepared
-from neocog.drawing.svg import tag
 from neocog.report.models import JudgedModel, makers
+from neocog.report.templates import render
 
 TRAINING = ("train", "architectures.{name}")
 PARAMS = {  # stage -> sections of params.yaml, as dvc.yaml declares them
@@ -120,24 +119,19 @@ def how(sources: Sequence[FigureSource], *, data: str) -> str:
     commands = _few([each.command for each in sources], end="@")
     sections = _few([section for each in sources for section in each.params], end=".")
     known = [each.md5 for each in sources if each.md5]
-    told = [
-        ("drawn from", _lines([f"{each.path}  md5 {each.md5}" if each.md5 else each.path for each in sources])),
-        ("made by", _lines(commands)),
-        ("params", _lines([", ".join(sorted(sections))])),
-        ("data digest", _lines([data])),
+    entries = [
+        ("drawn from", [f"{each.path}  md5 {each.md5}" if each.md5 else each.path for each in sources], ""),
+        ("made by", commands, ""),
+        ("params", [", ".join(sorted(sections))], ""),
+        ("data digest", [data], ""),
     ]
     if known:
         others = " (and so for every other md5)" if len(known) > 1 else ""
-        told.append(("git commit", _lines([FIND.format(md5=known[0])]) + others))
-    rows = (tag("dt", name) + tag("dd", words) for name, words in told)
-    return tag("details", tag("summary", "how this was made"), tag("dl", *rows), class_="made")
+        entries.append(("git commit", [FIND.format(md5=known[0])], others))
+    return render(Path(__file__).with_name("provenance.html"), entries=entries)
 
 
 def _few(words: Sequence[str], *, end: str) -> list[str]:
     """Each once; if they are many, only up to the first `end`."""
     once = list(dict.fromkeys(words))
     return once if len(once) < MANY else list(dict.fromkeys(word.partition(end)[0] for word in once))
-
-
-def _lines(words: Sequence[str]) -> str:
-    return "<br/>".join(tag("code", escape(each)) for each in words)

@@ -87,7 +87,7 @@ def html(found: Sensitivity) -> str:
     styles = [svg.STYLE, svg.STYLE.with_name("page.css")]
     style = "\n".join(path.read_text(encoding="utf-8") for path in styles)
     title = f"Sensitivity of {escape(found.model)}"
-    told = "".join(svg.tag("p", escape(sentence)) for sentence in sentences(found))
+    told = "".join(f"<p>{escape(sentence)}</p>" for sentence in sentences(found))
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>{style}</style></head>\n'
         f'<body><h1>{title}</h1>{told}<div class="wide"><figure>{figure(found)}</figure></div></body></html>\n'

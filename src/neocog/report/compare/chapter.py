@@ -1,33 +1,23 @@
-"""The page's chapter "Pairwise comparison": all pairs of models, and any two of them side by side."""
+"""Chapter "Pairwise comparison": all pairs of models, and any two of them side by side."""
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from math import isnan
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from neocog.core.escape import visible
 from neocog.data.prepared import Prepared
-from neocog.drawing.svg import tag
+from neocog.report.chapters import Chapter
 from neocog.report.compare import figures, gallery
 from neocog.report.compare.gallery import Sheet
 from neocog.report.compare.pairs import Pairs, compare
 from neocog.report.models import JudgedModel, class_names
 from neocog.report.scores import Score
-
-INTRODUCTION = (
-    "Two models that were asked about the same images can be told apart better than their intervals suggest: "
-)
-MCNEMAR = "only the images that one gets right and the other wrong say anything (McNemar 1947)."
-BOOTSTRAP = "both are scored on the same resampled images (a paired bootstrap, Efron & Tibshirani 1993)."
-HOW = (
-    "How many points of {} the row is ahead of the column, on the same test images. Blue: beyond chance even though all pairs "
-    "are asked. Gray: it may be chance."
-)
-NEWCOMBE = " The interval of a difference is Newcombe's (1998), at 95 %."
+from neocog.report.templates import render
 
 
 @dataclass(frozen=True)
@@ -68,54 +58,23 @@ def draw(
     return PairFigures(tuple(models), called, tuple(scores), prepared, pairs, told, sheet)
 
 
-def chapter(drawn: PairFigures | None, *, made: str = "") -> str:
-    """The chapter as markup, with the id `compare`; empty if there is nothing to compare. `made` is how its figure was made."""
+def chapter(drawn: PairFigures | None, *, made: str = "") -> Chapter:
+    """The chapter `compare`, empty if there is nothing to compare. `made` is how its figure was made."""
+    title = "Pairwise comparison"
     if drawn is None:
-        return ""
-    counted = drawn.pairs.wins is not None
-    how = HOW.format(drawn.models[0].row.metric.heading) + (NEWCOMBE if counted else "")
-    caption = tag("figcaption", tag("p", escape(how), class_="note"), made)
-    figure = tag("figure", tag("div", drawn.triangle, class_="wide"), caption) if drawn.triangle else made
-    sheet = drawn.sheet
-    picture = tag("img", src=sheet.picture, alt="", id="contested", hidden="hidden") if sheet else ""
-    return tag(
-        "section",
-        tag("h2", "Pairwise comparison"),
-        tag("p", escape(INTRODUCTION + (MCNEMAR if counted else BOOTSTRAP))),
-        tag("p", escape(figures.chance(drawn.pairs, drawn.names)), class_="verdict"),
-        figure,
-        _duel(drawn),
-        picture,
-        tag("script", _safe(_facts(drawn)), type="application/json", id="pairs"),
-        id="compare",
+        return Chapter("compare", title, "")
+    markup = render(
+        Path(__file__).with_name("compare.html"),
+        counted=drawn.pairs.wins is not None,
+        verdict=figures.chance(drawn.pairs, drawn.names),
+        triangle=drawn.triangle,
+        metric=drawn.models[0].row.metric,
+        names=drawn.names,
+        picture=drawn.sheet.picture if drawn.sheet else "",
+        facts=_safe(_facts(drawn)),
+        made=made,
     )
-
-
-def _duel(drawn: PairFigures) -> str:
-    """The form that the script fills; without a script it stays hidden."""
-    selects = []
-    for i, which in enumerate(("one", "other")):
-        options = [
-            tag("option", escape(name), value=number, **({"selected": "selected"} if number == i else {}))
-            for number, name in enumerate(drawn.names)
-        ]
-        label = tag("label", "Model" if which == "one" else "against", for_=f"duel-{which}")
-        selects.append(label + tag("select", *options, id=f"duel-{which}"))
-    head = tag("tr", "<th></th>", tag("th", scope="col"), tag("th", scope="col"), tag("th", "difference", scope="col"))
-    return tag(
-        "div",
-        tag("h3", "Compare two models"),
-        tag("div", *selects, class_="duelists"),
-        tag("p", " ", class_="verdict", aria_live="polite"),
-        tag(
-            "div",
-            tag("div", tag("table", tag("thead", head), "<tbody></tbody>", class_="sides-by-side"), class_="wide"),
-            tag("div", *(tag("div", tag("h3", " "), tag("ul", " ", class_="tiles"), class_="only") for _ in range(2))),
-            class_="pair",
-        ),
-        class_="any-two",
-        hidden="hidden",
-    )
+    return Chapter("compare", title, markup, figures=drawn.files)
 
 
 def _facts(drawn: PairFigures) -> dict[str, Any]:

@@ -1,25 +1,22 @@
-"""The page's chapter about compression: what became of each model, its steps, and whether its goals were met."""
+"""Chapter "Compression": what became of each model, its steps, and whether its goals were met."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from html import escape
+from pathlib import Path
 
 from neocog.compression.chain.point import Point
 from neocog.drawing import numbers
-from neocog.drawing.svg import tag
+from neocog.report.chapters import Chapter
 from neocog.report.compression import figures, narrative
 from neocog.report.compression.recipe import CompressedModel
-from neocog.report.compression.verdict import JudgedGoal, RecipeStep
+from neocog.report.compression.verdict import RecipeStep
 from neocog.report.drawings import point
 from neocog.report.models import JudgedModel
+from neocog.report.tables import TableCell, TableColumn, TableRow
+from neocog.report.templates import render
 
-INTRODUCTION = (
-    "A recipe takes a model that was trained and makes it smaller and faster, step by step. Each arrow leads from a model to "
-    "what became of it. The dashed line joins the models that no other beat before anything was compressed, the full one those "
-    "that none beats now; models far below the compressed ones are left out."
-)
-STEPS = "In the tables, {} is of the validation images after each step. The small numbers compare it with the model at the start."
+COLUMNS = ("params", "MACs", "size", "duration")  # beside the score
 
 
 @dataclass(frozen=True)
@@ -59,87 +56,57 @@ def draw(
     )
 
 
-def chapter(drawn: CompressionFigures | None, *, made: str = "") -> str:
-    """The chapter as markup, with the id `compression`; empty if nothing was compressed. `made` is how its figures were made."""
+def chapter(drawn: CompressionFigures | None, *, made: str = "") -> Chapter:
+    """The chapter `compression`, empty if nothing was compressed. `made` is how its figures were made."""
     if drawn is None:
-        return ""
-    return tag(
-        "section",
-        tag("h2", "Compression"),
-        tag("p", escape(INTRODUCTION)),
-        tag("div", *(tag("figure", each, _caption(made)) for each in (drawn.latency, drawn.size)), class_="pair"),
-        tag("p", escape(STEPS.format(drawn.recipes[0].model.row.metric.heading)), class_="note"),
-        *(_card(recipe, drawn.called) for recipe in drawn.recipes),
-        made,
-        id="compression",
+        return Chapter("compression", "Compression", "")
+    metric, called = drawn.recipes[0].model.row.metric, drawn.called
+    markup = render(
+        Path(__file__).with_name("compression.html"),
+        recipes=drawn.recipes,
+        called=called,
+        latency=drawn.latency,
+        size=drawn.size,
+        metric=metric,
+        narrative=narrative,
+        columns=[TableColumn("step", look="word"), *map(TableColumn, (metric.heading, *COLUMNS))],
+        rows=lambda recipe: _rows(recipe, name=called[recipe.parent.row.model]),
+        made=made,
     )
+    return Chapter("compression", "Compression", markup, figures=drawn.files)
 
 
-def _caption(made: str) -> str:
-    return tag("figcaption", made) if made else ""
-
-
-def _card(recipe: CompressedModel, called: Mapping[str, str]) -> str:
-    told = recipe.verdict
-    goals = tag("ul", *(_goal(goal) for goal in told.goals), class_="goals") if told.goals else ""
-    return tag(
-        "section",
-        tag("h3", escape(called[recipe.model.row.model])),
-        tag("p", escape(narrative.verdict(recipe, called=called)), class_="verdict"),
-        tag("p", escape(narrative.outcome(recipe)), class_="verdict"),
-        goals,
-        tag("div", _table(recipe, called), class_="wide"),
-        class_="recipe",
-        data_model=recipe.model.row.model,
-    )
-
-
-def _goal(goal: JudgedGoal) -> str:
-    look, mark = ("met", "✓") if goal.met else ("missed", "✗") if goal.missed else ("undecided", "?")
-    return tag("li", tag("b", mark, aria_hidden="true"), escape(narrative.goal(goal)), class_=look)
-
-
-def _table(recipe: CompressedModel, called: Mapping[str, str]) -> str:
+def _rows(recipe: CompressedModel, *, name: str) -> list[TableRow]:
+    """The model that the recipe began with, by its `name`, and one row a step."""
     before = recipe.verdict.before
-    heads = [
-        tag("th", head, scope="col") for head in (recipe.model.row.metric.heading, "params", "MACs", "size", "duration")
-    ]
-    first = tag(
-        "tr",
-        tag("td", escape(called[recipe.parent.row.model]), class_="word"),
-        *_cells(before),
-        tag("td", numbers.MISSING),
-    )
-    rows = [_row(step, number, before) for number, step in enumerate(recipe.verdict.steps, 1)]
-    head = tag("tr", tag("th", "step", scope="col", class_="word"), *heads)
-    return tag("table", tag("thead", head), tag("tbody", first, *rows), class_="steps")
+    first = [TableCell(name, look="word"), *_cells(before), TableCell(numbers.MISSING)]
+    return [TableRow(first), *(_row(step, number, before) for number, step in enumerate(recipe.verdict.steps, 1))]
 
 
-def _row(step: RecipeStep, number: int, before: Point) -> str:
-    settings = narrative.settings(step)
+def _row(step: RecipeStep, number: int, before: Point) -> TableRow:
     name = f"{number}. {step.method}" + ("" if step.kept else " (not kept)")
-    words = tag("td", escape(name), tag("small", escape(settings)) if settings else "", class_="word")
-    took = tag("td", numbers.duration(step.seconds))
-    return tag("tr", words, *_cells(step.reached, before), took, **({} if step.kept else {"class_": "dropped"}))
+    method = TableCell(name, note=narrative.settings(step), look="word")
+    duration = TableCell(numbers.duration(step.seconds))
+    return TableRow([method, *_cells(step.reached, before), duration], look="" if step.kept else "dropped")
 
 
-def _cells(point: Point, before: Point | None = None) -> list[str]:
-    """Top-1, weights, multiply-accumulates and bytes, and what each is of `before`."""
-    told = [
-        ("score", numbers.percent(point.score, digits=2)),
-        ("params", numbers.count(point.params)),
-        ("macs", numbers.count(point.macs)),
-        ("size_bytes", numbers.size(point.size_bytes)),
-    ]
-    return [tag("td", words, _beside(key, point, before)) for key, words in told]
+def _cells(point: Point, before: Point | None = None) -> list[TableCell]:
+    """Score, weights, multiply-accumulates and bytes, and what each is of `before`."""
+    written = {
+        "score": numbers.percent(point.score, digits=2),
+        "params": numbers.count(point.params),
+        "macs": numbers.count(point.macs),
+        "size_bytes": numbers.size(point.size_bytes),
+    }
+    return [TableCell(text, note=_change(key, point, before)) for key, text in written.items()]
 
 
-def _beside(key: str, point: Point, before: Point | None) -> str:
+def _change(key: str, point: Point, before: Point | None) -> str:
     if before is None:
         return ""
     now, then = getattr(point, key), getattr(before, key)
     if key == "score":
         change = round(100 * (now - then), 2)
         sign = "−" if change < 0 else "+" if change else "±"
-        return tag("small", f"{sign}{abs(change):.2f}")
-    return tag("small", numbers.percent(now / then, digits=0) if then else numbers.MISSING)
+        return f"{sign}{abs(change):.2f}"
+    return numbers.percent(now / then, digits=0) if then else numbers.MISSING

@@ -1,32 +1,26 @@
-"""The page's chapter on where the networks looked: an image, the place that spoke for the answer, the pixels for and against it."""
+"""Chapter "Explanations", where the networks looked: an image, the place that spoke for the answer, the pixels for and against it."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neocog.data.prepared import Prepared
-from neocog.drawing import colormaps, numbers
+from neocog.drawing import colormaps
 from neocog.drawing import images as pictures
 from neocog.drawing.images import Pixels
-from neocog.drawing.svg import tag
+from neocog.report.chapters import Chapter
 from neocog.report.explanations.read import Explained, read
 from neocog.report.models import JudgedModel
+from neocog.report.templates import render
 
-INTRODUCTION = (
-    "A right answer for a wrong reason fails on the next camera. Each row shows a test image, where the network looked, and which "
-    "pixels spoke for (orange) and against (blue) what it answered. Such maps are leads, not proofs: they tell what this network is "
-    "sensitive to, not what a thing is."
-)
-WORDS = {
+METHODS = {
     "grad_cam": "Where: Grad-CAM (Selvaraju et al. 2017), the maps of the last layer that spoke for the answer.",
     "rollout": "Where: attention rollout (Abnar & Zuidema 2020), the patches from which attention took what it answered.",
     "integrated_gradients": "Which pixels: integrated gradients (Sundararajan et al. 2017), parts that add up to the answer.",
 }
-KINDS = {"wrong, and sure": "Wrong, and sure of it"}  # others are headings as they are
 SIDE = 84  # px of each of the three, at least
 SIDES = (168, 112, 84, 56, 28)  # px of each of the three, at most: the first with which all fit into BUDGET
 BUDGET = 400_000  # bytes of the page
@@ -74,38 +68,14 @@ def draw(
     return ExplanationFigures(tuple(told))
 
 
-def style() -> str:
-    """The chapter's own CSS."""
-    return Path(__file__).with_name("explained.css").read_text(encoding="utf-8")
-
-
-def chapter(drawn: ExplanationFigures | None, *, made: str = "") -> str:
-    """The chapter as markup, with the id `explained`; empty if nothing was drawn. `made` is how its figures were made."""
+def chapter(drawn: ExplanationFigures | None, *, made: str = "") -> Chapter:
+    """The chapter `explained`, empty if nothing was drawn. `made` is how its pictures were made."""
     if drawn is None:
-        return ""
-    parts = [tag("h2", "Explanations"), tag("p", escape(INTRODUCTION))]
-    for name, methods, kinds in drawn.models:
-        parts += [
-            tag("h3", escape(name)),
-            tag("p", escape(" ".join(WORDS[method] for method in methods)), class_="note"),
-        ]
-        for kind, faces in kinds.items():
-            if faces:
-                parts += [
-                    tag("h4", escape(KINDS.get(kind, kind.capitalize()))),
-                    tag("ul", *map(_face, faces), class_="explained"),
-                ]
-    return tag("section", *parts, made, id="explained")
-
-
-def _face(face: Face) -> str:
-    alt = f"a test image {face.caption}, where the model looked, and the pixels for and against {face.said}"
-    return tag(
-        "li",
-        tag("img", src=face.picture, alt=alt),
-        tag("b", escape(face.said)) + f" {numbers.percent(face.confidence)}",
-        tag("span", escape(face.caption), class_="right" if face.right else "wrong"),
-    )
+        return Chapter("explained", "Explanations", "")
+    folder = Path(__file__).parent
+    markup = render(folder / "explanations.html", models=drawn.models, about=METHODS, made=made)
+    style = (folder / "explained.css").read_text(encoding="utf-8")
+    return Chapter("explained", "Explanations", markup, style=style)
 
 
 def _faces(

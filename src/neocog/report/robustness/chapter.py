@@ -1,8 +1,7 @@
-"""The page's chapter about corrupted images (ImageNet-C): one image under every corruption, and what each model makes of them."""
+"""Chapter "Robustness", on corrupted images (ImageNet-C): one image under every corruption, and what each model makes of them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -10,17 +9,14 @@ import numpy as np
 from neocog.data.prepared import Prepared
 from neocog.drawing import images as pictures
 from neocog.drawing.images import Pixels
-from neocog.drawing.svg import tag
 from neocog.evaluation.corruptions.suite import CORRUPTIONS, corrupt
+from neocog.report.chapters import Chapter
 from neocog.report.models import class_names
 from neocog.report.robustness import figures, narrative
 from neocog.report.robustness.read import RobustnessFindings, read
+from neocog.report.templates import render
 from neocog.tasks.task import Metric
 
-INTRODUCTION = (
-    "A camera shakes, fog comes up, a file is squeezed. The same test images were corrupted in 15 ways, from mildly to badly (ImageNet-C), "
-    "and every model was asked again; none was trained on such images (Hendrycks & Dietterich 2019)."
-)
 SEVERITY = 3  # of the pictures
 LOOKED_AT = 100  # test images among which to choose
 
@@ -57,27 +53,21 @@ def draw(prepared: Prepared, metric: Metric, *, reports: Path, called: Mapping[s
     )
 
 
-def chapter(drawn: RobustnessFigures | None, *, made: str = "") -> str:
-    """The chapter as markup, with the id `robustness`; empty if nothing was drawn. `made` is how its figure was made."""
+def chapter(drawn: RobustnessFigures | None, *, made: str = "") -> Chapter:
+    """The chapter `robustness`, empty if nothing was drawn. `made` is how its figure was made."""
     if drawn is None:
-        return ""
-    faces = [
-        tag("li", tag("img", src=picture, alt=f"a test image of the class {drawn.label}, {words}"), escape(words))
-        for words, picture in drawn.pictures
-    ]
-    caption = f"A test image of the class {drawn.label}, and the same at severity {SEVERITY} of 5."
-    return tag(
-        "section",
-        tag("h2", "Robustness"),
-        tag("p", escape(INTRODUCTION)),
-        tag("p", escape(narrative.verdict(drawn.found)), class_="verdict"),
-        tag("p", escape(caption), class_="note"),
-        tag("ul", *faces, class_="faces", style="--n:8"),
-        tag("h3", f"{escape(drawn.found.metric.title)} under corruption"),
-        tag("p", escape(narrative.how(drawn.found)), class_="note"),
-        tag("figure", tag("div", drawn.heatmap, class_="wide"), tag("figcaption", made) if made else ""),
-        id="robustness",
+        return Chapter("robustness", "Robustness", "")
+    markup = render(
+        Path(__file__).with_name("robustness.html"),
+        found=drawn.found,
+        heatmap=drawn.heatmap,
+        pictures=drawn.pictures,
+        label=drawn.label,
+        severity=SEVERITY,
+        narrative=narrative,
+        made=made,
     )
+    return Chapter("robustness", "Robustness", markup, figures=drawn.files)
 
 
 def _detail(image: Pixels) -> float:

@@ -1,21 +1,16 @@
-"""The page's section about tuning: a verdict for each architecture, the pictures of its sweep and all its trials."""
+"""Chapter "Hyper-parameter search": a verdict for each architecture, the figures of its sweep and all its trials."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
+from typing import Any
 
 from neocog.drawing import numbers, svg
-from neocog.drawing.svg import tag
+from neocog.report.chapters import Chapter
 from neocog.report.sweeps import figures, importance, narrative, parallel
 from neocog.report.sweeps.read import DEFAULTS, Sweep, SweepTrial, written
-
-INTRODUCTION = (
-    "Would other settings do better? Each trial is a training with settings of its own; trial 0 has today's. The best is trained in full "
-    "and compared with today's model image by image, on the validation images: the test images have no part in it."
-)
-IN_ORDER = "Each trial in its order, on the validation images after its last epoch. The grey steps are the best so far."
-LINES = "Each line is a trial: the bluer, the more accurate. The orange one is the winner; those stopped early are faint, failed dashed."
+from neocog.report.tables import TableCell, TableColumn, TableRow, cell
+from neocog.report.templates import render
 
 
 @dataclass(frozen=True)
@@ -46,104 +41,51 @@ def write(sweep: Sweep, folder: Path) -> None:
     svg.write(draw(sweep).files, folder)
 
 
-def section(sweeps: Sequence[SweepFigures], *, made: Mapping[str, str] | None = None) -> str:
-    """The section as markup, with the id `tuning`; empty if nothing was tuned. `made` says by a sweep's name how it was made."""
+def chapter(sweeps: Sequence[SweepFigures], *, made: Mapping[str, str] | None = None) -> Chapter:
+    """The chapter `tuning`, empty if nothing was tuned. `made` says by a sweep's name how its figures were made."""
+    title = "Hyper-parameter search"
     if not sweeps:
-        return ""
-    options = [tag("option", escape(d.sweep.name), value=f"sweep-{i}") for i, d in enumerate(sweeps)]
-    picker = tag("label", "Model", for_="sweeper") + tag("select", *options, id="sweeper")
-    return tag(
-        "section",
-        tag("h2", "Hyper-parameter search"),
-        tag("p", escape(INTRODUCTION)),
-        *(_verdict(drawn.sweep) for drawn in sweeps),
-        tag("div", picker, class_="picker"),
-        *(_panel(drawn, i, made=(made or {}).get(drawn.sweep.name, "")) for i, drawn in enumerate(sweeps)),
-        id="tuning",
+        return Chapter("tuning", title, "")
+    markup = render(
+        Path(__file__).with_name("sweeps.html"),
+        sweeps=sweeps,
+        choices=[("", each.sweep.name) for each in sweeps],
+        made={each.sweep.name: (made or {}).get(each.sweep.name, "") for each in sweeps},
+        narrative=narrative,
+        comparable=importance.comparable,
+        columns=_columns,
+        rows=_rows,
     )
+    return Chapter("tuning", title, markup, figures={name: each.files[name] for each in sweeps for name in each.files})
 
 
-def _verdict(sweep: Sweep) -> str:
-    rest = narrative.verdict(sweep).removeprefix(sweep.name)
-    return tag("p", tag("b", escape(sweep.name)), escape(rest), class_="verdict")
+def _columns(sweep: Sweep) -> list[TableColumn]:
+    fixed = [TableColumn("trial"), TableColumn("status", look="word"), TableColumn("epochs"), TableColumn("time")]
+    score = TableColumn(f"val/{sweep.metric.name}", first="descending", sorted="descending")
+    return [*fixed, score, TableColumn("val/loss"), *(TableColumn(key) for key in sweep.space)]
 
 
-def _panel(drawn: SweepFigures, i: int, *, made: str) -> str:
-    sweep = drawn.sweep
-    count = len(importance.comparable(sweep))
-    mattered = f"Each setting alone, by fANOVA (Hutter et al. 2014) over {count} trials: the fewer, the rougher."
-    explained = (
-        _figure(drawn.importance, mattered, made)
-        if drawn.importance
-        else tag("p", escape(narrative.unexplained(sweep)), class_="note")
-    )
-    return tag(
-        "section",
-        tag("h3", f"What {escape(sweep.name)} tried"),
-        tag("p", escape(narrative.searched(sweep)), class_="note"),
-        tag("div", _figure(drawn.parallel, LINES, made), class_="wide"),
-        tag(
-            "div", _figure(drawn.history, f"{IN_ORDER} {narrative.edge(sweep)}".strip(), made), explained, class_="pair"
-        ),
-        tag("h3", "All trials"),
-        tag("div", _table(sweep), class_="wide scroll"),
-        made,
-        class_="sweep",
-        id=f"sweep-{i}",
-        aria_label=f"{sweep.name}: its trials",
-    )
-
-
-def _figure(drawing: str, caption: str, made: str) -> str:
-    return tag("figure", drawing, tag("figcaption", escape(caption), made, class_="note"))
-
-
-def _table(sweep: Sweep) -> str:
-    """All trials, the most accurate first; sorted by any column at a click."""
-    heads = [
-        _head("trial"),
-        _head("status", class_="word"),
-        _head("epochs"),
-        _head("time"),
-        _head(f"val/{sweep.metric.name}", data_first="descending", aria_sort="descending"),
-        _head("val/loss"),
-        *(_head(key) for key in sweep.space),
-    ]
+def _rows(sweep: Sweep) -> list[TableRow]:
+    """All trials, the most accurate first."""
     order = sorted(sweep.trials, key=lambda t: (t.score is None, -(t.score or 0.0), t.number))
-    rows = [tag("tr", *_cells(trial, sweep)) for trial in order]
-    return tag("table", tag("thead", tag("tr", *heads)), tag("tbody", *rows), class_="sortable leaders")
+    return [TableRow(_cells(trial, sweep)) for trial in order]
 
 
-def _head(heading: str, **attributes: str) -> str:
-    return tag("th", tag("button", escape(heading)), scope="col", **attributes)
-
-
-def _cells(trial: SweepTrial, sweep: Sweep) -> list[str]:
-    name = {sweep.verdict.trial: "best", DEFAULTS: "today"}.get(trial.number, "")
-    note = tag("small", name) if name else ""
-    look = {"class_": "best"} if trial.number == sweep.verdict.trial else {}
+def _cells(trial: SweepTrial, sweep: Sweep) -> list[TableCell]:
+    best = trial.number == sweep.verdict.trial
     return [
-        tag("td", str(trial.number), note, data_value=trial.number),
-        tag("td", escape(trial.status), class_="word"),
-        tag("td", str(trial.epochs)),
-        tag("td", numbers.duration(trial.seconds), data_value=round(trial.seconds, 3)),
-        tag("td", _or_missing(trial.score, numbers.percent), data_value=_raw(trial.score), **look),
-        tag("td", _or_missing(trial.loss, numbers.significant), data_value=_raw(trial.loss)),
-        *(_setting(trial, key) for key in sweep.space),
+        TableCell(str(trial.number), trial.number, "best" if best else "today" if trial.number == DEFAULTS else ""),
+        TableCell(trial.status, look="word"),
+        TableCell(str(trial.epochs)),
+        TableCell(numbers.duration(trial.seconds), round(trial.seconds, 2)),
+        cell(trial.score, numbers.percent, look="best" if best else ""),
+        cell(trial.loss, numbers.significant),
+        *(_setting(trial.values.get(key)) for key in sweep.space),
     ]
 
 
-def _setting(trial: SweepTrial, key: str) -> str:
-    value = trial.values.get(key)
+def _setting(value: Any) -> TableCell:
     if value is None:
-        return tag("td", numbers.MISSING, data_value="")
+        return TableCell(numbers.MISSING, "")
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    return tag("td", escape(written(value)), data_value=repr(value) if number else written(value))
-
-
-def _or_missing(value: float | None, told: Callable[[float], str]) -> str:
-    return numbers.MISSING if value is None else told(value)
-
-
-def _raw(value: float | None) -> str:
-    return "" if value is None else repr(value)
+    return TableCell(written(value), value if number else written(value))

@@ -13,13 +13,7 @@ def of(findings: Findings) -> list[Chapter]:
     trusted = trust.draw(models, called=called)
     looked = audit.draw(prepared, reports=findings.reports, called=called)
     return [
-        Chapter("trust", "Calibration and groups", trust.chapter(trusted, data=prepared.digest), after="compare"),
-        Chapter(
-            "audit",
-            "Label audit",
-            audit.chapter(looked, made=findings.made["audit"]),
-            style=audit.style(),
-            after="explained",
-        ),
+        trust.chapter(trusted, data=prepared.digest),
+        audit.chapter(looked, made=findings.made["audit"]),
         errors.chapter(findings),
     ]

@@ -7,15 +7,22 @@ from typing import Any
 import numpy as np
 
 from neocog.data.prepared import Split
-from neocog.drawing import images
+from neocog.drawing import images, numbers
 from neocog.report import provenance
 from neocog.report.chapters import Chapter, Findings
+from neocog.report.tables import TableCell, TableColumn, TableRow, cell
 from neocog.report.templates import render
 from neocog.tasks.classification.chapters import confusion
 from neocog.tasks.classification.chapters.judged import JudgedClassifier
 
 BUDGET = 2_500_000  # bytes of pictures, of the 5 MB that a page may have
 MIXUPS = 8
+COLUMNS = (
+    TableColumn("class", look="word"),
+    *map(TableColumn, ("precision", "recall")),
+    TableColumn("F1", sorted="ascending"),
+    TableColumn("images"),
+)
 
 
 def chapter(findings: Findings) -> Chapter:
@@ -39,6 +46,8 @@ def chapter(findings: Findings) -> Chapter:
         ],
         confusion=matrices,
         called=called,
+        choices=[(each.model.row.model, called[each.model.row.model]) for each in models],
+        columns=COLUMNS,
         unanimous=int(np.logical_and.reduce([each.wrong for each in models]).sum()),
     )
     files = {f"confusion.{model.replace('/', '.')}": drawing for model, drawing in matrices.items()}
@@ -50,8 +59,7 @@ def _look(
 ) -> dict[str, Any]:
     """What the closer look at one model shows."""
     model, answers, by_class = judged.model, judged.predictions, judged.by_class
-    f1 = by_class.f1()
-    table = zip(classes, by_class.precision(), by_class.recall(), f1, by_class.actual, strict=True)
+    table = zip(classes, by_class.precision(), by_class.recall(), by_class.f1(), by_class.actual, strict=True)
     files = ("predictions.parquet", "per_class.csv", "confusion.csv")
     sources = [provenance.bundled(model.bundle), *provenance.judged(model.bundle, model.folder, *files)]
     return {
@@ -60,9 +68,7 @@ def _look(
         "wrong": int(judged.wrong.sum()),
         "images": len(answers.labels),
         "mixups": confusion.mixups(judged.confusion, classes, most=MIXUPS),
-        "classes": [
-            line for _, line in sorted(zip(np.nan_to_num(f1, nan=2.0), table, strict=True), key=lambda pair: pair[0])
-        ],
+        "classes": [_row(*each) for each in sorted(table, key=lambda row: np.nan_to_num(row[3], nan=2.0))],
         "mistakes": [
             {
                 "picture": images.png(images.shrunk(test.images[row], side=side)),
@@ -74,3 +80,8 @@ def _look(
             for row in mistakes
         ],
     }
+
+
+def _row(name: str, precision: float, recall: float, f1: float, images: float) -> TableRow:
+    scores = [cell(precision, numbers.percent), cell(recall, numbers.percent), cell(f1, numbers.percent, bar=True)]
+    return TableRow([TableCell(name, look="word"), *scores, cell(images, "{:,.0f}".format)])

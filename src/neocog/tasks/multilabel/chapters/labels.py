@@ -7,16 +7,22 @@ from typing import Any
 import numpy as np
 
 from neocog.data.prepared import Split
-from neocog.drawing import images
+from neocog.drawing import images, numbers
 from neocog.report import provenance
 from neocog.report.chapters import Chapter, Findings
 from neocog.report.models import JudgedModel
+from neocog.report.tables import TableCell, TableColumn, TableRow, cell
 from neocog.report.templates import render
 from neocog.tasks.multilabel import examples
 from neocog.tasks.multilabel.average_precision import Ranking
 from neocog.tasks.multilabel.f1 import counts
 from neocog.tasks.multilabel.predictions import Predictions
 
+COLUMNS = (
+    TableColumn("label", look="word"),
+    TableColumn("average precision", sorted="ascending"),
+    *map(TableColumn, ("F1", "threshold", "images")),
+)
 BUDGET = 2_500_000  # bytes of pictures, of the 5 MB that a page may have
 
 
@@ -34,6 +40,8 @@ def chapter(findings: Findings) -> Chapter:
             for model, kinds in zip(findings.models, shown, strict=True)
         ],
         called=findings.called,
+        choices=[(model.row.model, findings.called[model.row.model]) for model in findings.models],
+        columns=COLUMNS,
     )
     return Chapter("look", "Labels", markup, after="inside")
 
@@ -55,13 +63,19 @@ def _look(
         "made": provenance.how(sources, data=data),
         "right": int(answers.correct.sum()),
         "images": len(answers.ids),
-        "labels": sorted(scores, key=lambda row: np.nan_to_num(row[1], nan=2.0)),
+        "labels": [_row(*each) for each in sorted(scores, key=lambda row: np.nan_to_num(row[1], nan=2.0))],
         "kinds": {
             kind: [_picture(answers, test, classes, row, side=side) for row in rows]
             for kind, rows in kinds.items()
             if rows
         },
     }
+
+
+def _row(name: str, ranked: float, f1: float, threshold: float, images: float) -> TableRow:
+    cells = [cell(ranked, numbers.percent, bar=True), cell(f1, numbers.percent)]
+    cells += [cell(threshold, "{:.2f}".format), cell(images, "{:,.0f}".format)]
+    return TableRow([TableCell(name, look="word"), *cells])
 
 
 def _picture(answers: Predictions, test: Split, classes: Sequence[str], row: int, *, side: int) -> dict[str, Any]:
