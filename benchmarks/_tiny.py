@@ -1,6 +1,7 @@
 """What `--tiny` runs on: digits, and a small network as it begins."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -20,7 +21,7 @@ def lenet(folder: Path, data: Prepared) -> Bundle:
     """An untrained LeNet as a bundle in `folder`/models/trained/lenet."""
     torch.manual_seed(0)
     sizes = {"width": 1}
-    shape = {"channels": data.channels, "size": data.size, "classes": len(data.classes)}
+    shape: dict[str, Any] = {"channels": data.channels, "size": data.size, "classes": len(data.classes)}
     model = architectures.build("lenet", **shape, sizes=sizes).eval()
     card = {"kind": "trained", "name": "lenet", "architecture": "lenet", "sizes": sizes}
     made = {"data_digest": data.digest, "params": {}, "seed": 0, "libraries": {}}

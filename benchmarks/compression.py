@@ -201,7 +201,7 @@ def accuracy(predict: Predict, images: Images, labels: np.ndarray) -> float:
 def untrained(folder: Path, name: str, sizes: Mapping[str, Any], data: Prepared) -> Bundle:
     """A bundle of an architecture with the weights it begins with."""
     torch.manual_seed(0)
-    shape = {"channels": data.channels, "size": data.size, "classes": len(data.classes)}
+    shape: dict[str, Any] = {"channels": data.channels, "size": data.size, "classes": len(data.classes)}
     model = architectures.build(name, **shape, sizes=sizes).eval()
     called = f"{name} {'-'.join(map(str, sizes['widths']))}, untrained"
     return write.write(

@@ -35,7 +35,7 @@ MILESTONES = ("perceptron", "mlp", "lenet", "alexnet", "vgg", "resnet")
 
 def right(name: str, sizes: dict[str, Any], recipe: Recipe, data: prepared.Prepared) -> NDArray[np.bool_]:
     """Which test images [N] the network gets right when it is trained so."""
-    shape = {"channels": data.channels, "size": data.size, "classes": len(data.classes)}
+    shape: dict[str, Any] = {"channels": data.channels, "size": data.size, "classes": len(data.classes)}
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary)
         build = partial(architectures.build, name, **shape, sizes=sizes)

@@ -46,7 +46,7 @@ def plain(folder: Path, names: list[str]) -> None:
 def neocog(folder: Path, names: list[str], *, workers: int) -> None:
     """The gate's way; raises if an image is refused."""
     decoded_all = decode_all(
-        folder, names, size=SIZE, channels=3, resize="crop", max_pixels=50_000_000, workers=workers
+        folder, names, size=(SIZE, SIZE), channels=3, resize="crop", max_pixels=50_000_000, workers=workers
     )
     for _, decoded in decoded_all:
         assert decoded.pixels is not None, decoded.reason

@@ -137,7 +137,7 @@ def subset(data: prepared.Prepared, folder: Path, count: int) -> prepared.Prepar
     for part, rows in (("train", slice(0, count)), ("t10k", slice(count, count + held))):
         chosen = images[rows]
         (raw / f"{part}-images-idx3-ubyte").write_bytes(
-            struct.pack(">iiii", 2051, len(chosen), data.size, data.size) + chosen.tobytes()
+            struct.pack(">iiii", 2051, len(chosen), *data.size) + chosen.tobytes()
         )
         (raw / f"{part}-labels-idx1-ubyte").write_bytes(
             struct.pack(">ii", 2049, len(chosen)) + labels[rows].astype(np.uint8).tobytes()
@@ -170,7 +170,7 @@ def row(
     """Print the row of an architecture, trained on `count` images."""
     if data.channels != 1:
         raise UserError("torchvision's FashionMNIST, which (b) reads, is gray; prepare gray images (data.channels: 1)")
-    shape = {"channels": data.channels, "size": data.size, "classes": len(data.classes)}
+    shape: dict[str, Any] = {"channels": data.channels, "size": data.size, "classes": len(data.classes)}
 
     def build() -> nn.Module:
         return architectures.build(name, **shape, sizes=sizes)

@@ -11,6 +11,7 @@ from rich.progress import Progress
 
 from neocog import tracking
 from neocog.bundle import read
+from neocog.core import image_size
 from neocog.core.errors import run
 from neocog.data import prepared
 from neocog.evaluation import mce, predictions
@@ -39,12 +40,13 @@ def robustness() -> None:
         resume=tracking.memory("robustness"),
     ) as log:
         log.dataset(name=data.name, digest=data.digest, source="data/prepared", context="test")
+        px = image_size.told(data.size)
         count = spoilt.count(how.images, size=data.size, megapixels=how.megapixels)
         wanted = min(how.images, data.num_images("test"))
         if count < wanted:
             print(
-                f"robustness: {count:,} of {wanted:,} test images of {data.size} px, which are {how.megapixels:g} megapixels; "
-                f"robustness.megapixels: {math.ceil(wanted * data.size**2 / 1e6)} takes them all",
+                f"robustness: {count:,} of {wanted:,} test images of {px} px, which are {how.megapixels:g} megapixels; "
+                f"robustness.megapixels: {math.ceil(wanted * math.prod(data.size) / 1e6)} takes them all",
                 flush=True,
             )
         test = data.split("test", limit=count)
@@ -58,7 +60,7 @@ def robustness() -> None:
                 seconds = (perf_counter() - began) / done[-1]
                 if len(done) == 2 + len(bundles) and seconds > SLOW:  # once, after the first corruptions
                     print(
-                        f"robustness: about {seconds / 60:.0f} min for {len(test.targets):,} images of {data.size} px; "
+                        f"robustness: about {seconds / 60:.0f} min for {len(test.targets):,} images of {px} px; "
                         f"robustness.images: {max(1, round(len(test.targets) * SLOW / seconds))} takes {SLOW / 60:.0f}",
                         flush=True,
                     )

@@ -106,7 +106,11 @@ class Training:
         """Train, or go on where it was cut off; `name` is how its lines begin."""
         from neocog.training.fit import fit
 
-        about = {"channels": self.data.channels, "size": self.data.size, "classes": len(self.data.classes)}
+        about: dict[str, Any] = {
+            "channels": self.data.channels,
+            "size": self.data.size,
+            "classes": len(self.data.classes),
+        }
         build = partial(architectures.build, self.architecture, **about, sizes=self.sizes)
         return fit(build, self.data, self.recipe, name=name, work=self.work, run=log)
 

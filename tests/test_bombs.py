@@ -11,7 +11,7 @@ from PIL import Image
 from neocog.data.sources.decode import Preparation, RefusedError, read_picture
 from neocog.data.sources.decompression_bombs import MAX_SCANS, has_too_many_scans
 
-HOW: Preparation = {"size": 8, "channels": 1, "resize": "crop", "max_pixels": 50_000_000}
+HOW: Preparation = {"size": (8, 8), "channels": 1, "resize": "crop", "max_pixels": 50_000_000}
 DECODE = """
 import sys
 from io import BytesIO

@@ -39,7 +39,7 @@ def test_files_are_served_as_prepare_made_pixels_of_them(tmp_path, resize):
     how = {"resize": resize, "max_pixels": 5000, "background": "gray", "bits": 12}
     data = prepare(tmp_path / "prepared", source="folder", root=root, size=8, channels=1, workers=1, **how)
     bundle = bundle_of(tmp_path / "bundle", data)
-    assert preparation(bundle) == {"size": 8, "channels": 1, "padding": "gray", **how}
+    assert preparation(bundle) == {"size": (8, 8), "channels": 1, "padding": "gray", **how}
 
 
 def test_sources_without_files_say_nothing_of_files(digits, tmp_path):

@@ -66,7 +66,7 @@ def test_its_inside_can_be_drawn_and_its_answers_explained(name, done):
     image = np.asarray(prepared.read(done / "data/prepared").split("test").images[0])
     found = activations.look(bundle, image)
     assert found.filters is not None and found.depths
-    drawn = [colormaps.sheet(row.tiles, side=colormaps.side(bundle.size)) for row in activation_rows.rows(found)]
+    drawn = [colormaps.sheet(row.tiles, side=colormaps.side(max(bundle.size))) for row in activation_rows.rows(found)]
     assert all(sheet.any() for sheet in drawn)
     if name == "quantize_dynamic":
         plain = activations.look(read(done / "models/trained/lenet"), image).filters

@@ -78,7 +78,8 @@ def test_predictions_come_back_from_disk_as_they_were(judged, tmp_path):
         ("classes", tuple("9876543210"), "in another order"),
         ("classes", tuple("012345678"), "0, 1, 2, 3, 4, 5, 6, 7, 8, 9;.*0, 1, 2, 3, 4, 5, 6, 7, 8[.]"),
         ("channels", 3, "trained with 1;.*has 3"),
-        ("size", 28, "trained with 8;.*has 28"),
+        ("size", (28, 28), "trained with 8;.*has 28"),
+        ("size", (8, 10), "trained with 8;.*has 8 x 10"),
     ],
 )
 def test_data_of_another_kind_are_refused_naming_both(data, bundle, what, value, words):

@@ -116,7 +116,7 @@ def test_grids_show_the_digits_that_their_labels_say_and_no_test_digit_is_traine
     from neocog.data.sources.digits import digits
 
     data = prepare(tmp_path / "p", task="multilabel", source="digit_grids", root=tmp_path)
-    assert (data.size, data.channels, data.classes) == (16, 1, tuple("0123456789"))
+    assert (data.size, data.channels, data.classes) == ((16, 16), 1, tuple("0123456789"))
     single = digits()
     label_of = {image.tobytes(): label for image, label in zip(single.images[..., 0], single.targets, strict=True)}
     cells: dict[str, set[bytes]] = {}

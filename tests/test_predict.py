@@ -122,7 +122,7 @@ def test_pixels_are_those_that_prepare_makes(tmp_path: Path, resize: str) -> Non
     turned[0x0112] = 6
     save(picture(8, width=40, height=20), tmp_path / "raw" / "b" / "turned.jpg", exif=turned)
     data = prepare(tmp_path / "prepared", source="folder", root=tmp_path / "raw", size=16, resize=resize)
-    how: pixels.Preparation = {"size": 16, "channels": 3, "resize": resize, "max_pixels": 50_000_000}
+    how: pixels.Preparation = {"size": (16, 16), "channels": 3, "resize": resize, "max_pixels": 50_000_000}
     checked = 0
     for split in ("train", "val", "test"):
         sources = data.samples(split, columns=["source"]).column("source").to_pylist()
@@ -142,7 +142,7 @@ def test_the_bundle_says_how_its_images_were_made_and_how_sure_to_be(model: Bund
     (tmp_path / "cooler" / "bundle.json").write_text(json.dumps(card))
     other = read(tmp_path / "cooler")
     before = {"background": "white", "padding": "black", "bits": 16}  # of bundles that do not say
-    assert preparation(other) == {"size": 8, "channels": 1, "resize": "pad", "max_pixels": 1000, **before}
+    assert preparation(other) == {"size": (8, 8), "channels": 1, "resize": "pad", "max_pixels": 1000, **before}
     assert preparation(model)["resize"] == "crop"
     image = np.random.default_rng(0).integers(0, 256, (1, 8, 8, 1), dtype=np.uint8)
     sure, unsure = (predictor.load(each).predictions(image)[0].astype(float) for each in (model, other))

@@ -22,7 +22,7 @@ def read(
     path: Path, *, side: int = 16, background: str = "white", resize: str = "stretch", bits: int = 16, channels: int = 3
 ) -> Decoded:
     """Decode a file; what `neocog serve` makes of its bytes is the same."""
-    how: Preparation = {"size": side, "channels": channels, "resize": resize, "max_pixels": 1_000_000}
+    how: Preparation = {"size": (side, side), "channels": channels, "resize": resize, "max_pixels": 1_000_000}
     how |= {"background": background, "bits": bits}
     decoded = decode(path, **how)
     if decoded.pixels is not None:

@@ -27,7 +27,7 @@ def test_digits_are_prepared_without_a_network(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(socket.socket, "connect", refuse)
     data = prepare(tmp_path / "p", source="digits", root=tmp_path / "nothing is read here")
     total = sum(data.num_images(split) for split in data.counts)
-    assert (total, data.size, data.channels, len(data.classes)) == (1797, 8, 1, 10)
+    assert (total, data.size, data.channels, len(data.classes)) == (1797, (8, 8), 1, 10)
     assert data.num_images("test") / total == pytest.approx(0.15, abs=0.03)
     assert data.num_images("val") / total == pytest.approx(1 / 12, abs=0.03)
     assert min(min(counts.values()) for counts in data.counts.values()) > 5  # every class in every split

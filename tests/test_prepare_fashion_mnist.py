@@ -189,7 +189,7 @@ def test_validation_comes_out_of_the_training_images(files: dict[str, bytes], tm
     put(files, tmp_path / "raw")
     data = prepare(tmp_path / "p", source="fashion_mnist", root=tmp_path / "raw", val_fraction=0.2)
     assert data.classes == fm.CLASSES
-    assert (data.size, data.channels, data.num_images("test")) == (28, 1, 100)
+    assert (data.size, data.channels, data.num_images("test")) == ((28, 28), 1, 100)
     assert data.num_images("train") + data.num_images("val") == 600
     assert data.num_images("val") == pytest.approx(120, abs=45)
     test = {row["source"]: i for i, row in enumerate(data.samples("test").to_pylist())}

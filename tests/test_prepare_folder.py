@@ -399,5 +399,5 @@ def test_memory_stays_bounded_whatever_the_size_of_the_set(tmp_path: Path) -> No
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     rows = (tmp_path / "p" / "images.npy").stat().st_size
-    assert rows == data.size**2 * 3 * 240 + 128
+    assert rows == data.size[0] ** 2 * 3 * 240 + 128
     assert peak < 30_000_000, f"{peak:,} bytes"

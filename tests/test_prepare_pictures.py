@@ -13,7 +13,7 @@ from neocog.data.sources.decode import Decoded, decode
 
 
 def read(path: Path, *, size: int = 16, channels: int = 3, resize: str = "crop", cap: int = 1_000_000) -> Decoded:
-    return decode(path, size=size, channels=channels, resize=resize, max_pixels=cap)
+    return decode(path, size=(size, size), channels=channels, resize=resize, max_pixels=cap)
 
 
 def flat(mode: str, colour: object, **more: object) -> Image.Image:

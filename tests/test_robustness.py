@@ -371,8 +371,8 @@ def test_the_stage_writes_every_row_and_the_mce_of_every_model(tmp_path, monkeyp
 
 @pytest.mark.parametrize(("size", "images"), [(8, 400), (28, 400), (64, 400), (96, 217), (224, 39), (2000, 1)])
 def test_large_images_are_fewer_unless_told_otherwise(size, images):
-    assert robustness.count(400, size=size, megapixels=2.0) == images
-    assert robustness.count(400, size=size, megapixels=2000.0) == 400
+    assert robustness.count(400, size=(size, size), megapixels=2.0) == images
+    assert robustness.count(400, size=(size, size), megapixels=2000.0) == 400
 
 
 def test_the_stage_loads_neither_torch_nor_scikit_learn():

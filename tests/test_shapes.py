@@ -203,10 +203,11 @@ def test_attention_over_all_patches_sees_the_whole_image():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_parameters_and_multiplications_of_every_architecture_add_up(name):
-    model = architectures.build(name, channels=1, size=28, classes=10).eval()
+    size = (28, 20)
+    model = architectures.build(name, channels=1, size=size, classes=10).eval()
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        model(torch.zeros(1, 1, 28, 28))
-    _, found = layers_of(lambda: architectures.build(name, channels=1, size=28, classes=10), channels=1, size=28)
+        model(torch.zeros(1, 1, *size))
+    _, found = layers_of(lambda: architectures.build(name, channels=1, size=size, classes=10), channels=1, size=size)
     assert 2 * sum(layer.macs for layer in found) == counter.get_total_flops() > 0
     total = sum(parameter.numel() for parameter in model.parameters())
     counted = sum(layer.params for layer in found)
@@ -274,14 +275,15 @@ def test_a_warning_counts_what_a_layer_leaves_and_names_the_image_that_cures_it(
     assert any(layer.warning for layer in found) or size % 12 == 0
 
 
-def test_the_image_proposed_in_the_end_leaves_no_pixel_out_in_any_layer():
+@pytest.mark.parametrize(("size", "whole"), [((29, 29), (32, 32)), ((29, 45), (32, 48)), ((32, 45), (32, 48))])
+def test_the_image_proposed_in_the_end_leaves_no_pixel_out_in_any_layer(size, whole):
     def build(size):
         return architectures.build("vgg", channels=1, size=size, classes=10)
 
-    _, found = layers_of(lambda: build(29), channels=1, size=29)
+    _, found = layers_of(lambda: build(size), channels=1, size=size)
     assert sum(layer.warning is not None for layer in found) > 1
-    better = size_without_waste(build, found, channels=1, size=29)
-    assert better == 32
+    better = size_without_waste(build, found, channels=1, size=size)
+    assert better == whole
     assert not any(layer.warning for layer in layers_of(lambda: build(better), channels=1, size=better)[1])
 
 
@@ -298,8 +300,8 @@ def test_an_image_that_is_too_small_is_answered_with_the_smallest_that_works():
         return torchvision.models.alexnet()
 
     with pytest.raises(UserError, match=r"features\.5 \(MaxPool2d\) gets 1 x 1 pixels.* --image 63$"):
-        layers_that_fit(build, channels=3, size=16)
-    assert layers_that_fit(build, channels=3, size=63)[1][-1].output == (1000,)
+        layers_that_fit(build, channels=3, size=(16, 16))
+    assert layers_that_fit(build, channels=3, size=(63, 63))[1][-1].output == (1000,)
 
 
 def test_the_next_size_is_found_where_only_multiples_work():
@@ -308,9 +310,11 @@ def test_the_next_size_is_found_where_only_multiples_work():
         return architectures.build("vit", channels=3, size=size, classes=10, sizes=form)
 
     with pytest.raises(UserError) as refused:
-        layers_that_fit(build, channels=3, size=100)
+        layers_that_fit(build, channels=3, size=(100, 100))
     assert str(refused.value).endswith("a multiple of 16, not 100; the next that works is --image 112")
     assert "data.size" not in str(refused.value)
+    with pytest.raises(UserError, match=r"multiple of 16, not 100 x 200; the next that works is --image 112x208$"):
+        layers_that_fit(build, channels=3, size=(100, 200))
 
 
 def test_what_no_size_cures_is_said_as_it_is():
@@ -318,7 +322,7 @@ def test_what_no_size_cures_is_said_as_it_is():
         return architectures.build("hybrid", channels=1, size=size, classes=10, sizes={"heads": 5})
 
     with pytest.raises(UserError, match=r"^hybrid\.widths: the last \(=96\) must be a multiple of heads \(=5\)$"):
-        layers_that_fit(build, channels=1, size=28)
+        layers_that_fit(build, channels=1, size=(28, 28))
 
 
 def shapes(*arguments, **options):

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from safetensors.numpy import save_file
 
 from neocog.bundle.read import Bundle, read
+from neocog.core import image_size
 from neocog.data import prepared
 from neocog.data.prepared import Prepared
 from neocog.data.sources.digits import digits as all_digits
@@ -54,7 +56,7 @@ def train(
     """Fit by gradient descent; writes <root>/models/<kind>/<name> and its history and summary under <root>/reports."""
     draw = np.random.default_rng(0)
     started = perf_counter()
-    inputs = data.size**2 * data.channels
+    inputs = math.prod(data.size) * data.channels
     lift = draw.normal(0, 30 / (inputs * hidden) ** 0.5, (inputs, hidden)).astype(np.float32) if hidden else None
     weights = np.zeros((hidden or inputs, len(data.classes)), np.float32)
     bias = np.zeros(len(data.classes), np.float32)
@@ -104,7 +106,7 @@ def write(
     graph = helper.make_graph(
         nodes,
         "tiny",
-        [helper.make_tensor_value_info("images", TensorProto.UINT8, ["N", data.size, data.size, data.channels])],
+        [helper.make_tensor_value_info("images", TensorProto.UINT8, ["N", *data.size, data.channels])],
         [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", len(data.classes)])],
         [numpy_helper.from_array(value, key) for key, value in {**tensors, "scale": np.float32(255)}.items()],
     )
@@ -120,7 +122,7 @@ def write(
         "year": {"perceptron": 1958, "mlp": 1986, "lenet": 1998, "vgg": 2014}.get(architecture, 2015),
         "task": data.task,
         "classes": list(data.classes),
-        "input": {"channels": data.channels, "size": data.size},
+        "input": {"channels": data.channels, "size": image_size.short(data.size)},
         "temperature": 1.0,
         "build": {"buffers": ["lift"]},
         "provenance": {

@@ -20,8 +20,9 @@ from types import ModuleType
 from typing import Any, Literal
 
 from neocog.architectures.blocks import CHOICES
-from neocog.core import plugin_metadata
+from neocog.core import image_size, plugin_metadata
 from neocog.core.errors import UserError, nearest
+from neocog.core.image_size import Size
 
 GIVEN = ("channels", "size", "classes")  # what the data decide, not the user
 SMALL = "small"  # the form that `build` makes
@@ -114,9 +115,9 @@ def empty(name: str, sizes: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in sizes.items() if key not in card(name).first_weights}
 
 
-def build(name: str, *, channels: int, size: int, classes: int, sizes: Mapping[str, Any] | None = None) -> Any:
-    """The network: images float [N, channels, size, size] -> logits [N, classes]. `sizes` as in its block in params.yaml."""
-    module, about = load(name), card(name)
+def build(name: str, *, channels: int, size: Size | int, classes: int, sizes: Mapping[str, Any] | None = None) -> Any:
+    """The network: images float [N, channels, *size] -> logits [N, classes]. `sizes` as in its block in params.yaml."""
+    module, about, size = load(name), card(name), image_size.pair(size)
     own = ("form", *about.blocks, *(() if about.fills_itself else about.first_weights))
     given = {key: value for key, value in (sizes or {}).items() if key not in own}
     form = (sizes or {}).get("form", SMALL)

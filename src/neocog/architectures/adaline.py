@@ -9,8 +9,12 @@ weakness: an answer that is too right counts as an error, and XOR is out of reac
 several units, and steps averaged over a batch, are what classes and speed ask for.
 """
 
+from math import prod
+
 import torch
 from torch import Tensor, nn
+
+from neocog.core.image_size import Size
 
 YEAR = 1960
 IDEA = "The delta rule: descend the squared error before the threshold"
@@ -47,6 +51,6 @@ class Adaline(nn.Module):
         return loss, LOUDNESS * sums, {self.units.weight: error.T @ inputs, self.units.bias: error.sum(0)}
 
 
-def build(*, channels: int, size: int, classes: int) -> nn.Module:
+def build(*, channels: int, size: Size, classes: int) -> nn.Module:
     """Adaline with one unit a class."""
-    return Adaline(channels * size * size, classes)
+    return Adaline(channels * prod(size), classes)

@@ -16,6 +16,7 @@ from torch import nn
 from neocog.architectures.blocks.network import Network, from_torchvision
 from neocog.core.constrained_types import AtLeast1, Below1
 from neocog.core.errors import UserError
+from neocog.core.image_size import Size
 
 YEAR = 2012
 IDEA = "ReLU, dropout and much more data: deep networks win"
@@ -29,7 +30,7 @@ FORMS = {
 def build(
     *,
     channels: int,
-    size: int,
+    size: Size,
     classes: int,
     widths: Sequence[AtLeast1] = (16, 32, 48, 48, 32),
     units: AtLeast1 = 256,
@@ -39,18 +40,19 @@ def build(
     if len(widths) != 5:
         raise UserError(f"alexnet.widths (={list(widths)}) must name the filters of five convolutions")
     layers: list[nn.Module] = []
-    side, inputs = size, channels
-    for number, width in enumerate(widths):
+    height, width = size
+    inputs = channels
+    for number, filters in enumerate(widths):
         kernel = 3 if number else 5
-        layers += [nn.Conv2d(inputs, width, kernel, padding=kernel // 2), nn.ReLU(inplace=True)]
-        if number in (0, 1, 4) and side > 1:
+        layers += [nn.Conv2d(inputs, filters, kernel, padding=kernel // 2), nn.ReLU(inplace=True)]
+        if number in (0, 1, 4) and max(height, width) > 1:
             layers.append(nn.MaxPool2d(3, 2, padding=1))
-            side = (side + 1) // 2
-        inputs = width
+            height, width = (height + 1) // 2, (width + 1) // 2
+        inputs = filters
     head = nn.Sequential(
         nn.Flatten(),
         nn.Dropout(dropout),
-        nn.Linear(inputs * side * side, units),
+        nn.Linear(inputs * height * width, units),
         nn.ReLU(inplace=True),
         nn.Dropout(dropout),
         nn.Linear(units, units),
@@ -60,7 +62,7 @@ def build(
     return Network(nn.Sequential(*layers), head)
 
 
-def published(form: str, *, channels: int, size: int, classes: int) -> nn.Module:
+def published(form: str, *, channels: int, size: Size, classes: int) -> nn.Module:
     """The network of the paper, for 224 px (63 px at least)."""
     del size
     paper = from_torchvision(form, channels=channels, classes=classes)

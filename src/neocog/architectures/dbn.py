@@ -14,12 +14,14 @@ generative model on top of the stack, as only the classifier is kept.
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import prod
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from neocog.core.constrained_types import AtLeast1, Count
+from neocog.core.image_size import Size
 
 YEAR = 2006
 IDEA = "Depth made trainable: each layer first learns without labels"
@@ -132,11 +134,11 @@ class DBN(nn.Module):
 def build(
     *,
     channels: int,
-    size: int,
+    size: Size,
     classes: int,
     widths: Sequence[AtLeast1] = (256, 256, 256, 256, 256, 128),
     pretrain_epochs: Count = 1,
     k: AtLeast1 = 1,
 ) -> nn.Module:
     """Sigmoid layers of `widths` units; each learns for `pretrain_epochs` by CD-`k` (0: not at all), then all by backpropagation."""
-    return DBN(channels * size * size, classes, widths=widths, k=k, pretrain_epochs=pretrain_epochs)
+    return DBN(channels * prod(size), classes, widths=widths, k=k, pretrain_epochs=pretrain_epochs)

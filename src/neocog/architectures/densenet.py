@@ -15,6 +15,7 @@ from torchvision.models.densenet import DenseNet
 from neocog.architectures.blocks.global_pooling import GlobalAverage
 from neocog.architectures.blocks.network import Network, from_torchvision
 from neocog.core.constrained_types import AtLeast1, Below1, Depth
+from neocog.core.image_size import Size
 
 YEAR = 2016
 IDEA = "Every layer sees all layers before it"
@@ -31,7 +32,7 @@ FORMS = {
 def build(
     *,
     channels: int,
-    size: int,
+    size: Size,
     classes: int,
     stem: AtLeast1 = 24,
     growth: AtLeast1 = 12,
@@ -48,7 +49,7 @@ def build(
     return _in_two_parts(network)
 
 
-def published(form: str, *, channels: int, size: int, classes: int) -> nn.Module:
+def published(form: str, *, channels: int, size: Size, classes: int) -> nn.Module:
     """A network of the paper, for 224 px (29 px at least)."""
     del size
     return _in_two_parts(from_torchvision(form, channels=channels, classes=classes))

@@ -15,6 +15,7 @@ from torchvision.models.efficientnet import EfficientNet, MBConvConfig
 from neocog.architectures.blocks.global_pooling import GlobalAverage
 from neocog.architectures.blocks.network import Network, from_torchvision, take_channels
 from neocog.core.constrained_types import AtLeast1, Below1, Scale
+from neocog.core.image_size import Size
 
 YEAR = 2019
 IDEA = "Depth, width and image size scaled together"
@@ -37,7 +38,7 @@ STAGES = (  # expansion, kernel, stride, maps in, maps out, layers: as B0 begins
 def build(
     *,
     channels: int,
-    size: int,
+    size: Size,
     classes: int,
     width: Scale = 0.75,
     depth: Scale = 1.0,
@@ -57,7 +58,7 @@ def build(
     return _in_two_parts(network)
 
 
-def published(form: str, *, channels: int, size: int, classes: int) -> nn.Module:
+def published(form: str, *, channels: int, size: Size, classes: int) -> nn.Module:
     """A network of the paper; B0 is for 224 px, the others for larger images."""
     del size
     return _in_two_parts(from_torchvision(form, channels=channels, classes=classes))

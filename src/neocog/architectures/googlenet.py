@@ -18,6 +18,7 @@ from torchvision.models.googlenet import GoogLeNet, Inception
 from neocog.architectures.blocks.global_pooling import GlobalAverage
 from neocog.architectures.blocks.network import Network, take_channels
 from neocog.core.constrained_types import AtLeast1, Below1, Depth, Fraction
+from neocog.core.image_size import Size
 
 YEAR = 2014
 IDEA = "Filters of several sizes side by side, 1x1 bottlenecks"
@@ -72,7 +73,7 @@ def classifier(inputs: int, classes: int, *, dropout: float) -> nn.Module:
 def build(
     *,
     channels: int,
-    size: int,
+    size: Size,
     classes: int,
     stem: AtLeast1 = 16,
     widths: Sequence[AtLeast1] = (4, 8, 16),
@@ -93,7 +94,7 @@ def build(
     return Supervised(sections, others, classifier(inputs, classes, dropout=dropout), share=auxiliary)
 
 
-def published(form: str, *, channels: int, size: int, classes: int) -> nn.Module:
+def published(form: str, *, channels: int, size: Size, classes: int) -> nn.Module:
     """The network of the paper, for 224 px (15 px at least), with its two auxiliary classifiers."""
     del form, size
     paper = GoogLeNet(classes, aux_logits=True, init_weights=False)

@@ -17,9 +17,10 @@ from torch import nn
 from torchvision.ops import Conv2dNormActivation
 
 from neocog.architectures.blocks.global_pooling import GlobalAverage
-from neocog.architectures.blocks.network import Network
+from neocog.architectures.blocks.network import Network, check_multiple
 from neocog.core.constrained_types import AtLeast1, Below1, Depth
 from neocog.core.errors import UserError
+from neocog.core.image_size import Size
 
 YEAR = 2021
 IDEA = "Convolutions first, attention after"
@@ -33,7 +34,7 @@ BLOCKS = ("norm", "activation", "init")
 def build(
     *,
     channels: int,
-    size: int,
+    size: Size,
     classes: int,
     widths: Sequence[AtLeast1] = (16, 48, 96),
     depths: Sequence[Depth] = (1, 1, 1),
@@ -53,17 +54,18 @@ def build(
     layers: list[nn.Module] = [
         Conv2dNormActivation(channels, widths[0], stride=2, activation_layer=nn.GELU, inplace=None)
     ]
-    side, inputs = (size + 1) // 2, widths[0]
+    height, across = ((side + 1) // 2 for side in size)
+    inputs = widths[0]
     for stage, (width, depth) in enumerate(zip(widths, depths, strict=True)):
         stride = 2 if stage else 1
-        side = (side - 1) // stride + 1
+        height, across = (height - 1) // stride + 1, (across - 1) // stride + 1
         layers.append(
             MaxxVitStage(
                 inputs,
                 width,
                 stride=stride,
                 depth=depth,
-                feat_size=(side, side),
+                feat_size=(height, across),
                 block_types="T" if stage == len(widths) - 1 else "C",
                 conv_cfg=MaxxVitConvCfg(expand_ratio=expansion, pool_type="avg", downsample_pool_type="avg"),
                 transformer_cfg=MaxxVitTransformerCfg(dim_head=width // heads, expand_ratio=expansion, pool_type="avg"),
@@ -76,13 +78,10 @@ def build(
     )
 
 
-def published(form: str, *, channels: int, size: int, classes: int) -> nn.Module:
+def published(form: str, *, channels: int, size: Size, classes: int) -> nn.Module:
     """The network of the paper, for 224 px or another multiple of 32."""
     from timm import create_model
 
-    if size % 32:
-        raise UserError(
-            f"{form} takes images whose side is a multiple of 32, not {size}; set data.size: {size // 32 * 32 or 32}"
-        )
+    check_multiple(form, size, of=32)
     paper: Any = create_model(form, img_size=size, in_chans=channels, num_classes=classes)
     return Network(nn.Sequential(paper.stem, paper.stages, paper.norm), paper.head)

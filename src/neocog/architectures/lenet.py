@@ -14,6 +14,7 @@ from torch import nn
 
 from neocog.architectures.blocks.network import Network
 from neocog.core.constrained_types import AtLeast1
+from neocog.core.image_size import Size
 
 YEAR = 1998
 IDEA = "Shared local filters and pooling: the convolutional network"
@@ -21,12 +22,11 @@ BLOCKS = ("activation", "pooling", "padding", "init")
 FORMS = {"small": (61_706, 416_520)}
 
 
-def build(*, channels: int, size: int, classes: int, width: AtLeast1 = 1) -> nn.Module:
+def build(*, channels: int, size: Size, classes: int, width: AtLeast1 = 1) -> nn.Module:
     """LeNet-5; `width` multiplies the maps and units of the paper (1 = 61,706 parameters at 28 px gray and ten classes)."""
     maps, units = (6 * width, 16 * width), (120 * width, 84 * width)
-    half = size // 2
-    padding = 0 if half >= 6 else 2  # below 12 px a 5x5 filter without a border would leave nothing
-    side = (half - 4 + 2 * padding) // 2
+    padding = 0 if min(size) >= 12 else 2  # below 12 px a 5x5 filter without a border would leave nothing
+    height, across = ((side // 2 - 4 + 2 * padding) // 2 for side in size)
     features = nn.Sequential(
         nn.Conv2d(channels, maps[0], 5, padding=2),
         nn.Tanh(),
@@ -37,7 +37,7 @@ def build(*, channels: int, size: int, classes: int, width: AtLeast1 = 1) -> nn.
     )
     head = nn.Sequential(
         nn.Flatten(),
-        nn.Linear(maps[1] * side * side, units[0]),
+        nn.Linear(maps[1] * height * across, units[0]),
         nn.Tanh(),
         nn.Linear(units[0], units[1]),
         nn.Tanh(),

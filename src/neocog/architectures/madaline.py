@@ -15,10 +15,13 @@ The hidden layer learns little this way. On Fashion-MNIST 64 units end some thre
 where a random one does; and with few units many trials get in each other's way (XOR with four units: one trial).
 """
 
+from math import prod
+
 import torch
 from torch import Tensor, nn
 
 from neocog.core.constrained_types import AtLeast1, Count, NonNegative
+from neocog.core.image_size import Size
 
 YEAR = 1962
 IDEA = "Hidden units that learn without a slope, by flipping on trial"
@@ -89,11 +92,11 @@ class Madaline(nn.Module):
 def build(
     *,
     channels: int,
-    size: int,
+    size: Size,
     classes: int,
     width: AtLeast1 = 768,
     trials: Count = 8,
     dead_zone: NonNegative = 0.5,
 ) -> nn.Module:
     """`width` hidden Adalines and one output Adaline a class; the `trials` least certain hidden ones are flipped on trial (0: none)."""
-    return Madaline(channels * size * size, classes, width=width, trials=trials, dead_zone=dead_zone)
+    return Madaline(channels * prod(size), classes, width=width, trials=trials, dead_zone=dead_zone)

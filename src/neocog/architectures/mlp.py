@@ -7,10 +7,12 @@ fails (XOR), one hidden layer is enough. ReLU stands in for the sigmoid of 1986,
 """
 
 from collections.abc import Sequence
+from math import prod
 
 from torch import nn
 
 from neocog.core.constrained_types import AtLeast1, Below1
+from neocog.core.image_size import Size
 
 YEAR = 1986
 IDEA = "Hidden layers that find their own features, by backpropagation"
@@ -19,10 +21,10 @@ FORMS = {"small": (235_146, 234_752)}
 
 
 def build(
-    *, channels: int, size: int, classes: int, widths: Sequence[AtLeast1] = (256, 128), dropout: Below1 = 0.0
+    *, channels: int, size: Size, classes: int, widths: Sequence[AtLeast1] = (256, 128), dropout: Below1 = 0.0
 ) -> nn.Module:
     """Fully connected layers of `widths` units with ReLU, then one unit a class: images [N, C, H, W] -> logits [N, classes]."""
-    inputs = channels * size * size
+    inputs = channels * prod(size)
     layers: list[nn.Module] = [nn.Flatten()]
     for width in widths:
         layers += [nn.Linear(inputs, width), nn.ReLU(inplace=True)]

@@ -17,6 +17,7 @@ from torchvision.ops import Conv2dNormActivation
 from neocog.architectures.blocks.global_pooling import GlobalAverage
 from neocog.architectures.blocks.network import Network, from_torchvision
 from neocog.core.constrained_types import AtLeast1, Below1, Depth
+from neocog.core.image_size import Size
 
 YEAR = 2018
 IDEA = "Depthwise convolutions and inverted residuals for phones"
@@ -30,7 +31,7 @@ FORMS = {
 def build(
     *,
     channels: int,
-    size: int,
+    size: Size,
     classes: int,
     stem: AtLeast1 = 16,
     widths: Sequence[AtLeast1] = (16, 24, 48, 80),
@@ -55,7 +56,7 @@ def build(
     return Network(nn.Sequential(*layers), head)
 
 
-def published(form: str, *, channels: int, size: int, classes: int) -> nn.Module:
+def published(form: str, *, channels: int, size: Size, classes: int) -> nn.Module:
     """The network of the paper, for 224 px."""
     del size
     network = from_torchvision(form, channels=channels, classes=classes)

@@ -8,10 +8,13 @@ towards it; when the right one answers, nothing happens. Nothing is propagated b
 (Minsky & Papert 1969).
 """
 
+from math import prod
+
 import torch
 from torch import Tensor, nn
 
 from neocog.core.constrained_types import Positive
+from neocog.core.image_size import Size
 
 YEAR = 1958
 IDEA = "A single layer of weights that learns from its mistakes"
@@ -54,6 +57,6 @@ class Perceptron(nn.Module):
         return error.clamp(min=0).mean(), scores, {self.units.weight: step.T @ inputs, self.units.bias: step.sum(0)}
 
 
-def build(*, channels: int, size: int, classes: int, margin: Positive = 1.0) -> nn.Module:
+def build(*, channels: int, size: Size, classes: int, margin: Positive = 1.0) -> nn.Module:
     """Perceptron with one unit a class. `margin` is how much louder the right unit must be before it is left alone."""
-    return Perceptron(channels * size * size, classes, margin=margin)
+    return Perceptron(channels * prod(size), classes, margin=margin)

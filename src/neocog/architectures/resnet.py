@@ -17,6 +17,7 @@ from neocog.architectures.blocks.global_pooling import GlobalAverage
 from neocog.architectures.blocks.network import Network, from_torchvision
 from neocog.core.constrained_types import AtLeast1, Below1, Depth
 from neocog.core.errors import UserError
+from neocog.core.image_size import Size
 
 YEAR = 2015
 IDEA = "Shortcuts, so that more depth stops hurting"
@@ -41,7 +42,7 @@ class PlainBlock(BasicBlock):
 def build(
     *,
     channels: int,
-    size: int,
+    size: Size,
     classes: int,
     widths: Sequence[AtLeast1] = (24, 48, 96, 192),
     depths: Sequence[Depth] = (1, 1, 1, 1),
@@ -82,7 +83,7 @@ def build(
     return network
 
 
-def published(form: str, *, channels: int, size: int, classes: int) -> nn.Module:
+def published(form: str, *, channels: int, size: Size, classes: int) -> nn.Module:
     """A network of the paper, for 224 px."""
     del size
     paper = from_torchvision(form, channels=channels, classes=classes)

@@ -18,6 +18,7 @@ from neocog.architectures.blocks.global_pooling import GlobalAverage
 from neocog.architectures.blocks.network import Network, from_torchvision
 from neocog.core.constrained_types import AtLeast1, Depth
 from neocog.core.errors import UserError
+from neocog.core.image_size import Size
 
 YEAR = 2018
 IDEA = "Split and shuffle: few multiplications, little memory traffic"
@@ -34,7 +35,7 @@ FORMS = {
 def build(
     *,
     channels: int,
-    size: int,
+    size: Size,
     classes: int,
     stem: AtLeast1 = 16,
     widths: Sequence[AtLeast1] = (32, 64, 128),
@@ -53,7 +54,7 @@ def build(
     return _in_two_parts(network)
 
 
-def published(form: str, *, channels: int, size: int, classes: int) -> nn.Module:
+def published(form: str, *, channels: int, size: Size, classes: int) -> nn.Module:
     """A network of the paper, for 224 px."""
     del size
     return _in_two_parts(from_torchvision(form, channels=channels, classes=classes))

@@ -12,6 +12,7 @@ Nystroem features, in which the machine is linear. On those 10,000 images it ans
 
 import warnings
 from collections.abc import Callable
+from math import prod
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 
 from neocog.core.constrained_types import AtLeast1, Positive
 from neocog.core.errors import UserError
+from neocog.core.image_size import Size
 
 YEAR = 1995
 IDEA = "The widest margin, in the space that a kernel opens"
@@ -98,7 +100,7 @@ class SVM(nn.Module):
 def build(
     *,
     channels: int,
-    size: int,
+    size: Size,
     classes: int,
     landmarks: AtLeast1 = 1000,
     gamma: Positive = 1.5,
@@ -109,4 +111,4 @@ def build(
     `gamma` is in units of 1 / number of inputs (1 = scikit-learn's "scale" rule, as images are normalized); `c` is the price of an image
     on the wrong side of its margin: less is smoother. Solving takes some 30 bytes x landmarks x training images of memory.
     """
-    return SVM(channels * size * size, classes, landmarks=landmarks, gamma=gamma, c=c)
+    return SVM(channels * prod(size), classes, landmarks=landmarks, gamma=gamma, c=c)

@@ -23,6 +23,7 @@ from neocog.architectures.pretrained import packages
 from neocog.architectures.pretrained.fill import loaded
 from neocog.architectures.pretrained.source import COUNTER, FirstWeights, from_file, of_tensors
 from neocog.core.errors import UserError, nearest
+from neocog.core.image_size import Size
 
 YEAR = 2019
 IDEA = "A thousand networks behind one interface, many pretrained"
@@ -63,7 +64,7 @@ class TimmNetwork(nn.Module):
 def build(
     *,
     channels: int,
-    size: int,
+    size: Size,
     classes: int,
     model: str = "test_resnet",
     pretrained: bool = False,
@@ -113,9 +114,10 @@ def build(
     return made
 
 
-def _create(model: str, size: int, **how: Any) -> Any:
+def _create(model: str, size: Size, **how: Any) -> Any:
+    img_size = size[0] if size[0] == size[1] else size  # some take no pair
     try:
-        return timm.create_model(model, img_size=size, **how)
+        return timm.create_model(model, img_size=img_size, **how)
     except TypeError:  # one that takes images of any size
         return timm.create_model(model, **how)
 

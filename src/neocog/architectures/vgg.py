@@ -14,6 +14,7 @@ from torch import nn
 
 from neocog.architectures.blocks.network import Network, from_torchvision
 from neocog.core.constrained_types import AtLeast1, Below1, Depth
+from neocog.core.image_size import Size
 
 YEAR = 2014
 IDEA = "Depth, from nothing but 3x3 filters"
@@ -30,7 +31,7 @@ FORMS = {
 def build(
     *,
     channels: int,
-    size: int,
+    size: Size,
     classes: int,
     widths: Sequence[AtLeast1] = (16, 32, 64),
     depths: Sequence[Depth] = (1, 2, 2),
@@ -39,21 +40,22 @@ def build(
 ) -> nn.Module:
     """Blocks of `depths[i]` layers of `widths[i]` filters, each halving the image, then two layers of `units` with `dropout`."""
     layers: list[nn.Module] = []
-    side, inputs = size, channels
-    for width, depth in zip(widths, depths, strict=True):
+    height, width = size
+    inputs = channels
+    for filters, depth in zip(widths, depths, strict=True):
         for _ in range(depth):
             layers += [
-                nn.Conv2d(inputs, width, 3, padding=1, bias=False),
-                nn.BatchNorm2d(width),
+                nn.Conv2d(inputs, filters, 3, padding=1, bias=False),
+                nn.BatchNorm2d(filters),
                 nn.ReLU(inplace=True),
             ]
-            inputs = width
-        if side >= 2:
+            inputs = filters
+        if min(height, width) >= 2:
             layers.append(nn.MaxPool2d(2))
-            side //= 2
+            height, width = height // 2, width // 2
     head = nn.Sequential(
         nn.Flatten(),
-        nn.Linear(inputs * side * side, units),
+        nn.Linear(inputs * height * width, units),
         nn.ReLU(inplace=True),
         nn.Dropout(dropout),
         nn.Linear(units, units),
@@ -64,7 +66,7 @@ def build(
     return Network(nn.Sequential(*layers), head)
 
 
-def published(form: str, *, channels: int, size: int, classes: int) -> nn.Module:
+def published(form: str, *, channels: int, size: Size, classes: int) -> nn.Module:
     """A network of the paper, for 224 px (32 px at least)."""
     del size
     paper = from_torchvision(form, channels=channels, classes=classes)

@@ -14,8 +14,10 @@ from typing import Any
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
+from neocog.architectures.blocks.network import check_multiple
 from neocog.core.constrained_types import AtLeast1, Below1, Depth
 from neocog.core.errors import UserError
+from neocog.core.image_size import Size
 
 YEAR = 2020
 IDEA = "No convolution: patches that attend to each other"
@@ -30,9 +32,9 @@ FORMS = {
 class PatchNetwork(nn.Module):
     """A timm transformer over patches: images [N, C, H, W] -> features [N, F, h, w], one vector a patch -> logits [N, classes]."""
 
-    def __init__(self, transformer: Any, *, border: int = 0) -> None:
+    def __init__(self, transformer: Any, *, below: int = 0, right: int = 0) -> None:
         super().__init__()
-        self.border = nn.ZeroPad2d((0, border, 0, border))
+        self.border = nn.ZeroPad2d((0, right, 0, below))
         self.transformer = transformer
 
     def forward_features(self, images: Tensor) -> Tensor:
@@ -55,7 +57,7 @@ class PatchNetwork(nn.Module):
 def build(
     *,
     channels: int,
-    size: int,
+    size: Size,
     classes: int,
     grid: AtLeast1 = 4,
     width: AtLeast1 = 64,
@@ -68,14 +70,15 @@ def build(
     """`depth` layers of `heads` attention heads over `grid` x `grid` patches as vectors of `width`, and `expansion` x
     `width` hidden units.
 
-    An image that does not fit the grid gets a border of zeros, right and below.
+    An image that does not fit the grid gets a border of zeros, right and below; an oblong one has `grid` patches along its shorter side.
     `drop_path`: chance that a branch of the last layer is left out for an image, falling to 0 at the first.
     """
-    patch = -(-size // grid)
+    patch = -(-min(size) // grid)
+    below, right = (max(grid, -(-side // patch)) * patch - side for side in size)
     if width % heads:
         raise UserError(f"vit.width (={width}) must be a multiple of heads (={heads})")
     transformer = VisionTransformer(
-        img_size=grid * patch,
+        img_size=(size[0] + below, size[1] + right),
         patch_size=patch,
         in_chans=channels,
         num_classes=classes,
@@ -89,15 +92,12 @@ def build(
         drop_path_rate=drop_path,
         weight_init="jax",  # the paper's: timm's own default starts a narrow transformer too quietly
     )
-    return PatchNetwork(transformer, border=grid * patch - size)
+    return PatchNetwork(transformer, below=below, right=right)
 
 
-def published(form: str, *, channels: int, size: int, classes: int) -> nn.Module:
+def published(form: str, *, channels: int, size: Size, classes: int) -> nn.Module:
     """A network of the paper, for 224 px or any other multiple of 16."""
     from timm import create_model
 
-    if size % 16:
-        raise UserError(
-            f"{form} takes images whose side is a multiple of 16, not {size}; set data.size: {size // 16 * 16 or 16}"
-        )
+    check_multiple(form, size, of=16)
     return PatchNetwork(create_model(form, img_size=size, in_chans=channels, num_classes=classes))

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neocog.bundle.session import session
-from neocog.core import integrity
+from neocog.core import image_size, integrity
 from neocog.core.errors import UserError
+from neocog.core.image_size import Size
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -35,7 +36,7 @@ class Bundle:
     task: str
     classes: tuple[str, ...]
     channels: int
-    size: int
+    size: Size
     card: dict[str, Any]
 
     @property
@@ -116,7 +117,7 @@ def _bundle(folder: Path, card: dict[str, Any]) -> Bundle:
         task=card["task"],
         classes=tuple(card["classes"]),
         channels=card["input"]["channels"],
-        size=card["input"]["size"],
+        size=image_size.pair(card["input"]["size"]),
         card=card,
     )
 

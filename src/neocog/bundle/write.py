@@ -16,7 +16,7 @@ from neocog.bundle.parity import Proof, prove
 from neocog.bundle.read import CARD, FORMAT, GRAPH, WEIGHTS, Bundle, read
 from neocog.bundle.session import outputs, session
 from neocog.bundle.widths import Widths
-from neocog.core import integrity
+from neocog.core import image_size, integrity
 from neocog.core.atomic import staged
 from neocog.data.prepared import Prepared
 from neocog.tasks.task import task
@@ -65,7 +65,7 @@ def fill(
         "year": architectures.card(architecture).year,
         "task": data.task,
         "classes": list(data.classes),
-        "input": {"channels": data.channels, "size": data.size},
+        "input": {"channels": data.channels, "size": image_size.short(data.size)},
         "preprocessing": {
             "scale": "pixel / 255",
             "mean": list(data.mean),

@@ -5,8 +5,9 @@ import os
 from typing import Any
 
 from neocog import architectures
-from neocog.cli.options import image_shape, network, positive, within
+from neocog.cli.options import image_shape, image_size, network, positive, within
 from neocog.core import constrained_types, errors, output
+from neocog.core.image_size import told
 
 LONGEST = 3600  # seconds that a combination may be timed
 
@@ -25,7 +26,10 @@ def add(verbs: Any) -> None:
         "architecture", metavar="ARCH", help=f"a block of params.yaml, or one of {', '.join(architectures.names())}"
     )
     parser.add_argument(
-        "--size", type=positive, help="side of the images in pixels (default: that of data/prepared, else 28)"
+        "--size",
+        type=image_size,
+        metavar="N",
+        help="side of the images in pixels, or HxW (default: that of data/prepared, else 28)",
     )
     parser.add_argument(
         "--channels", type=int, choices=(1, 3), help="of the images (default: those of data/prepared, else 1)"
@@ -37,7 +41,7 @@ def add(verbs: Any) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     card, block, batch_size = network(options.architecture)
-    within("--size", options.size, constrained_types.LARGEST_IMAGE)
+    within("--size", options.size and max(options.size), constrained_types.LARGEST_IMAGE)
     within("--threads", options.threads, os.cpu_count() or 1, why=", the cores of this machine")
     if not 0 < options.seconds <= LONGEST:
         raise errors.UserError(f"--seconds (={options.seconds:g}) must be above 0 and at most {LONGEST}")
@@ -61,7 +65,7 @@ def _run(options: argparse.Namespace) -> None:
             on_turn=status.update,
         )
     default = next(speed for speed in speeds if speed.precision == "32-true" and not speed.channels_last)
-    table = Table(title=f"{card.name} at {shape['size']} px, batch {batch_size}: whole training steps")
+    table = Table(title=f"{card.name} at {told(shape['size'])} px, batch {batch_size}: whole training steps")
     for column in ("channels_last", "precision", "images/s", "against the default"):
         table.add_column(column, justify="right")
     for speed in speeds:

@@ -6,6 +6,7 @@ from typing import Any
 
 from neocog import architectures
 from neocog.core import constrained_types, errors, params_yaml
+from neocog.core.image_size import Size
 
 
 def positive(text: str) -> int:
@@ -13,6 +14,14 @@ def positive(text: str) -> int:
     if int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text} must be at least 1")
     return int(text)
+
+
+def image_size(text: str) -> Size:
+    """28 or 28x40, for argparse: the side of square images, or height x width."""
+    sides = [int(side) for side in text.lower().split("x")]
+    if len(sides) > 2 or min(sides) < 1:
+        raise argparse.ArgumentTypeError(f"{text} must be a side in pixels, or height x width such as 28x40")
+    return sides[0], sides[-1]
 
 
 def at_least(options: argparse.Namespace, **least: int) -> None:
@@ -55,13 +64,13 @@ def network(name: str) -> tuple[architectures.ArchitectureCard, dict[str, Any], 
     return architectures.card(block.architecture(name, found)), found, batch["batch_size"]
 
 
-def image_shape(size: int | None, channels: int | None) -> dict[str, int]:
+def image_shape(size: Size | None, channels: int | None) -> dict[str, Any]:
     """Size, channels and classes: as asked for, else those of data/prepared, else 28, 1 and 10."""
     from neocog.data import prepared
 
     found = prepared.read("data/prepared") if Path("data/prepared/dataset.json").is_file() else None
     return {
-        "size": size or (found.size if found else 28),
+        "size": size or (found.size if found else (28, 28)),
         "channels": channels or (found.channels if found else 1),
         "classes": len(found.classes) if found else 10,
     }
@@ -70,9 +79,7 @@ def image_shape(size: int | None, channels: int | None) -> dict[str, int]:
 def add_image(parser: argparse.ArgumentParser) -> None:
     """Add `--image FILE` and `--sample N`, of which one may be given."""
     which = parser.add_mutually_exclusive_group()
-    which.add_argument(
-        "--image", metavar="FILE", type=Path, help="any picture; made square and resized as `prepare` does"
-    )
+    which.add_argument("--image", metavar="FILE", type=Path, help="any picture; resized as `prepare` does")
     which.add_argument(
         "--sample",
         metavar="N",

@@ -28,7 +28,7 @@ def add(verbs: Any) -> None:
     parser.add_argument(
         "--resize",
         choices=("crop", "pad", "stretch"),
-        help="how an oblong image becomes square (default: as the bundle says, else crop)",
+        help="how an image of other proportions gets the bundle's size (default: as the bundle says, else crop)",
     )
     parser.add_argument(
         "--workers", metavar="N", type=int, default=0, help="processes that decode (default: one for each core)"

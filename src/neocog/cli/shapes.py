@@ -4,8 +4,9 @@ import argparse
 from typing import Any
 
 from neocog import architectures
-from neocog.cli.options import image_shape, network, positive, within
+from neocog.cli.options import image_shape, image_size, network, positive, within
 from neocog.core import constrained_types, errors, output
+from neocog.core.image_size import Size
 
 
 def add(verbs: Any) -> None:
@@ -23,8 +24,8 @@ def add(verbs: Any) -> None:
     parser.add_argument(
         "--image",
         metavar="N",
-        type=positive,
-        help="side of the image in pixels (default: that of data/prepared, else 28; 224 for a published form)",
+        type=image_size,
+        help="side of the image in pixels, or HxW (default: that of data/prepared, else 28; 224 for a published form)",
     )
     parser.add_argument(
         "--channels",
@@ -47,7 +48,7 @@ def add(verbs: Any) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     card, block, _ = network(options.architecture)
-    within("--image", options.image, constrained_types.LARGEST_IMAGE)
+    within("--image", options.image and max(options.image), constrained_types.LARGEST_IMAGE)
     within("--classes", options.classes, constrained_types.MOST)
     form = options.form or block.get("form", architectures.SMALL)
     known = card.forms or (architectures.SMALL,)
@@ -59,22 +60,23 @@ def _run(options: argparse.Namespace) -> None:
     if form == architectures.SMALL:
         shape = image_shape(options.image, options.channels)
     else:
-        shape = {"size": options.image or 224, "channels": options.channels or 3, "classes": 1000}
+        shape = {"size": options.image or (224, 224), "channels": options.channels or 3, "classes": 1000}
     shape["classes"] = options.classes or shape["classes"]
 
-    from neocog.inspect.shapes import sizes as image_sizes
+    from neocog.inspect.shapes import sizes as fitting
     from neocog.inspect.shapes import table
 
     console = output.console()
 
-    def build(size: int) -> Any:
+    def build(size: Size) -> Any:
         return architectures.build(card.name, **(shape | {"size": size}), sizes=sizes)
 
     given = {"channels": shape["channels"], "size": shape["size"]}
     with console.status("looking ..."):
-        model, found = image_sizes.layers_that_fit(build, **given)
-        better = image_sizes.size_without_waste(build, found, **given)
+        model, found = fitting.layers_that_fit(build, **given)
+        better = fitting.size_without_waste(build, found, **given)
     name = card.name if form == architectures.SMALL else form
-    title = f"{name}: an image of {shape['channels']} x {shape['size']} x {shape['size']}, {shape['classes']} classes"
+    image = " x ".join(map(str, (shape["channels"], *shape["size"])))
+    title = f"{name}: an image of {image}, {shape['classes']} classes"
     params = sum(parameter.numel() for parameter in model.parameters())
     table.show(found, console, title=title, params=params, better=better)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from neocog.core import image_size
 from neocog.core.errors import NeocogError, UserError, nearest
 from neocog.data import quality_checks
 from neocog.data.fixed_splits import FixedSplits, read_splits
@@ -52,7 +53,7 @@ def prepare(
     task: str = "classification",
     root: Path | str = "data/raw",
     name: str | None = None,
-    size: int | None = None,
+    size: int | Sequence[int] | None = None,
     channels: int | None = None,
     resize: str = "crop",
     background: str = "white",
@@ -73,10 +74,10 @@ def prepare(
     """Prepare the images of a source for a `task`, and write the result to `target`.
 
     `source` is one of the task: a file of data/sources, or of its own. `name` is what the data set is called (None: as its source, or its
-    folder), `size` the side in pixels (None: as it is, 64 for files of images), `channels` 1, 3 or None (1 unless an image has colour),
-    `background` what transparency is laid on and `resize: pad` adds, `bits` how many of 16-bit gray are used. `table` and `label` name the
-    table of a source and its column of labels, `groups` and `splits` a CSV, `split_by` a column whose groups stay in one split.
-    Raises UserError, with nothing written, when the input cannot be used.
+    folder), `size` the side in pixels or [height, width] (None: as it is, 64 for files of images), `channels` 1, 3 or None (1 unless an
+    image has colour), `background` what transparency is laid on and `resize: pad` adds, `bits` how many of 16-bit gray are used. `table`
+    and `label` name the table of a source and its column of labels, `groups` and `splits` a CSV, `split_by` a column whose groups stay in
+    one split. Raises UserError, with nothing written, when the input cannot be used.
     """
     kind = tasks.task(task)
     for key, value, known in (
@@ -87,7 +88,8 @@ def prepare(
     ):
         if value not in known:
             raise UserError(f"data.{key} (={value!r}) is unknown; {nearest(value, known)}")
-    if size is not None and size < 4:
+    wanted = None if size is None else image_size.pair(size)
+    if wanted and min(wanted) < 4:
         raise UserError(f"data.size (={size}) is too small; a side needs at least 4 pixels")
     rgb(background)
     columns = read_groups(Path(groups).expanduser(), task=task) if groups is not None else None
@@ -95,7 +97,7 @@ def prepare(
     target, root = Path(target), Path(root).expanduser()
     try:
         if source in _PACKED:
-            found = _PACKED[source](root, size=size, channels=channels)
+            found = _PACKED[source](root, size=wanted, channels=channels)
         else:
             own = kind.source(source)
             named: dict[str, Any] = {"label": label} if source in _LABELLED else {}
@@ -105,7 +107,7 @@ def prepare(
                 root,
                 **named,
                 scratch=target.parent,
-                size=size,
+                size=wanted,
                 channels=channels,
                 resize=resize,
                 background=background,
@@ -232,7 +234,7 @@ def _group_notes(table: Groups, paths: Sequence[str], refused: Sequence[str]) ->
 def summary(prepared: Prepared) -> str:
     """A compact table of what a prepared data set holds, and why images were refused."""
     counts = prepared.counts
-    shape = f"{prepared.size} x {prepared.size} x {prepared.channels}"
+    shape = " x ".join(map(str, (*prepared.size, prepared.channels)))
     lines = [f"{prepared.name}: {len(prepared.classes)} classes, {shape}, digest {prepared.digest[:12]}"]
     rows = [[name, *(f"{counts[split][name]:,}" for split in SPLITS)] for name in prepared.classes]
     if len(rows) > 20:

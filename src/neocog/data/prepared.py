@@ -21,9 +21,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from neocog.core import csv_table, integrity
+from neocog.core import csv_table, image_size, integrity
 from neocog.core.atomic import staged
 from neocog.core.errors import UserError, nearest
+from neocog.core.image_size import Size
 from neocog.data.pixel_statistics import PixelSums
 from neocog.tasks import task as tasks
 
@@ -65,7 +66,7 @@ class Prepared:
     task: str
     classes: tuple[str, ...]
     channels: int
-    size: int
+    size: Size
     mean: tuple[float, ...]
     std: tuple[float, ...]
     counts: dict[str, dict[str, int]]  # split -> class -> number of images
@@ -91,7 +92,7 @@ class Prepared:
         if name not in self.counts:
             raise UserError(f"split (={name!r}) does not exist; {nearest(name, self.counts)}")
         start, stop = self._bounds(name)
-        shape = (sum(map(self.num_images, SPLITS)), self.size, self.size, self.channels)
+        shape = (sum(map(self.num_images, SPLITS)), *self.size, self.channels)
         try:
             images = np.load(self.folder / "images.npy", mmap_mode="r")
             table = self.samples(name, columns=["id", *self._targets.COLUMNS])
@@ -172,7 +173,7 @@ def read(folder: Path | str = "data/prepared") -> Prepared:
             task=card["task"],
             classes=tuple(card["classes"]),
             channels=card["channels"],
-            size=card["size"],
+            size=image_size.pair(card["size"]),
             mean=tuple(card["mean"]),
             std=tuple(card["std"]),
             counts=card["counts"],
@@ -185,7 +186,7 @@ def read(folder: Path | str = "data/prepared") -> Prepared:
         )
     except FileNotFoundError:
         raise UserError(f"{folder}: no prepared data set is there (no dataset.json); run `dvc repro prepare`") from None
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise UserError(
             f"{folder / 'dataset.json'}: not a data set's card ({error!r}); run `dvc repro prepare`"
         ) from None
@@ -249,7 +250,7 @@ def write(
             "task": task,
             "classes": list(classes),
             "channels": shape[3],
-            "size": shape[1],
+            "size": image_size.short((shape[1], shape[2])),
             "mean": sums.mean(),
             "std": sums.std(),
             "counts": counts,

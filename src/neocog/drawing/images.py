@@ -28,6 +28,14 @@ def shrunk(image: Pixels, *, side: int) -> Pixels:
     return np.asarray(small).reshape(small.height, small.width, channels)
 
 
+def fitted(image: Pixels, *, side: int) -> Image.Image:
+    """The image with its longer side exactly `side`: averaged over areas, or pixels repeated."""
+    small = shrunk(image, side=side)
+    factor = side / max(small.shape[:2])
+    shape = (max(1, round(small.shape[1] * factor)), max(1, round(small.shape[0] * factor)))
+    return Image.fromarray(small[..., 0] if small.shape[2] == 1 else small).resize(shape, Image.Resampling.NEAREST)
+
+
 def largest_side(images: list[Pixels], *, budget: int) -> int:
     """The side to shrink to so that all the pictures together stay within `budget` bytes of page."""
     for side in (112, 80, 64, 48, 32, 24):

@@ -38,7 +38,7 @@ def write(bundle: Bundle, path: Path, *, calibration: Images | None) -> None:
         )
     preprocessing = bundle.card["preprocessing"]
     deployed = Deployed(rebuild(bundle), mean=preprocessing["mean"], std=preprocessing["std"], task=bundle.task).eval()
-    image = (torch.zeros(1, bundle.size, bundle.size, bundle.channels, dtype=torch.uint8),)
+    image = (torch.zeros(1, *bundle.size, bundle.channels, dtype=torch.uint8),)
     with torch.no_grad():
         program = torch.export.export(deployed, image)
         if calibration is not None:

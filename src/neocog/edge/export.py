@@ -61,7 +61,7 @@ def export(bundle: Bundle, data: Prepared, *, to: str, int8: bool, out: Path | N
             "to": to,
             "precision": "int8" if int8 else "as the bundle" if rounded else "fp32",
             "files": [each.name for each in written],
-            "input": f"uint8 [{runtime.BATCH}, {bundle.size}, {bundle.size}, {bundle.channels}]",
+            "input": f"uint8 {[runtime.BATCH, *bundle.size, bundle.channels]}",
             "output": f"{bundle.session().get_outputs()[0].name} [N, K]",
             respond.CALIBRATION: bundle.card.get(respond.CALIBRATION),
             "answers": respond.rule(bundle.card),

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from neocog.bundle import session
 from neocog.bundle.read import Bundle
+from neocog.core import image_size
 from neocog.core.errors import UserError
 from neocog.data.prepared import Prepared, Split
 from neocog.tasks.task import task
@@ -65,6 +66,8 @@ def test_score(reports: Path, model: str, *, metric: str) -> float:
 
 
 def _told(value: object) -> str:
+    if isinstance(value, tuple) and isinstance(value[0], int):
+        return image_size.told(value)
     if not isinstance(value, tuple):
         return str(value)
     return ", ".join(value[:SHOWN]) + (f" ... ({len(value)} of them)" if len(value) > SHOWN else "")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from neocog.bundle.read import Bundle
 from neocog.core import csv_table
 from neocog.core.errors import UserError
+from neocog.core.image_size import Size
 from neocog.evaluation import predictions
 from neocog.evaluation.corruptions.suite import CORRUPTIONS, corrupt
 from neocog.tasks.task import Metric, task
@@ -36,9 +38,9 @@ def conditions(severities: Sequence[int]) -> list[Condition]:
     return [(CLEAN, 0), *((name, severity) for name in CORRUPTIONS for severity in sorted(set(severities)))]
 
 
-def count(images: int, *, size: int, megapixels: float) -> int:
-    """How many test images are corrupted: at most `images`, and of `size` x `size` pixels at most `megapixels` together; one at least."""
-    return max(1, min(images, int(megapixels * 1e6) // size**2))
+def count(images: int, *, size: Size, megapixels: float) -> int:
+    """How many test images are corrupted: at most `images`, and of `size` pixels at most `megapixels` together; one at least."""
+    return max(1, min(images, int(megapixels * 1e6) // prod(size)))
 
 
 def measure(

@@ -6,6 +6,7 @@ Krizhevsky, Sutskever & Hinton (2012), fig. 3; maps at growing depth those of Ze
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 import onnx
@@ -121,12 +122,12 @@ def _of(node: onnx.NodeProto, weights: NDArray, *, shape: tuple[int, ...], bundl
     if not any(attribute.name == "transB" and attribute.i for attribute in node.attribute):
         weights = weights.T
     channels, size = bundle.channels, bundle.size
-    if weights.ndim != 2 or weights.shape[1] != channels * size * size:
+    if weights.ndim != 2 or weights.shape[1] != channels * prod(size):
         return None
-    if shape[1:] == (channels, size, size):
-        pictures = weights.reshape(-1, channels, size, size)
+    if shape[1:] == (channels, *size):
+        pictures = weights.reshape(-1, channels, *size)
     else:
-        pictures = weights.reshape(-1, size, size, channels).transpose(0, 3, 1, 2)
+        pictures = weights.reshape(-1, *size, channels).transpose(0, 3, 1, 2)
     return Filters(pictures, local=False, classes=bundle.classes if len(pictures) == len(bundle.classes) else ())
 
 
@@ -149,28 +150,28 @@ def _maps(proto: onnx.GraphProto, tensors: Tensors) -> Iterator[tuple[onnx.NodeP
 
     Depth counts the layers that mix places, on the longest way: convolutions, and attentions over the same places.
     """
-    reached = {proto.input[0].name: (0, 0)}  # depth, and the side of the maps there
+    reached = {proto.input[0].name: (0, (0, 0))}  # depth, and height and width of the maps there
     for node in proto.node:
         known = [reached[name] for name in node.input if name in reached]
         if not known:
             continue
-        depth, side = max(known)
+        depth, size = max(known)
         for name in node.output:
             value = tensors.get(name, np.empty(0))
-            square = value.ndim == 4 and value.shape[2] == value.shape[3] > 1
-            if square and (node.op_type in CONVOLUTIONS or node.op_type.endswith("Pool")):
-                depth, side = depth + (node.op_type in CONVOLUTIONS), value.shape[2]
-            elif node.op_type == "Softmax" and side and value.ndim > 2 and value.shape[-1] - side**2 in (0, 1):
+            many = value.ndim == 4 and prod(value.shape[2:]) > 1
+            if many and (node.op_type in CONVOLUTIONS or node.op_type.endswith("Pool")):
+                depth, size = depth + (node.op_type in CONVOLUTIONS), (value.shape[2], value.shape[3])
+            elif node.op_type == "Softmax" and any(size) and value.ndim > 2 and value.shape[-1] - prod(size) in (0, 1):
                 depth += 1
-            reached[name] = (depth, side)
+            reached[name] = (depth, size)
             if not depth or node.op_type in PASSED_ON:
                 continue
-            if square and value.shape[2] == side:
+            if many and value.shape[2:] == size:
                 yield (
                     node,
                     depth,
                     np.asarray(value[0], np.float32),
                 )  # also of integers, which no picture may divide in place
-            elif node.op_type == "Add" and len(known) > 1 and value.ndim == 3 and value.shape[1] - side**2 in (0, 1):
-                tokens = np.asarray(value[0, value.shape[1] - side**2 :], np.float32)  # without the class token
-                yield node, depth, tokens.T.reshape(-1, side, side)
+            elif node.op_type == "Add" and len(known) > 1 and value.ndim == 3 and value.shape[1] - prod(size) in (0, 1):
+                tokens = np.asarray(value[0, value.shape[1] - prod(size) :], np.float32)  # without the class token
+                yield node, depth, tokens.T.reshape(-1, *size)

@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from neocog.core.errors import UserError
 from neocog.drawing import colormaps, numbers
-from neocog.drawing.images import Pixels, shrunk
+from neocog.drawing.images import Pixels, fitted
 from neocog.inspect import activation_rows
 from neocog.inspect.activation_rows import ActivationRow
 from neocog.inspect.activations import Inside
@@ -21,7 +21,7 @@ PAPER, INK, SOFT, BLUE = (252, 250, 245), (33, 30, 26), (106, 100, 90), (0, 104,
 
 def draw(inside: Inside, image: Pixels, *, likeliest: Likeliest, name: str, about: str) -> Image.Image:
     """The poster of the model `name` looking at `image` uint8 [H, W, C] (`about` says whence); bars of the `likeliest` classes."""
-    rows, side = activation_rows.rows(inside), colormaps.side(image.shape[0])
+    rows, side = activation_rows.rows(inside), colormaps.side(max(image.shape[:2]))
     drawn = [_row(row, side=side) for row in rows]
     missing = textwrap.wrap(activation_rows.missing(inside), 120)
     across = colormaps.MAPS * (side + colormaps.GAP) - colormaps.GAP
@@ -79,9 +79,8 @@ def _head(
     about: str,
 ) -> None:
     """The image, the model's name, and a bar for each of the most likely classes."""
-    small = shrunk(image, side=FACE)
-    face = Image.fromarray(small[..., 0] if small.shape[2] == 1 else small).convert("RGB")
-    canvas.paste(face.resize((FACE, FACE), Image.Resampling.NEAREST), (MARGIN, MARGIN))
+    face = fitted(image, side=FACE).convert("RGB")
+    canvas.paste(face, (MARGIN + (FACE - face.width) // 2, MARGIN + (FACE - face.height) // 2))
     left, top = MARGIN + LABEL, MARGIN
     room = canvas.width - MARGIN - left
     pen.text((left, top - 4), _fitting(name, room, font(26)), INK, font(26))

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from neocog.core.image_size import Size
 from neocog.training import dry_run, gradients
 
 ROUNDS = 3
@@ -29,7 +30,7 @@ def measure(
     build: Callable[[], nn.Module],
     *,
     channels: int,
-    size: int,
+    size: Size,
     classes: int,
     batch_size: int,
     name: str = "the network",
@@ -38,7 +39,7 @@ def measure(
 ) -> list[TrainingSpeed]:
     """Time forward, backward and step of `build()` in turns, about `seconds` a combination; fastest first, those with wrong gradients last.
 
-    The numbers of the image do not matter for speed, so a random batch of `channels` x `size` x `size` is used.
+    The numbers of the image do not matter for speed, so a random batch of [`channels`, *`size`] is used.
     Raises UserError, which calls the network `name`, when it takes no images of that size.
     """
     dry_run.build_for(build, name=name, channels=channels, size=size, batch_size=batch_size, key="--size")
@@ -51,7 +52,7 @@ def measure(
             on_turn(f"round {turn + 1}/{ROUNDS}: {'channels_last' if channels_last else 'default layout'}, {precision}")
             layout = torch.channels_last if channels_last else torch.contiguous_format
             model = build().to(device).to(memory_format=layout).train()
-            images = torch.randn(batch_size, channels, size, size, device=device).contiguous(memory_format=layout)
+            images = torch.randn(batch_size, channels, *size, device=device).contiguous(memory_format=layout)
             labels = torch.randint(0, classes, (batch_size,), device=device)
             step = _step(model, images, labels, precision=precision)
             speeds[channels_last, precision].append(_images_per_second(step, batch_size, seconds / ROUNDS, device))

@@ -73,8 +73,7 @@ def _mlmodel(bundle: Bundle, *, digest: str, model_id: str, location: str, run_i
             "model": bundle.model,
             "architecture": bundle.architecture,
             "classes": list(bundle.classes),
-            "input": f"column `{COLUMN}`: a picture file as base64 text, or uint8 "
-            f"[{bundle.size}, {bundle.size}, {bundle.channels}]",
+            "input": f"column `{COLUMN}`: a picture file as base64 text, or uint8 {[*bundle.size, bundle.channels]}",
         },
         "mlflow_version": version("mlflow"),
         "model_id": model_id,
@@ -115,9 +114,9 @@ def _environment(folder: Path) -> None:
 
 def _example(folder: Path, bundle: Bundle) -> None:
     """A picture that shows the format; no image of anybody's data leaves the project with the model."""
-    side = np.linspace(0, 255, bundle.size).astype(np.uint8)
+    rows, columns = (np.linspace(0, 255, side).astype(np.uint8) for side in bundle.size)
     file = BytesIO()
-    Image.fromarray(np.minimum.outer(side, side)).save(file, "PNG")
+    Image.fromarray(np.minimum.outer(rows, columns)).save(file, "PNG")
     frame = {"columns": [COLUMN], "data": [[base64.b64encode(file.getvalue()).decode()]]}
     (folder / EXAMPLE).write_text(json.dumps(frame))
     (folder / SERVING_EXAMPLE).write_text(json.dumps({"dataframe_split": frame}))

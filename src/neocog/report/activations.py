@@ -51,7 +51,7 @@ def told(models: Sequence[JudgedModel], prepared: Prepared, *, called: Mapping[s
         "begin": begin.row.model,
         "choices": [(model.row.model, called[model.row.model]) for model in order],
         "maps": any(one.depths for one in found.values()),
-        "models": [_one(model, found[model.row.model], chosen, size=image.shape[0]) for model in order],
+        "models": [_one(model, found[model.row.model], chosen, size=max(image.shape[:2])) for model in order],
     }
 
 

@@ -17,6 +17,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from neocog.bundle import read
+from neocog.core import image_size
 from neocog.core.errors import UserError
 from neocog.evaluation.preparation import preparation
 from neocog.serving import pixels, protocol
@@ -170,7 +171,7 @@ def about(predictor: Predictor) -> dict[str, object]:
         "architecture": bundle.architecture,
         "bundle_sha256": read.digest(bundle.folder),
         "classes": bundle.classes,
-        "input": {"size": bundle.size, "channels": bundle.channels},
+        "input": {"size": image_size.short(bundle.size), "channels": bundle.channels},
         predictor.respond.CALIBRATION: bundle.card.get(predictor.respond.CALIBRATION),
     }
 

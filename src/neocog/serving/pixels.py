@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from neocog.core.errors import UserError
+from neocog.core.image_size import Size
 from neocog.data.sources.decode import as_row, read_both
 from neocog.data.sources.decompression_bombs import num_pixels
 from neocog.data.sources.encoded import RefusedError
@@ -36,7 +37,7 @@ def images(items: Sequence[Any], how: Preparation) -> NDArray[np.uint8]:
             rows.append(_image(item, how))
         except (RefusedError, ValueError) as error:
             raise UserError(f"image {number}: {error}") from None
-    shape = (0, how["size"], how["size"], how["channels"])
+    shape = (0, *how["size"], how["channels"])
     return np.stack(rows) if rows else np.zeros(shape, np.uint8)
 
 
@@ -86,8 +87,8 @@ def _content(text: str) -> bytes:
         raise UserError("not base64; encode the picture file's bytes") from None
 
 
-def _array(value: Any, *, size: int, channels: int) -> NDArray[np.uint8]:
-    wanted = (size, size, channels)
+def _array(value: Any, *, size: Size, channels: int) -> NDArray[np.uint8]:
+    wanted = (*size, channels)
     if not isinstance(value, _NESTED):
         raise UserError(f"neither base64 text nor an array {list(wanted)}, but {brief(value)}")
     shape, values = _flat(value, len(wanted))

@@ -58,7 +58,7 @@ def load(bundle: Bundle, *, threads: int = 0) -> Predictor:
     loaded = Predictor(bundle, bundle.session(threads=threads))
     expected = (1, *loaded.respond.output_shape(bundle.card))
     try:
-        shape = loaded.predictions(np.zeros((1, bundle.size, bundle.size, bundle.channels), np.uint8)).shape
+        shape = loaded.predictions(np.zeros((1, *bundle.size, bundle.channels), np.uint8)).shape
     except NeocogError:
         raise
     except Exception as error:  # the runtime's own have no ancestor in common

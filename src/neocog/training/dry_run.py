@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from neocog.core.errors import UserError
+from neocog.core.image_size import Size
 from neocog.training.memory import is_exhausted
 from neocog.training.programs import choose
 from neocog.training.recipe import Recipe
@@ -20,16 +21,16 @@ REFUSALS = (
 
 
 def build_for(
-    build: Callable[[], nn.Module], *, name: str, channels: int, size: int, batch_size: int = 2, key: str = "data.size"
+    build: Callable[[], nn.Module], *, name: str, channels: int, size: Size, batch_size: int = 2, key: str = "data.size"
 ) -> nn.Module:
-    """The network that `build` makes, if a batch of images [N, channels, size, size] goes through it as in training.
+    """The network that `build` makes, if a batch of images [N, channels, *size] goes through it as in training.
 
     Raises UserError, which calls the network `name` and the size `key`, when it does not. Takes some 10 ms (measured at 28 px).
     """
     try:
         model = build()
         if choose.of(model).batches:
-            _try(model, torch.zeros(min(batch_size, 2), channels, size, size))
+            _try(model, torch.zeros(min(batch_size, 2), channels, *size))
     except UserError:
         raise
     except REFUSALS as error:
@@ -38,10 +39,10 @@ def build_for(
         reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
         remedy = f"set a larger {key}, or other keys of its block (form, norm, padding, depths); `neocog shapes ARCH --image N` shows"
         remedy += " what becomes of an image"
-        if batch_size < 2 and _takes(build, torch.zeros(2, channels, size, size)):
+        if batch_size < 2 and _takes(build, torch.zeros(2, channels, *size)):
             remedy = "set batch_size: 2 or more"
         raise UserError(
-            f"{name} cannot be trained on images of {size} x {size} pixels in batches of {batch_size}: {reason}; {remedy}"
+            f"{name} cannot be trained on images of {size[0]} x {size[1]} pixels in batches of {batch_size}: {reason}; {remedy}"
         ) from error
     return model
 
@@ -61,14 +62,14 @@ def check_machine(recipe: Recipe) -> None:
         raise UserError(f"devices (={recipe.devices}): PyTorch finds {gpus} on this machine; set devices: {gpus}")
 
 
-def check_share(model: nn.Module, *, name: str, channels: int, size: int, batch_size: int, processes: int) -> None:
+def check_share(model: nn.Module, *, name: str, channels: int, size: Size, batch_size: int, processes: int) -> None:
     """Raise UserError unless the smallest share of a batch, which one of several processes gets, goes through as in training."""
     share, enough = batch_size // processes, 2 * processes
     said = f"{name} cannot be trained in batches of {batch_size} over {processes} processes, one of which gets"
     if not share:
         raise UserError(f"{said} no image; set batch_size: {enough}")
     try:
-        _try(model, torch.zeros(min(share, 2), channels, size, size))
+        _try(model, torch.zeros(min(share, 2), channels, *size))
     except REFUSALS as error:
         if is_exhausted(error):
             raise

@@ -150,7 +150,7 @@ def _train(
         callbacks.append(EMAWeightAveraging(decay=recipe.ema))
     lightning = lightning_trainer.trainer(recipe, callbacks, work, **trainer)
     if (processes := lightning.world_size) > 1:
-        shape = {"channels": data.channels, "size": data.size}
+        shape: dict[str, Any] = {"channels": data.channels, "size": data.size}
         dry_run.check_share(learner.model, **shape, name=name, batch_size=recipe.batch_size, processes=processes)
     last = checkpoint.latest(work)
     state = checkpoint.load(last) if last else None

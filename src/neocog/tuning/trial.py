@@ -179,7 +179,7 @@ def train(
         for row in before["history"]:
             report.epoch(row, before["seconds"], before["finished"] and row is before["history"][-1])
     data = data.normalized(architectures.normalization(job.architecture, sizes, channels=data.channels))
-    shape = {"channels": data.channels, "size": data.size, "classes": len(data.classes)}
+    shape: dict[str, Any] = {"channels": data.channels, "size": data.size, "classes": len(data.classes)}
     return fit(
         partial(architectures.build, job.architecture, **shape, sizes=sizes),
         data,

@@ -7,6 +7,10 @@ from typing import Any
 from torch import Tensor, nn
 from torchvision.models import get_model
 
+from neocog.core import image_size
+from neocog.core.errors import UserError
+from neocog.core.image_size import Size
+
 
 class Network(nn.Module):
     """A backbone and its head: images [N, C, H, W] -> features [N, F, h, w] -> logits [N, classes]."""
@@ -23,8 +27,8 @@ class Network(nn.Module):
         """The backbone's last maps [N, F, h, w] of every stride that it has, by stride: 1, 2, 4, ... from fine to coarse."""
         maps, stride, features = {1: images}, 1, images
         for layer in _layers(self.features):
-            before, features = features.shape[2], layer(features)
-            stride *= max(1, 2 ** round(log2(before / features.shape[2])))  # a border that is lost is no stride
+            before, features = max(features.shape[2:]), layer(features)
+            stride *= max(1, 2 ** round(log2(before / max(features.shape[2:]))))  # a border that is lost is no stride
             maps[stride] = features
         return {stride: features for stride, features in maps.items() if features is not images}
 
@@ -54,6 +58,16 @@ def exchange(model: nn.Module, kinds: tuple[type[nn.Module], ...], make: Callabl
     for name, module in found:
         model.set_submodule(name, make(module))
     return len(found)
+
+
+def check_multiple(form: str, size: Size, *, of: int) -> None:
+    """Raise UserError unless both sides of the image are multiples `of` so many pixels."""
+    if any(side % of for side in size):
+        height, width = (side // of * of or of for side in size)
+        nearest = image_size.short((height, width))
+        raise UserError(
+            f"{form} takes images whose side is a multiple of {of}, not {image_size.told(size)}; set data.size: {nearest}"
+        )
 
 
 def take_channels(network: nn.Module, channels: int) -> None:

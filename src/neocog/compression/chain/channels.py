@@ -70,7 +70,7 @@ PRUNERS = {
 
 def example(data: Prepared) -> Tensor:
     """Two images [2, C, S, S] of the prepared size, to follow through a network."""
-    return torch.zeros(2, data.channels, data.size, data.size)
+    return torch.zeros(2, data.channels, *data.size)
 
 
 def macs(network: nn.Module, images: Tensor) -> int:

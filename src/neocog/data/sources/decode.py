@@ -23,6 +23,7 @@ from typing import BinaryIO, NotRequired, TypedDict, Unpack, cast
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from neocog.core.image_size import Size
 from neocog.data.sources.colour import ProfileError, rgb, to_srgb
 from neocog.data.sources.decompression_bombs import MAX_SCANS, has_too_many_scans, num_pixels
 from neocog.data.sources.encoded import Encoded, RefusedError, open_encoded
@@ -42,7 +43,7 @@ _DARK = "of 16 bits a colour only the upper 8 are read, and they are dark; save 
 class Preparation(TypedDict):
     """How files become pixels; what is not said is `background` for `padding`, white, and 16 bits."""
 
-    size: int
+    size: Size
     channels: int
     resize: str
     max_pixels: int
@@ -69,13 +70,13 @@ class Decoded:
     reason: str = ""
     sha256: str = ""  # of the pixels before they were resized
     colour: bool = False
-    pixels: np.ndarray | None = None  # uint8 [size, size, channels]
+    pixels: np.ndarray | None = None  # uint8 [*size, channels]
     peak: int | None = None
     remark: str = ""
 
 
 def decode(encoded: Encoded, **how: Unpack[Preparation]) -> Decoded:
-    """Read one image of any kind to uint8 [size, size, channels]; whatever is wrong with it becomes the reason."""
+    """Read one image of any kind to uint8 [*size, channels]; whatever is wrong with it becomes the reason."""
     file_sha256 = ""
     most = max(_SMALLEST_CAP, 8 * how["max_pixels"])
     try:
@@ -100,13 +101,13 @@ def decode(encoded: Encoded, **how: Unpack[Preparation]) -> Decoded:
 def read_both(file: BinaryIO, how: Preparation) -> tuple[Picture, Picture]:
     """The picture at the scale at which it is hashed, and at the one that `size` needs. Raises RefusedError."""
     hashed = read_picture(file, how, side=HASHED_SIDE)
-    if hashed.reduced and min(hashed.pixels.shape[:2]) < how["size"]:
-        return hashed, read_picture(file, how, side=how["size"])
+    if hashed.reduced and any(found < side for found, side in zip(hashed.pixels.shape, how["size"], strict=False)):
+        return hashed, read_picture(file, how, side=max(how["size"]))
     return hashed, hashed
 
 
 def as_row(picture: Picture, how: Preparation) -> np.ndarray:
-    """uint8 [size, size, channels] of a picture."""
+    """uint8 [*size, channels] of a picture."""
     padding = how.get("padding") or how.get("background", "white")
     return to_row(
         picture.pixels, size=how["size"], channels=how["channels"], resize=how["resize"], padding=rgb(padding)
@@ -153,33 +154,38 @@ def read_picture(file: BinaryIO, how: Preparation, *, side: int) -> Picture:
 
 
 def to_row(
-    pixels: np.ndarray, *, size: int, channels: int, resize: str, padding: tuple[int, int, int] = (255, 255, 255)
+    pixels: np.ndarray, *, size: Size, channels: int, resize: str, padding: tuple[int, int, int] = (255, 255, 255)
 ) -> np.ndarray:
-    """uint8 [H, W] or [H, W, 3] to uint8 [size, size, channels]; `resize` is how it becomes square.
+    """uint8 [H, W] or [H, W, 3] to uint8 [*size, channels]; `resize` is how it gets that shape.
 
     `crop` keeps the middle, `pad` adds `padding`, `stretch` bends. Bicubic, antialiased.
     """
     image = Image.fromarray(pixels)
     if channels == 1 and image.mode != "L":
         image = image.convert("L")
-    width, height = image.size
-    inner = (size, size)
+    whole = inner = size[::-1]  # width, height, as Pillow has them
     if resize == "crop":
-        side = min(width, height)
-        left, top = (width - side) // 2, (height - side) // 2
-        image = image.crop((left, top, left + side, top + side))  # not resize(box=): that looks beyond the box
+        across, down = _largest(image.size, shape=whole)
+        left, top = (image.width - across) // 2, (image.height - down) // 2
+        image = image.crop((left, top, left + across, top + down))  # not resize(box=): that looks beyond the box
     elif resize == "pad":
-        longest = max(width, height)
-        inner = (max(1, round(size * width / longest)), max(1, round(size * height / longest)))
+        inner = _largest(whole, shape=image.size)
     image = image.resize(inner, Image.Resampling.BICUBIC, reducing_gap=2.0)
-    if inner != (size, size):
-        canvas = Image.new("RGB", (size, size), padding)
+    if inner != whole:
+        canvas = Image.new("RGB", whole, padding)
         canvas = canvas.convert("L") if channels == 1 or (image.mode == "L" and len({*padding}) == 1) else canvas
         image = image.convert(canvas.mode)
-        canvas.paste(image, ((size - inner[0]) // 2, (size - inner[1]) // 2))
+        canvas.paste(image, ((whole[0] - inner[0]) // 2, (whole[1] - inner[1]) // 2))
         image = canvas
     row = np.asarray(image)
-    return np.broadcast_to(row[..., None], (size, size, channels)) if row.ndim == 2 else row
+    return np.broadcast_to(row[..., None], (*size, channels)) if row.ndim == 2 else row
+
+
+def _largest(box: tuple[int, int], *, shape: tuple[int, int]) -> tuple[int, int]:
+    """The largest (width, height) inside `box` that has the proportions of `shape`, to a pixel; one at least."""
+    if box[0] * shape[1] <= box[1] * shape[0]:
+        return box[0], max(1, round(box[0] * shape[1] / shape[0]))
+    return max(1, round(box[1] * shape[0] / shape[1])), box[1]
 
 
 def _upright(opened: Image.Image, how: Preparation, *, reduced: bool, deep: bool) -> Picture:

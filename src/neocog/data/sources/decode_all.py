@@ -10,6 +10,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
+from math import prod
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Unpack
@@ -44,7 +45,7 @@ def decode_all(
     """
     task = partial(_decode_chunk, how)
     images = encoded if encoded is not None else _Files(root, paths)
-    step = max(1, min(64, _CHUNK_BYTES // max(mean_bytes, how["size"] ** 2 * how["channels"])))
+    step = max(1, min(64, _CHUNK_BYTES // max(mean_bytes, prod(how["size"]) * how["channels"])))
     todo = [list(range(start, min(len(paths), start + step))) for start in range(0, len(paths), step)][::-1]
     workers = max(1, min(workers or _cores(), len(todo)))
     killers: list[str] = []

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from neocog.core.errors import UserError
+from neocog.core.image_size import Size
 from neocog.data.sources.source import Source, packed
 
 
-def digits(*, size: int | None = None, channels: int | None = None) -> Source:
+def digits(*, size: Size | None = None, channels: int | None = None) -> Source:
     """The 1,797 handwritten digits, 8 x 8, that come with scikit-learn (E. Alpaydin, C. Kaynak, 1998, UCI).
 
     Their file is read directly: importing scikit-learn takes 4 s, reading it 0.03 s.

@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from neocog.core.errors import UserError
+from neocog.core.image_size import Size
 from neocog.data.sources.idx import parse_idx
 from neocog.data.sources.source import Source, packed
 
@@ -56,7 +57,7 @@ class WayClosedError(Exception):
     """Why one way to the files does not work."""
 
 
-def fashion_mnist(root: Path, *, size: int | None = None, channels: int | None = None) -> Source:
+def fashion_mnist(root: Path, *, size: Size | None = None, channels: int | None = None) -> Source:
     """The 60,000 training and 10,000 test images; validation is carved out of the former. Raises UserError."""
     files = find(root)
     pixels, labels, given, paths = [], [], [], []

@@ -9,6 +9,7 @@ from typing import Required, TypedDict, Unpack
 
 import numpy as np
 
+from neocog.core.image_size import Size
 from neocog.core.progress import watched
 from neocog.data.quality_checks import check_any
 from neocog.data.sources.colour import rgb
@@ -29,7 +30,7 @@ class Reading(TypedDict, total=False):
     """The keywords of `read_listed`."""
 
     scratch: Required[Path]
-    size: int | None
+    size: Size | None
     channels: int | None
     resize: str
     background: str
@@ -57,7 +58,7 @@ def read_listed(
     encoded: Sequence[Encoded] | None = None,
     mean_bytes: int = 0,
     scratch: Path,
-    size: int | None = None,
+    size: Size | None = None,
     channels: int | None = None,
     resize: str = "crop",
     background: str = "white",
@@ -70,8 +71,8 @@ def read_listed(
     `channels` None is 1 unless an image has colour; `encoded` and `mean_bytes` are as in `decode_all`.
     """
     scratch.mkdir(parents=True, exist_ok=True)
-    size = size or SIZE
-    shape = (len(listing.paths), size, size, channels or 3)
+    size = size or (SIZE, SIZE)
+    shape = (len(listing.paths), *size, channels or 3)
     sha256 = [""] * len(listing.paths)
     files_sha256 = [""] * len(listing.paths)
     refused = list(listing.refused)

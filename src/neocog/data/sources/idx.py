@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from neocog.core.errors import UserError
+from neocog.core.image_size import Size
 from neocog.data.prepared import SPLITS
 from neocog.data.sources.labelled import class_names, split_named
 from neocog.data.sources.listing import list_files, spelt
@@ -26,7 +27,7 @@ _LARGEST = 1 << 33  # bytes of a file, unpacked
 _IMAGES = re.compile(r"(images)(.*idx3)", re.IGNORECASE)
 
 
-def idx(root: Path, *, size: int | None = None, channels: int | None = None) -> Source:
+def idx(root: Path, *, size: Size | None = None, channels: int | None = None) -> Source:
     """The images of every pair of files below `root`. Raises UserError for a file that is missing, damaged or of another kind."""
     listing = list_files(root)
     pairs = {path: _IMAGES.sub(_labels, path) for path in listing.paths if _IMAGES.search(path)}

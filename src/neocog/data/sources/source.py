@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from neocog.core.image_size import Size
 from neocog.data.sources.decode import to_row
 from neocog.data.splits import content_hash
 
@@ -48,12 +49,12 @@ def packed(
     carved: Collection[str],
     paths: Sequence[str],
     digest: str,
-    size: int | None,
+    size: Size | None,
     channels: int | None,
 ) -> Source:
-    """A source whose images lie in one array of gray pixels, uint8 [N, S, S]."""
+    """A source whose images lie in one array of gray pixels, uint8 [N, H, W]; they are stretched to `size`."""
     sha256 = [content_hash(image) for image in pixels]
-    if size is not None and size != pixels.shape[1]:
+    if size is not None and size != pixels.shape[1:]:
         pixels = np.stack([to_row(image, size=size, channels=1, resize="stretch")[..., 0] for image in pixels])
     return Source(
         name=name,

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from neocog.bundle.read import Bundle
+from neocog.core.image_size import told
 from neocog.inspect import explain
 from neocog.inspect.explain import batch_size
 
@@ -71,7 +72,7 @@ def cost_warning(name: str, model: nn.Module, images: Tensor, methods: Sequence[
     seconds = expected_seconds(model, images, methods)
     if seconds < SLOW:
         return ""
-    shape = f"{len(images)} images of {images.shape[3]} px"
+    shape = f"{len(images)} images of {told((images.shape[2], images.shape[3]))} px"
     return f"explain: about {seconds:.0f} s for {name}: {shape} by {', '.join(methods)}; explain.images (={each}) of each kind"
 
 

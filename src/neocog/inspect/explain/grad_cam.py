@@ -60,9 +60,14 @@ def _head(model: Any, features: Tensor) -> Tensor:
     return model.network.forward_head(features)
 
 
+def padded_size(model: Any, images: Tensor) -> tuple[int, int]:
+    """Height and width of images [N, C, H, W] with the border that `model` gives them."""
+    _, right, _, bottom = model.border.padding if hasattr(model, "border") else (0, 0, 0, 0)
+    return images.shape[2] + bottom, images.shape[3] + right
+
+
 def upsample(maps: Tensor, model: Any, images: Tensor) -> Tensor:
     """Coarse maps [N, 1, h, w], bilinear, over images [N, C, H, W] -> [N, H, W]; the border that `model` gives an image is cut off."""
     height, width = images.shape[2:]
-    _, right, _, bottom = model.border.padding if hasattr(model, "border") else (0, 0, 0, 0)
-    padded = F.interpolate(maps, (height + bottom, width + right), mode="bilinear")
+    padded = F.interpolate(maps, padded_size(model, images), mode="bilinear")
     return padded[:, 0, :height, :width]

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from neocog.bundle.read import Bundle
 from neocog.core.errors import UserError
 from neocog.drawing import colormaps
-from neocog.drawing.images import Pixels, shrunk
+from neocog.drawing.images import Pixels, fitted
 from neocog.inspect import explain
 from neocog.inspect.activations_poster import INK, MARGIN, PAPER, SOFT, font
 from neocog.tasks.task import task
@@ -72,8 +72,8 @@ def draw(explanation: Explanation, image: Pixels, *, about: str) -> Image.Image:
     )
     pen.text((MARGIN, MARGIN + 26), about, SOFT, font(14))
     for i, (name, tile) in enumerate(tiles.items()):
-        small = Image.fromarray(shrunk(tile, side=FACE)).resize((FACE, FACE), Image.Resampling.NEAREST)
+        face = fitted(tile, side=FACE)
         left = MARGIN + i * (FACE + GAP)
-        canvas.paste(small, (left, MARGIN + HEAD))
+        canvas.paste(face, (left + (FACE - face.width) // 2, MARGIN + HEAD + (FACE - face.height) // 2))
         pen.text((left, MARGIN + HEAD + FACE + 6), name.replace("_", " "), SOFT, font(14))
     return canvas

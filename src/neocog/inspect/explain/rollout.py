@@ -7,13 +7,13 @@ a ViT trained on Fashion-MNIST randomized, its ranks correlate 0.92 with what th
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from math import isqrt
+from math import isqrt, prod
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from neocog.inspect.explain.grad_cam import upsample
+from neocog.inspect.explain.grad_cam import padded_size, upsample
 
 PAPER = "Abnar & Zuidema 2020"
 SIGNED = False
@@ -28,10 +28,10 @@ def maps(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
     for weights in seen:
         if weights.shape[-1] == tokens:
             rolled = ((weights.mean(dim=1) + torch.eye(tokens)) / 2) @ rolled  # half of a token passes beside the layer
-    side = isqrt(tokens)
-    first = tokens - side**2  # class tokens come first; where there is one, it alone is asked
+    size = grid(tokens, image_size=padded_size(model, images))
+    first = tokens - prod(size)  # class tokens come first; where there is one, it alone is asked
     asked = rolled[:, 0] if first else rolled.mean(dim=1)
-    places = asked[:, first:].unflatten(1, (1, side, side))
+    places = asked[:, first:].unflatten(1, (1, *size))
     return upsample(places, model, images)
 
 
@@ -42,6 +42,17 @@ def missing(model: nn.Module, images: Tensor) -> str:
     with _attention(model) as seen, torch.no_grad():
         model(images[:1])
     return "" if seen[-1].shape[-1] > 1 else "its attention has a single place to look at"
+
+
+def grid(tokens: int, *, image_size: tuple[int, int]) -> tuple[int, int]:
+    """Rows and columns of the places that so many tokens of an image look at: the most that are alike in both directions.
+
+    Tokens beyond are those of a class, or registers.
+    """
+    if image_size[0] == image_size[1]:
+        return isqrt(tokens), isqrt(tokens)
+    strided = ((-(-image_size[0] // stride), -(-image_size[1] // stride)) for stride in range(1, max(image_size) + 1))
+    return next(size for size in strided if prod(size) <= tokens)
 
 
 def _layers(model: nn.Module) -> list[Any]:

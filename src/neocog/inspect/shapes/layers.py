@@ -7,7 +7,9 @@ import torch
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from neocog.core import image_size
 from neocog.core.errors import UserError
+from neocog.core.image_size import Size
 from neocog.inspect.shapes import unused_pixels
 from neocog.inspect.shapes.fit import Window
 from neocog.inspect.shapes.recorder import ModuleCost, Recorder, TooSmall
@@ -21,7 +23,7 @@ class Layer:
     depends on, padding included, so it may be wider than the image; `sees_all`: each output depends on the whole image. `jump`: image
     pixels from one output to the next. `params`: parameters, counted where they are used first. `macs`: multiply-accumulates of
     convolutions and matrix products. `activation_bytes`: float32 tensors newly made; views and what happens in place make none.
-    `warning`: pixels that nothing looks at; `better_image`: the size of image that cures it.
+    `warning`: pixels that nothing looks at; `better_image`: the size of image that cures it, square if the image is.
     """
 
     name: str
@@ -36,10 +38,10 @@ class Layer:
     macs: int
     activation_bytes: int
     warning: str | None
-    better_image: int | None
+    better_image: Size | None
 
 
-def layers_of(build: Callable[[], nn.Module], *, channels: int, size: int) -> tuple[nn.Module, list[Layer]]:
+def layers_of(build: Callable[[], nn.Module], *, channels: int, size: Size | int) -> tuple[nn.Module, list[Layer]]:
     """The network that `build` makes, and its layers: on `meta`, or for real where a network needs numbers to be built or run."""
     try:
         with torch.device("meta"):
@@ -52,14 +54,15 @@ def layers_of(build: Callable[[], nn.Module], *, channels: int, size: int) -> tu
         return model, layers(model, channels=channels, size=size)
 
 
-def layers(model: nn.Module, *, channels: int, size: int) -> list[Layer]:
-    """What happens to an image [channels, size, size] in `model`, which is put into evaluation mode; in the order of the computation.
+def layers(model: nn.Module, *, channels: int, size: Size | int) -> list[Layer]:
+    """What happens to an image [channels, *size] in `model`, which is put into evaluation mode; in the order of the computation.
 
     A layer is a module without others in it that computes something, or what a larger module computes itself between its parts: a sum, a
     concatenation, an attention. Raises TooSmall, or UserError for a layer that cannot take what it gets.
     """
+    size = image_size.pair(size)
     weights = [*model.parameters(), *model.buffers()]
-    image = torch.zeros(1, channels, size, size, device=weights[0].device if weights else "cpu")
+    image = torch.zeros(1, channels, *size, device=weights[0].device if weights else "cpu")
     recorder = Recorder(image)
     hooks = []
     for name, module in model.named_modules():
@@ -73,7 +76,7 @@ def layers(model: nn.Module, *, channels: int, size: int) -> list[Layer]:
         with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), recorder:
             model.eval()(image)
     except (RuntimeError, AssertionError) as error:
-        raise UserError(f"{recorder.layer} fails on an image of {size} pixels: {error}") from error
+        raise UserError(f"{recorder.layer} fails on an image of {image_size.told(size)} pixels: {error}") from error
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
         for hook in hooks:
@@ -81,7 +84,7 @@ def layers(model: nn.Module, *, channels: int, size: int) -> list[Layer]:
     return [_layer(part, size) for part in recorder.parts]
 
 
-def _layer(part: ModuleCost, size: int) -> Layer:
+def _layer(part: ModuleCost, size: Size) -> Layer:
     assert part.sight is not None
     kind = part.module if part.whole else _kind(part.operators)
     slid = part.slid

@@ -13,6 +13,7 @@ from math import inf, prod
 import torch
 from torch import Tensor
 
+from neocog.core.image_size import Size
 from neocog.inspect.shapes.fit import Window, extent, output_size
 
 SIGNS = {0: (-1, 1, 0, 0, -1, 0), 1: (0, 0, -1, 1, 0, -1)}  # how `reach` changes one pixel further along rows, columns
@@ -44,15 +45,15 @@ class Sight:
         up, down, left, right = self.reach[:4, self.reach[0].isfinite()]
         return (int((up + down).median()) + 1, int((left + right).median()) + 1) if len(up) else (0, 0)
 
-    def sees_all(self, size: int) -> bool:
+    def sees_all(self, size: Size) -> bool:
         """Does every element see every pixel of an image of this size?"""
-        needed = torch.tensor([0.0, size - 1.0, 0.0, size - 1.0])
+        needed = torch.tensor([0.0, size[0] - 1.0, 0.0, size[1] - 1.0])
         return bool((self.reach[:4].flatten(1).amin(1) >= needed).all())
 
 
-def of_image(size: int) -> Sight:
-    """Each pixel of an image [1, C, size, size] sees itself."""
-    rows, columns = torch.meshgrid(torch.arange(float(size)), torch.arange(float(size)), indexing="ij")
+def of_image(size: Size) -> Sight:
+    """Each pixel of an image [1, C, *size] sees itself."""
+    rows, columns = torch.meshgrid(*(torch.arange(float(side)) for side in size), indexing="ij")
     return Sight(torch.stack([-rows, rows, -columns, columns, -rows, -columns])[:, None, None], (1, 1))
 
 

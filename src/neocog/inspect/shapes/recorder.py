@@ -56,7 +56,7 @@ class Recorder(TorchDispatchMode):
         self._counted: set[int] = set()
         self._looked_at = WeakTensorKeyDictionary()
         self._known = WeakTensorKeyDictionary()
-        self._known[image] = of_image(image.shape[-1])
+        self._known[image] = of_image((image.shape[-2], image.shape[-1]))
 
     @property
     def layer(self) -> str:

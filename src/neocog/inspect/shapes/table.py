@@ -7,6 +7,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from neocog.core import image_size
+from neocog.core.image_size import Size
 from neocog.drawing import numbers
 from neocog.drawing.label_placement import cut
 from neocog.inspect.shapes.fit import Window
@@ -16,7 +18,7 @@ COLUMNS = ("layer", "kind", "output", "filter", "sees", "", "jump", "params", "M
 NAME, KIND = 20, 19  # characters
 
 
-def show(layers: Sequence[Layer], console: Console, *, title: str, params: int, better: int | None) -> None:
+def show(layers: Sequence[Layer], console: Console, *, title: str, params: int, better: Size | None) -> None:
     """Print a row for each layer, together with the norms and activations behind it; the sums; a sentence for each warning.
 
     `params`: those of the whole network, of which prediction may leave some unused. `better`: a size of image without warnings.
@@ -42,7 +44,7 @@ def show(layers: Sequence[Layer], console: Console, *, title: str, params: int, 
         if layer.warning:
             console.print(f"WARNING: {layer.warning}", style="yellow", highlight=False, soft_wrap=True)
     if better and any(layer.warning for layer in layers):
-        console.print(f"With --image {better} every layer uses every pixel.", highlight=False)
+        console.print(f"With --image {image_size.option(better)} every layer uses every pixel.", highlight=False)
 
 
 def folded(layers: Iterable[Layer]) -> list[Layer]:

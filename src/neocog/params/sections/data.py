@@ -12,6 +12,8 @@ from neocog.core.constrained_types import LARGEST_IMAGE, Processes
 from neocog.core.validation import STRICT
 from neocog.tasks import task as tasks
 
+Side = Annotated[int, Field(ge=4, le=LARGEST_IMAGE)]
+
 
 def _chosen(value: str, known: Iterable[str]) -> str:
     """`value`, refused as a Literal refuses it if it is none of `known`."""
@@ -28,7 +30,7 @@ class Data(BaseModel):
     source: str = "fashion_mnist"
     root: Annotated[str, Field(min_length=1)] = "data/raw"
     name: Annotated[str, Field(min_length=1)] | None = None
-    size: Annotated[int, Field(ge=4, le=LARGEST_IMAGE)] | None = None
+    size: Side | tuple[Side, Side] | None = None
     channels: Literal[1, 3] | None = None
     resize: Literal["crop", "pad", "stretch"] = "crop"
     background: str = "white"
@@ -45,6 +47,19 @@ class Data(BaseModel):
     groups: str | None = None
     max_pixels: Annotated[int, Field(ge=1, le=2**31 - 1)] = 50_000_000
     workers: Processes = 0
+
+    @field_validator("size", mode="before")
+    @classmethod
+    def _a_side_or_both(cls, value: object) -> object:
+        if (
+            value is not None
+            and not isinstance(value, int | str | float)
+            and (not isinstance(value, list) or len(value) != 2)
+        ):
+            raise ValueError(
+                f"size (={value!r}) is neither a side in pixels nor [height, width]; write 224, or [180, 320]"
+            )
+        return value
 
     @field_validator("task")
     @classmethod

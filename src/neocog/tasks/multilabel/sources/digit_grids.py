@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from neocog.core.image_size import Size
 from neocog.data.sources.digits import digits
 from neocog.data.sources.source import Source, packed
 from neocog.data.splits import assign
@@ -18,7 +19,7 @@ FILLED = 0.6  # chance of a cell to hold a digit
 SHARE = 0.15  # of the digits for val, and for test
 
 
-def read(root: Path, *, size: int | None = None, channels: int | None = None, **_: object) -> Source:
+def read(root: Path, *, size: Size | None = None, channels: int | None = None, **_: object) -> Source:
     """Gray images 16 x 16, the same on every machine; nothing is read from `root`."""
     single = digits()
     splits = np.array(
