@@ -1,5 +1,6 @@
 """A bundle says of itself what serving must know: how files became pixels, and by what its logits are divided to be honest."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from pictures import class_folders
 from neocog import architectures
 from neocog.bundle import session, write
 from neocog.bundle.read import Bundle
+from neocog.core import image_size
 from neocog.data.prepare import prepare
 from neocog.data.prepared import Prepared
 from neocog.evaluation import predictions
@@ -33,13 +35,17 @@ def bundle_of(folder: Path, data: Prepared, *, boast: float = 1.0) -> Bundle:
     return write.write(folder, model.eval(), data, **told)
 
 
-@pytest.mark.parametrize("resize", ["pad", "stretch"])
-def test_files_are_served_as_prepare_made_pixels_of_them(tmp_path, resize):
+@pytest.mark.parametrize(
+    ("size", "resize", "interpolation"), [(8, "pad", "bicubic"), (8, "stretch", "bilinear"), ([6, 10], "pad", "box")]
+)
+def test_files_are_served_as_prepare_made_pixels_of_them(tmp_path, size, resize, interpolation):
     root = class_folders(tmp_path / "raw", images=12)
-    how = {"resize": resize, "max_pixels": 5000, "background": "gray", "bits": 12}
-    data = prepare(tmp_path / "prepared", source="folder", root=root, size=8, channels=1, workers=1, **how)
+    how = {"resize": resize, "interpolation": interpolation, "max_pixels": 5000, "background": "gray", "bits": 12}
+    data = prepare(tmp_path / "prepared", source="folder", root=root, size=size, channels=1, workers=1, **how)
     bundle = bundle_of(tmp_path / "bundle", data)
-    assert preparation(bundle) == {"size": (8, 8), "channels": 1, "padding": "gray", **how}
+    assert bundle.card["input"]["size"] == json.loads((data.folder / "dataset.json").read_text())["size"] == size
+    assert ("interpolation" in bundle.card["preprocessing"]) == (interpolation != "bicubic")  # older cards say none
+    assert preparation(bundle) == {"size": image_size.pair(size), "channels": 1, "padding": "gray", **how}
 
 
 def test_sources_without_files_say_nothing_of_files(digits, tmp_path):

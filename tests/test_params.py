@@ -74,6 +74,10 @@ WRONG = [  # (what stands there, what is put there, what the message must say)
     ("groups: null", "groups: data/raw/../groups.csv", ["groups (=", "must lie inside root"]),
     ("\ntrain: ", "\ntrian: ", ["trian: unknown section", "did you mean 'train'?"]),
     ("epochs: 6", "epochs: 2026-01-01", ["train", "numbers, text"]),
+    ("size: null", "size: 2", ["data.size (=2)", "greater than or equal to 4"]),
+    ("size: null", "size: [28, 2]", ["size (=[28, 2])", "[height, width] of 4 to 1024"]),
+    ("size: null", "size: [28]", ["size (=[28])", "[height, width]"]),
+    ("size: null", "size: 28 x 40", ["data.size (='28 x 40')"]),
     ("data: ", "data: [", ["not valid YAML"]),
     ("  resnet-int8:", "  resnet/int8:", ["compress.resnet/int8", "letters, digits"]),
     (
@@ -153,6 +157,12 @@ def test_a_recipe_may_go_on_from_integers_with_what_only_changes_answers(project
         text.replace("compress:", further.replace("prune_structured", "thresholds"), 1)
     )
     load.for_stage("train@resnet")
+
+
+def test_images_may_be_oblong(project):
+    text = (project / "params.yaml").read_text()
+    (project / "params.yaml").write_text(text.replace("size: null", "size: [180, 320]", 1))
+    assert load.for_stage("prepare").data.size == [180, 320]
 
 
 def test_groups_inside_root_are_accepted_wherever_root_is(project):

@@ -142,7 +142,14 @@ def test_the_bundle_says_how_its_images_were_made_and_how_sure_to_be(model: Bund
     (tmp_path / "cooler" / "bundle.json").write_text(json.dumps(card))
     other = read(tmp_path / "cooler")
     before = {"background": "white", "padding": "black", "bits": 16}  # of bundles that do not say
-    assert preparation(other) == {"size": (8, 8), "channels": 1, "resize": "pad", "max_pixels": 1000, **before}
+    assert preparation(other) == {
+        "size": (8, 8),
+        "channels": 1,
+        "resize": "pad",
+        "interpolation": "bicubic",
+        "max_pixels": 1000,
+        **before,
+    }
     assert preparation(model)["resize"] == "crop"
     image = np.random.default_rng(0).integers(0, 256, (1, 8, 8, 1), dtype=np.uint8)
     sure, unsure = (predictor.load(each).predictions(image)[0].astype(float) for each in (model, other))

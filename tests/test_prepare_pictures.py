@@ -2,6 +2,7 @@
 
 import io
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,16 @@ import pytest
 from pictures import picture, save
 from PIL import Image
 
-from neocog.data.sources.decode import Decoded, decode
+from neocog.core import image_size
+from neocog.core.image_size import Size
+from neocog.data.sources.decode import Decoded, Preparation, decode
+from neocog.serving import pixels
 
 
-def read(path: Path, *, size: int = 16, channels: int = 3, resize: str = "crop", cap: int = 1_000_000) -> Decoded:
-    return decode(path, size=(size, size), channels=channels, resize=resize, max_pixels=cap)
+def read(
+    path: Path, *, size: int | Size = 16, channels: int = 3, resize: str = "crop", cap: int = 1_000_000
+) -> Decoded:
+    return decode(path, size=image_size.pair(size), channels=channels, resize=resize, max_pixels=cap)
 
 
 def flat(mode: str, colour: object, **more: object) -> Image.Image:
@@ -101,10 +107,55 @@ def test_of_many_frames_the_first_counts(suffix: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 300), (300, 1), (7, 3), (200, 40)])
 @pytest.mark.parametrize("resize", ["crop", "pad", "stretch"])
-def test_every_shape_becomes_square(shape: tuple[int, int], resize: str, tmp_path: Path) -> None:
-    decoded = read(save(picture(0, width=shape[0], height=shape[1]), tmp_path / "x.png"), resize=resize)
-    assert decoded.pixels is not None
-    assert decoded.pixels.shape == (16, 16, 3)
+def test_every_shape_becomes_the_one_asked_for(shape: tuple[int, int], resize: str, tmp_path: Path) -> None:
+    path = save(picture(0, width=shape[0], height=shape[1]), tmp_path / "x.png")
+    for size in ((16, 16), (9, 20), (30, 4)):
+        decoded = read(path, size=size, resize=resize)
+        assert decoded.pixels is not None
+        assert decoded.pixels.shape == (*size, 3)
+
+
+BICUBIC = Image.Resampling.BICUBIC
+
+
+@pytest.mark.parametrize(
+    ("resize", "width", "height", "by_hand"),
+    [
+        ("crop", 300, 90, lambda image: image.crop((75, 0, 225, 90)).resize((40, 24), BICUBIC, reducing_gap=2)),
+        ("crop", 60, 90, lambda image: image.crop((0, 27, 60, 63)).resize((40, 24), BICUBIC, reducing_gap=2)),
+        ("pad", 300, 90, lambda image: on_black(image.resize((40, 12), BICUBIC, reducing_gap=2), (0, 6))),
+        ("pad", 60, 90, lambda image: on_black(image.resize((16, 24), BICUBIC, reducing_gap=2), (12, 0))),
+        ("stretch", 300, 90, lambda image: image.resize((40, 24), BICUBIC, reducing_gap=2)),
+    ],
+)
+def test_oblong_pixels_are_those_that_pillow_makes(
+    resize: str, width: int, height: int, by_hand: Callable[[Image.Image], Image.Image], tmp_path: Path
+) -> None:
+    image = picture(4, width=width, height=height)
+    path = save(image, tmp_path / "x.png")
+    how: Preparation = {"size": (24, 40), "channels": 3, "resize": resize, "max_pixels": 10**6, "padding": "black"}
+    wanted = np.asarray(by_hand(image))
+    np.testing.assert_array_equal(decode(path, **how).pixels, wanted)
+    np.testing.assert_array_equal(pixels.picture(path.read_bytes(), how), wanted)  # as it is served
+    other = decode(path, **how, interpolation="bilinear").pixels
+    assert other is not None and (other != wanted).any()
+
+
+def on_black(image: Image.Image, place: tuple[int, int]) -> Image.Image:
+    canvas = Image.new("RGB", (40, 24))
+    canvas.paste(image, place)
+    return canvas
+
+
+def test_a_jpeg_is_decoded_as_large_as_an_oblong_image_needs(tmp_path: Path) -> None:
+    """Of 900 x 700 pixels an eighth would be enough for the hash's short side, not for one of 600 rows."""
+    noise = np.random.default_rng(0).integers(0, 256, (700, 900, 3), dtype=np.uint8)
+    path = save(Image.fromarray(noise), tmp_path / "x.jpg", quality=95)
+    low, tall = read(path, size=(20, 30)), read(path, size=(600, 20))
+    assert low.pixels is not None
+    assert tall.pixels is not None
+    assert low.sha256 == tall.sha256
+    assert np.diff(tall.pixels.astype(int), axis=0).std() > 20
 
 
 def test_crop_keeps_the_middle_pad_adds_the_background_stretch_keeps_all(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from neocog.data.fixed_splits import FixedSplits, read_splits
 from neocog.data.group_splits import check_whole
 from neocog.data.prepared import SPLITS, Prepared, Samples, write
 from neocog.data.sources.colour import rgb
+from neocog.data.sources.decode import INTERPOLATION, INTERPOLATIONS
 from neocog.data.sources.digits import digits
 from neocog.data.sources.fashion_mnist import fashion_mnist
 from neocog.data.sources.folder import folder
@@ -56,6 +57,7 @@ def prepare(
     size: int | Sequence[int] | None = None,
     channels: int | None = None,
     resize: str = "crop",
+    interpolation: str = INTERPOLATION,
     background: str = "white",
     bits: int = 16,
     val_fraction: float = 1 / 12,
@@ -83,6 +85,7 @@ def prepare(
     for key, value, known in (
         ("source", source, kind.targets.SOURCES),
         ("resize", resize, RESIZES),
+        ("interpolation", interpolation, INTERPOLATIONS),
         ("on_bad", on_bad, quality_checks.ON_BAD),
         ("small_classes", small_classes, quality_checks.SMALL_CLASSES),
     ):
@@ -110,6 +113,7 @@ def prepare(
                 size=wanted,
                 channels=channels,
                 resize=resize,
+                interpolation=interpolation,
                 background=background,
                 bits=bits,
                 max_pixels=max_pixels,
@@ -127,7 +131,13 @@ def prepare(
             on_bad=on_bad,
             val_fraction=val_fraction,
             test_fraction=test_fraction,
-            preparation={"resize": resize, "background": background, "bits": bits, "max_pixels": max_pixels}
+            preparation={
+                "resize": resize,
+                **({} if interpolation == INTERPOLATION else {"interpolation": interpolation}),
+                "background": background,
+                "bits": bits,
+                "max_pixels": max_pixels,
+            }
             if source not in _PACKED
             else {},
         )

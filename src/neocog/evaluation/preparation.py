@@ -1,13 +1,14 @@
 """How the images that a bundle was trained on were made of pictures, and how any other must be made for it."""
 
 from neocog.bundle.read import Bundle
-from neocog.data.sources.decode import Preparation
+from neocog.data.sources.decode import INTERPOLATION, Preparation
 
 RESIZE, MAX_PIXELS = "crop", 50_000_000  # for bundles whose card does not say: the defaults of `data` in params.yaml
 
 
 def preparation(bundle: Bundle) -> Preparation:
-    """What the bundle's card says; `preprocessing` may hold `resize`, `max_pixels`, `background` and `bits`.
+    """What the bundle's card says; `preprocessing` may hold `resize`, `interpolation`, `max_pixels`, `background`
+    and `bits`.
 
     Where it names no background, the bundle is from the time when padding was black, on whatever transparency was laid.
     """
@@ -16,6 +17,7 @@ def preparation(bundle: Bundle) -> Preparation:
         "size": bundle.size,
         "channels": bundle.channels,
         "resize": card.get("resize", RESIZE),
+        "interpolation": card.get("interpolation", INTERPOLATION),
         "max_pixels": card.get("max_pixels", MAX_PIXELS),
         "background": card.get("background", "white"),
         "padding": card.get("background", "black"),

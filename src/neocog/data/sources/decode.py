@@ -33,6 +33,10 @@ from neocog.data.splits import content_hash
 # A JPEG is decoded at the smallest scale (1/8, 1/4, 1/2, 1) whose short side still has this many pixels: 2-4x faster
 # for photographs. The hash is taken there whatever the final size, so that data.size moves no image to another split.
 HASHED_SIDE = 160
+INTERPOLATIONS = {
+    kind.name.lower(): kind for kind in Image.Resampling
+}  # bicubic, bilinear, box, hamming, lanczos, nearest
+INTERPOLATION = "bicubic"  # where nothing is said
 _SMALLEST_CAP = 1 << 26  # bytes: a file may always be this large
 _VISIBLE = 8  # gray levels by which something must differ from the background to be seen
 _SUBFILE_TYPE, _SUBIFDS, _DNG = 254, 330, 50706  # tags of TIFF
@@ -41,12 +45,13 @@ _DARK = "of 16 bits a colour only the upper 8 are read, and they are dark; save 
 
 
 class Preparation(TypedDict):
-    """How files become pixels; what is not said is `background` for `padding`, white, and 16 bits."""
+    """How files become pixels; what is not said is bicubic, `background` for `padding`, white, and 16 bits."""
 
     size: Size
     channels: int
     resize: str
     max_pixels: int
+    interpolation: NotRequired[str]  # a key of INTERPOLATIONS
     background: NotRequired[str]  # what transparency is laid on
     padding: NotRequired[str]  # what `resize: pad` adds
     bits: NotRequired[int]  # how many bits of 16-bit gray are used
@@ -110,7 +115,12 @@ def as_row(picture: Picture, how: Preparation) -> np.ndarray:
     """uint8 [*size, channels] of a picture."""
     padding = how.get("padding") or how.get("background", "white")
     return to_row(
-        picture.pixels, size=how["size"], channels=how["channels"], resize=how["resize"], padding=rgb(padding)
+        picture.pixels,
+        size=how["size"],
+        channels=how["channels"],
+        resize=how["resize"],
+        padding=rgb(padding),
+        interpolation=how.get("interpolation", INTERPOLATION),
     )
 
 
@@ -154,11 +164,17 @@ def read_picture(file: BinaryIO, how: Preparation, *, side: int) -> Picture:
 
 
 def to_row(
-    pixels: np.ndarray, *, size: Size, channels: int, resize: str, padding: tuple[int, int, int] = (255, 255, 255)
+    pixels: np.ndarray,
+    *,
+    size: Size,
+    channels: int,
+    resize: str,
+    padding: tuple[int, int, int] = (255, 255, 255),
+    interpolation: str = INTERPOLATION,
 ) -> np.ndarray:
     """uint8 [H, W] or [H, W, 3] to uint8 [*size, channels]; `resize` is how it gets that shape.
 
-    `crop` keeps the middle, `pad` adds `padding`, `stretch` bends. Bicubic, antialiased.
+    `crop` keeps the middle, `pad` adds `padding`, `stretch` bends. Antialiased, as Pillow does it, but for `nearest`.
     """
     image = Image.fromarray(pixels)
     if channels == 1 and image.mode != "L":
@@ -170,7 +186,7 @@ def to_row(
         image = image.crop((left, top, left + across, top + down))  # not resize(box=): that looks beyond the box
     elif resize == "pad":
         inner = _largest(whole, shape=image.size)
-    image = image.resize(inner, Image.Resampling.BICUBIC, reducing_gap=2.0)
+    image = image.resize(inner, INTERPOLATIONS[interpolation], reducing_gap=2.0)
     if inner != whole:
         canvas = Image.new("RGB", whole, padding)
         canvas = canvas.convert("L") if channels == 1 or (image.mode == "L" and len({*padding}) == 1) else canvas

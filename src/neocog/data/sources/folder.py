@@ -13,6 +13,7 @@ from neocog.core.image_size import Size
 from neocog.core.progress import watched
 from neocog.data.quality_checks import check_any
 from neocog.data.sources.colour import rgb
+from neocog.data.sources.decode import INTERPOLATION
 from neocog.data.sources.decode_all import decode_all
 from neocog.data.sources.encoded import Encoded
 from neocog.data.sources.listing import Listing, list_images, spelt
@@ -33,6 +34,7 @@ class Reading(TypedDict, total=False):
     size: Size | None
     channels: int | None
     resize: str
+    interpolation: str
     background: str
     bits: int
     max_pixels: int
@@ -61,6 +63,7 @@ def read_listed(
     size: Size | None = None,
     channels: int | None = None,
     resize: str = "crop",
+    interpolation: str = INTERPOLATION,
     background: str = "white",
     bits: int = 16,
     max_pixels: int = 50_000_000,
@@ -86,6 +89,7 @@ def read_listed(
             size=size,
             channels=shape[3],
             resize=resize,
+            interpolation=interpolation,
             background=background,
             bits=bits,
             max_pixels=max_pixels,

@@ -59,8 +59,6 @@ def idx(root: Path, *, size: Size | None = None, channels: int | None = None) ->
         given += [split] * len(part)
         paths += [f"{spelt(images)}/{i}" for i in range(len(part))]
         digest.update(part.tobytes() + numbers.tobytes())
-    if size is None and part.shape[1] != part.shape[2]:
-        raise UserError(f"{root / images}: its images are {part.shape[1]} x {part.shape[2]}, not square; set data.size")
     every = np.concatenate(pixels)
     numbers = np.concatenate(labels)
     if "train" not in given:

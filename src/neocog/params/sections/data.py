@@ -30,9 +30,10 @@ class Data(BaseModel):
     source: str = "fashion_mnist"
     root: Annotated[str, Field(min_length=1)] = "data/raw"
     name: Annotated[str, Field(min_length=1)] | None = None
-    size: Side | tuple[Side, Side] | None = None
+    size: Side | list[Side] | None = None  # the side of squares, or [height, width]
     channels: Literal[1, 3] | None = None
     resize: Literal["crop", "pad", "stretch"] = "crop"
+    interpolation: Literal["bicubic", "bilinear", "box", "hamming", "lanczos", "nearest"] = "bicubic"
     background: str = "white"
     bits: Annotated[int, Field(ge=8, le=16)] = 16
     val_fraction: Annotated[float, Field(gt=0, lt=1)] = 1 / 12
@@ -51,13 +52,11 @@ class Data(BaseModel):
     @field_validator("size", mode="before")
     @classmethod
     def _a_side_or_both(cls, value: object) -> object:
-        if (
-            value is not None
-            and not isinstance(value, int | str | float)
-            and (not isinstance(value, list) or len(value) != 2)
+        if isinstance(value, list) and not (
+            len(value) == 2 and all(isinstance(side, int) and 4 <= side <= LARGEST_IMAGE for side in value)
         ):
             raise ValueError(
-                f"size (={value!r}) is neither a side in pixels nor [height, width]; write 224, or [180, 320]"
+                f"size (={value!r}) is no [height, width] of 4 to {LARGEST_IMAGE} pixels; write 224, or [180, 320]"
             )
         return value
 
