@@ -31,12 +31,12 @@ def build(name, *, size, **sizes):
     ],
 )
 def test_a_network_that_digits_are_too_small_for_is_refused_before_training(name, sizes, digits, tmp_path):
-    assert digits.size == 8
+    assert digits.size == (8, 8)
     said = rf"{name} cannot be trained on images of 8 x 8 pixels .*; set a larger data\.size"
     with pytest.raises(UserError, match=said):
         fit(build(name, size=8, **sizes), digits, Recipe(), name=name, work=tmp_path / "work")
     assert not (tmp_path / "work").exists()
-    dry_run.build_for(build(name, size=64, **sizes), name=name, channels=1, size=64)  # it is the size
+    dry_run.build_for(build(name, size=64, **sizes), name=name, channels=1, size=(64, 64))  # it is the size
 
 
 def test_a_batch_of_one_is_too_few_where_a_map_is_one_pixel():
@@ -84,7 +84,7 @@ def test_asking_changes_neither_the_network_nor_chance(name):
     plain = build(name, size=28)()
     chance, mode = torch.random.get_rng_state(), plain.training
     torch.manual_seed(0)
-    asked = dry_run.build_for(build(name, size=28), name=name, channels=1, size=28)
+    asked = dry_run.build_for(build(name, size=28), name=name, channels=1, size=(28, 28))
     assert torch.equal(chance, torch.random.get_rng_state()) and asked.training == mode
     states = zip(plain.state_dict().items(), asked.state_dict().items(), strict=True)
     assert all(key == other and torch.equal(a, b) for (key, a), (other, b) in states)
@@ -96,7 +96,7 @@ def test_memory_that_runs_out_is_not_mistaken_for_a_size():
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
 
     with pytest.raises(RuntimeError, match="allocate") as raised:
-        dry_run.build_for(hungry, name="vgg", channels=1, size=28)
+        dry_run.build_for(hungry, name="vgg", channels=1, size=(28, 28))
     assert not isinstance(raised.value, UserError)
 
 
