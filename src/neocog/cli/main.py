@@ -8,6 +8,7 @@ from neocog.cli import (
     explain,
     export,
     fastest,
+    init,
     inspect,
     models,
     predict,
@@ -20,8 +21,9 @@ from neocog.cli import (
 )
 from neocog.core import errors
 
-VERBS = (repro, fastest, models, inspect, predict, serve, register, export, explain, reproduce, sensitivity, shapes)
+VERBS = (init, repro, fastest, models, inspect, predict, serve, register, export, explain, reproduce, sensitivity, shapes)
 GUIDE = """
+`neocog init my-project --data DIR` begins a project for your images.
 The pipeline itself is DVC's: `neocog repro` runs what changed as `dvc repro` does, several stages at once,
 `neocog exp run -S train.epochs=2` tries something, `dvc exp show` and `mlflow ui` compare. These verbs answer questions on the side.
 """

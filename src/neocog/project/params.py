@@ -1,0 +1,82 @@
+"""The params.yaml of a new project: neocog's own with its comments, sized to the images that were found."""
+
+import re
+from io import StringIO
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from neocog.project import template
+from neocog.project.survey import Survey
+from neocog.tasks.task import Task
+
+NETWORKS = ("lenet", "mobilenet", "resnet")  # small, fast, good: a start for thumbnails
+RECIPE = "resnet-int8"
+SIDES = (32, 48, 64)  # pixels of data.size; larger ones cost more than they give to networks that begin from nothing
+_PER_EPOCH = 150_000  # images that a training sees in all, where that is more than 6 epochs and fewer than 30
+
+
+def text(task: Task, *, root: str | None, found: Survey | None) -> str:
+    """The file for images in `root`, or without one for the task's example, scikit-learn's digits, which need no download."""
+    yaml = YAML()
+    yaml.width = 4096
+    yaml.preserve_quotes = True
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    yaml.representer.add_representer(type(None), lambda dumper, _: dumper.represent_scalar("tag:yaml.org,2002:null", "null"))
+    params = yaml.load(template.params())
+    params["data"]["task"] = task.name
+    _reduce(params)
+    _judge(params, task)
+    if found is None or root is None:
+        sources = task.targets.SOURCES
+        params["data"]["source"] = next((name for name in sources if name.startswith("digit")), sources[0])
+    else:
+        params["data"] |= {"source": "folder", "root": root}
+        _size(params, found)
+    stream = StringIO()
+    yaml.dump(params, stream)
+    return re.sub(r"\n+(?=[a-z]+:)", "\n\n", stream.getvalue())
+
+
+def _reduce(params: Any) -> None:
+    """Leave three networks and one recipe of the ladder, and no sweep."""
+    for section, kept in (("architectures", NETWORKS), ("compress", (RECIPE,))):
+        for name in [name for name in params[section] if name not in kept]:
+            del params[section][name]
+    for name in NETWORKS:
+        params["architectures"][name].pop("epochs", None)  # those of train
+    params["tune"] |= {"architectures": [], "space": {}}
+    params["robustness"]["baseline"] = None
+
+
+def _judge(params: Any, task: Task) -> None:
+    """Write the task's primary metric where goals name one, and drop what only one true label an image allows."""
+    name = task.primary.name
+    params["register"]["prefer"] = name
+    goals = params["compress"][RECIPE]["goals"]
+    [drop] = [key for key in goals if key.endswith("_drop")]
+    if drop != f"max_{name}_drop":
+        goals[f"max_{name}_drop"] = goals.pop(drop)
+        params["train"]["label_smoothing"] = 0.0
+        for block in params["architectures"].values():
+            block.pop("label_smoothing", None)
+
+
+def _size(params: Any, found: Survey) -> None:
+    images = found.files * (1 - params["data"]["test_fraction"])
+    batch = next((size for size, most in ((16, 200), (32, 2_000), (64, 10_000)) if images < most), 128)
+    batch = min(batch, max(2, int(images) // 2))
+    params["data"]["size"] = side(found)
+    if found.colour:
+        params["data"]["channels"] = 3  # else null: an image that was not looked at may still have colour
+    train = params["train"]
+    train["lr"] = round(train["lr"] * batch / train["batch_size"], 4)  # linear in the batch (Goyal et al. 2017)
+    train["epochs"] = min(30, max(6, int(_PER_EPOCH // images)))
+    train["batch_size"] = batch
+    params["architectures"]["lenet"] |= {"optimizer": "adamw", "lr": 0.003}
+
+
+def side(found: Survey) -> int:
+    """`data.size` in pixels: at most the short side of the median image."""
+    short = found.short_side
+    return max((side for side in SIDES if side <= short), default=max(8, short // 4 * 4))
