@@ -15,15 +15,22 @@ def add(verbs: Any) -> None:
         "init",
         help="begin a project of your own, for your images",
         description="Make FOLDER a project: params.yaml (every key with its meaning, sized to the images in DIR), dvc.yaml, README.md, a "
-        "workflow for GitHub, git and DVC with a first commit. Images lie in DIR as <class>/<image> or train/<class>/<image>; they stay "
-        "where they are. Then, in FOLDER, `dvc repro` trains three networks and writes reports/report.html. Nothing that is there is overwritten.",
-        epilog="examples: neocog init shoes --data ~/photos/shoes | neocog init try-it (on scikit-learn's digits, in a minute) | neocog init "
-        "tags --task multilabel --data photos",
+        "workflow for GitHub, git and DVC with a first commit. Images lie in DIR as <class>/<image> or train/<class>/<image>, and stay "
+        "there. Then, in FOLDER, `dvc repro` trains three networks and writes reports/report.html. Nothing is overwritten.",
+        epilog="examples: neocog init shoes --data ~/photos/shoes | neocog init try-it (on scikit-learn's digits, in a minute) | "
+        "neocog init tags --task multilabel --data photos",
     )
-    parser.add_argument("folder", metavar="FOLDER", type=Path, nargs="?", default=Path(), help="new, or the present one (default)")
-    parser.add_argument("--data", metavar="DIR", type=Path, help="folder of your images (default: scikit-learn's digits)")
     parser.add_argument(
-        "--task", metavar="TASK", default="classification", help=f"{' | '.join(tasks.names())} (default: classification)"
+        "folder", metavar="FOLDER", type=Path, nargs="?", default=Path(), help="new, or the present one (default)"
+    )
+    parser.add_argument(
+        "--data", metavar="DIR", type=Path, help="folder of your images (default: scikit-learn's digits)"
+    )
+    parser.add_argument(
+        "--task",
+        metavar="TASK",
+        default="classification",
+        help=f"{' | '.join(tasks.names())} (default: classification)",
     )
     parser.add_argument(
         "--update", action="store_true", help="only write FOLDER/dvc.yaml anew, as the installed version has it"
@@ -44,7 +51,9 @@ def _run(options: argparse.Namespace) -> None:
     if made.found is not None:
         say(f"{options.data}: {made.found}")
     say(f"{made.folder}: a project{'' if made.own_repository else ' in the git repository that was there'}; next:")
-    print(f"  cd {visible(shell(options.folder))}\n  dvc repro\nthen open reports/report.html; params.yaml holds every setting")
+    print(
+        f"  cd {visible(shell(options.folder))}\n  dvc repro\nthen open reports/report.html; params.yaml holds every setting"
+    )
 
 
 def shell(path: Path) -> str:

@@ -1,8 +1,8 @@
 """Create a project: a folder with its files, git and DVC, and a first commit."""
 
+import logging
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -38,14 +38,14 @@ def create(folder: Path, task: Task, *, images: Path | None) -> Created:
         del files[".github/workflows/neocog.yml"]  # which is read at the root of a repository only
     _check_free(folder, files, above)
     with _nothing_left(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        if above is None:
+            _call(folder, "git", "init", "--quiet", "-b", "main")
+        _init_dvc(folder, below=above not in (None, folder))
         for name, text in files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             write(folder / name, text)
-        if above is None:
-            _call(folder, "git", "init", "--quiet", "-b", "main")
-        _call(folder, sys.executable, "-m", "dvc", "init", "--quiet", *(["--subdir"] if above not in (None, folder) else []))
-        _call(folder, sys.executable, "-m", "dvc", "config", "core.analytics", "false")
-        committed = [*files, ".dvc/config", ".dvc/.gitignore"]
+        committed = [*files, ".dvc/.gitignore"]
         _call(folder, "git", "add", "--", *committed)
         _call(folder, "git", "commit", "--quiet", "-m", "Begin with neocog init", "--", *committed)
     return Created(folder, found, own_repository=above is None)
@@ -55,9 +55,13 @@ def update(folder: Path) -> list[str]:
     """Write dvc.yaml and DVC's plot templates anew, as this version of neocog has them; the names of those that changed."""
     if not (folder / "dvc.yaml").is_file():
         raise UserError(f"{folder / 'dvc.yaml'} is not there; `neocog init FOLDER` begins a project")
-    new = {"dvc.yaml": template.pipeline()} | {f"{template.PLOTS}/{name}": text for name, text in template.plots().items()}
+    new = {"dvc.yaml": template.pipeline()} | {
+        f"{template.PLOTS}/{name}": text for name, text in template.plots().items()
+    }
     changed = [
-        name for name, text in new.items() if not (folder / name).is_file() or (folder / name).read_text("utf-8") != text
+        name
+        for name, text in new.items()
+        if not (folder / name).is_file() or (folder / name).read_text("utf-8") != text
     ]
     for name in changed:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -98,9 +102,13 @@ def _repository(folder: Path) -> Path | None:
     """The root of the git repository that `folder` lies in. Raises UserError without git, and where it does not know who commits."""
     here = next(path for path in (folder, *folder.parents) if path.is_dir())
     try:
-        top = subprocess.run(["git", "rev-parse", "--show-toplevel"], cwd=here, capture_output=True, text=True, check=False)
+        top = subprocess.run(
+            ["git", "rev-parse", "--show-toplevel"], cwd=here, capture_output=True, text=True, check=False
+        )
     except FileNotFoundError:
-        raise UserError("git is not installed, and keeps the project's history; on Debian: apt-get install git") from None
+        raise UserError(
+            "git is not installed, and keeps the project's history; on Debian: apt-get install git"
+        ) from None
     if top.returncode and "not a git repository" not in top.stderr:
         raise UserError(f"{here}: {' '.join(top.stderr.split())}")
     who = subprocess.run(["git", "var", "GIT_COMMITTER_IDENT"], cwd=here, capture_output=True, text=True, check=False)
@@ -115,11 +123,13 @@ def _repository(folder: Path) -> Path | None:
 def _check_free(folder: Path, files: dict[str, str], above: Path | None) -> None:
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is a file; name a new folder for the project")
-    there = [name for name in (*files, ".dvc") if (folder / name).exists()]
+    there = sorted({name.partition("/")[0] for name in (*files, ".dvc") if (folder / name).exists()})
     if there:
         hint = "; `neocog init --update` renews the dvc.yaml of a project" if "dvc.yaml" in there else ""
         raise UserError(f"{folder} already holds {', '.join(there)}; name a new folder for the project{hint}")
-    ignored = above is not None and folder != above and not _call(above, "git", "check-ignore", "-q", str(folder), may=1)
+    ignored = (
+        above is not None and folder != above and not _call(above, "git", "check-ignore", "-q", str(folder), may=1)
+    )
     if ignored:
         raise UserError(f"{folder} is ignored by the git repository {above}; name a folder that it keeps")
 
@@ -140,10 +150,23 @@ def _nothing_left(folder: Path) -> Iterator[None]:
         raise
 
 
+def _init_dvc(folder: Path, *, below: bool) -> None:
+    """`dvc init`, `below` the root of a git repository or at it."""
+    from dvc.exceptions import DvcException  # half a second, and only once all else is right
+    from dvc.repo import Repo
+
+    logging.getLogger("dvc").setLevel(logging.WARNING)  # no welcome
+    try:
+        Repo.init(str(folder), subdir=below).close()
+    except DvcException as error:
+        raise NeocogError(f"{folder}: dvc init failed: {error}") from error
+
+
 def _call(folder: Path, *command: str, may: int = 0) -> int:
     """The exit code of a command. Raises NeocogError with what it says where that is neither 0 nor `may`."""
     ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if ended.returncode not in (0, may):
-        name = " ".join(command[command[0] == sys.executable and 2 :][:2])
-        raise NeocogError(f"{folder}: {name} failed: {' '.join((ended.stderr or ended.stdout).split())}")
+        raise NeocogError(
+            f"{folder}: {' '.join(command[:2])} failed: {' '.join((ended.stderr or ended.stdout).split())}"
+        )
     return ended.returncode

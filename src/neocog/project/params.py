@@ -22,7 +22,9 @@ def text(task: Task, *, root: str | None, found: Survey | None) -> str:
     yaml.width = 4096
     yaml.preserve_quotes = True
     yaml.indent(mapping=2, sequence=4, offset=2)
-    yaml.representer.add_representer(type(None), lambda dumper, _: dumper.represent_scalar("tag:yaml.org,2002:null", "null"))
+    yaml.representer.add_representer(
+        type(None), lambda dumper, _: dumper.represent_scalar("tag:yaml.org,2002:null", "null")
+    )
     params = yaml.load(template.params())
     params["data"]["task"] = task.name
     _reduce(params)

@@ -19,7 +19,7 @@ _THUMBNAIL = 64  # side in pixels
 
 @dataclass(frozen=True)
 class Survey:
-    """The number of files and of classes (0 where the task has its own labels), the sample's median sides in pixels, and whether it has colour."""
+    """Number of files and classes (0 where the task reads them from a table), median sides in pixels, and whether there is colour."""
 
     files: int
     classes: int
@@ -50,7 +50,9 @@ def survey(root: Path, task: Task) -> Survey:
                 f"{root}: no {own.TABLE} is here; {task.name} needs it, with the columns path and labels (docs/tasks.md)"
             )
     if own is None and len(listing.classes) < 2:
-        raise UserError(f"{root} holds one class, {listing.classes[0]!r}; a classifier needs at least two class folders")
+        raise UserError(
+            f"{root} holds one class, {listing.classes[0]!r}; a classifier needs at least two class folders"
+        )
     paths = [path for path in listing.paths if own is None or Path(path).name != own.TABLE]
     chosen = [paths[i] for i in np.linspace(0, len(paths) - 1, min(SAMPLE, len(paths))).astype(int)] if paths else []
     sizes: list[tuple[int, int]] = []

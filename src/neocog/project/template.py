@@ -9,6 +9,7 @@ from neocog.project import code
 
 FOLDER = Path(__file__).parent / "template"
 PLOTS = ".dvc/plots"
+MODELS = ("trained", "tuned", "compressed")  # kinds of models that stages make
 
 _HEADER = """\
 # The pipeline, as neocog {version} has it; `neocog init --update` writes it anew after an upgrade. Own stages may stand at its end.
@@ -28,7 +29,7 @@ def pipeline() -> str:
     _, _, stages = text.partition("stages:\n")
     header = _HEADER.format(version=version("neocog"), code=code.FOLDER.as_posix())
     found = re.sub(r"\b(?:src/(neocog/[\w./]+)|(pipelines/[\w./]+))", _digest, stages)
-    return f"{header}\n{re.sub(r'deps: \[(.*?)\]', _wrapped, found, flags=re.DOTALL)}"
+    return header + "\n" + re.sub(r"deps: \[(.*?)\]", _wrapped, found, flags=re.DOTALL)
 
 
 def _digest(found: re.Match[str]) -> str:
@@ -58,11 +59,15 @@ def files(name: str, *, images: str | None, data: str) -> dict[str, str]:
         "dvc.yaml": pipeline(),
         ".gitignore": "\n".join([_read("gitignore"), "# Images, and what is prepared from them", *ignored, ""]),
         ".dvcignore": _read("dvcignore"),
+        ".dvc/config": "[core]\n    analytics = false\n",
         "README.md": _read("README.md").format(name=name, data=data),
         "requirements.txt": (
             f"neocog=={version('neocog')}  # from your package index; or the path or URL of its wheel in the place of this line\n"
         ),
         ".github/workflows/neocog.yml": _read("workflow.yml"),
+        # stages read these folders as a whole, also while they hold nothing
+        **{f"models/{kind}/.gitignore": "# in DVC's cache\n" for kind in MODELS},
+        **{f"reports/{kind}/.gitkeep": "" for kind in MODELS},
     } | {f"{PLOTS}/{name}": text for name, text in plots().items()}
 
 

@@ -33,7 +33,7 @@ class Copy:
         environment = {
             **os.environ,
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            "PYTHONPATH": str(self.folder / "src"),
+            **self._own_code(),
             "MLFLOW_TRACKING_URI": "sqlite:///mlflow.db",  # the worktree's own: it leaves no run behind
             "DVC_NO_ANALYTICS": "1",
         }
@@ -64,6 +64,11 @@ class Copy:
             _end(started)
         if started.returncode:
             raise NeocogError(f"dvc {' '.join(arguments)} failed in {self.folder}:\n" + "\n".join(said))
+
+    def _own_code(self) -> dict[str, str]:
+        """The environment in which the code of that commit is imported; a project beside an installed neocog has none of its own."""
+        source = self.folder / "src"
+        return {"PYTHONPATH": str(source)} if (source / "neocog").is_dir() else {}
 
 
 _LAUNCH = """
