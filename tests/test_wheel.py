@@ -123,7 +123,7 @@ def test_a_project_beside_the_wheel(installed, tmp_path):
     params["benchmark"]["rounds"] = 3
     params["robustness"] |= {"images": 4, "severities": [1]}
     path.write_text(yaml.safe_dump(params, sort_keys=False))
-    installed.run(project, "dvc", "repro")
+    installed.run(project, "neocog", "repro")
     assert (project / "reports/report.html").is_file() and (project / "mlflow.db").is_file()
     installed.run(project, "git", "add", "-A")
     assert "report.html" not in installed.run(project, "git", "status", "--porcelain")

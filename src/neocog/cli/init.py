@@ -16,7 +16,7 @@ def add(verbs: Any) -> None:
         help="begin a project of your own, for your images",
         description="Make FOLDER a project: params.yaml (every key with its meaning, sized to the images in DIR), dvc.yaml, README.md, a "
         "workflow for GitHub, git and DVC with a first commit. Images lie in DIR as <class>/<image> or train/<class>/<image>, and stay "
-        "there. Then, in FOLDER, `dvc repro` trains three networks and writes reports/report.html. Nothing is overwritten.",
+        "there. Then, in FOLDER, `neocog repro` trains three networks and writes reports/report.html. Nothing is overwritten.",
         epilog="examples: neocog init shoes --data ~/photos/shoes | neocog init try-it (on scikit-learn's digits, in a minute) | "
         "neocog init tags --task multilabel --data photos",
     )
@@ -52,7 +52,7 @@ def _run(options: argparse.Namespace) -> None:
         say(f"{options.data}: {made.found}")
     say(f"{made.folder}: a project{'' if made.own_repository else ' in the git repository that was there'}; next:")
     print(
-        f"  cd {visible(shell(options.folder))}\n  dvc repro\nthen open reports/report.html; params.yaml holds every setting"
+        f"  cd {visible(shell(options.folder))}\n  neocog repro\nthen open reports/report.html; params.yaml holds every setting"
     )
 
 

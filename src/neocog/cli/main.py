@@ -21,7 +21,21 @@ from neocog.cli import (
 )
 from neocog.core import errors
 
-VERBS = (init, repro, fastest, models, inspect, predict, serve, register, export, explain, reproduce, sensitivity, shapes)
+VERBS = (
+    init,
+    repro,
+    fastest,
+    models,
+    inspect,
+    predict,
+    serve,
+    register,
+    export,
+    explain,
+    reproduce,
+    sensitivity,
+    shapes,
+)
 GUIDE = """
 `neocog init my-project --data DIR` begins a project for your images.
 The pipeline itself is DVC's: `neocog repro` runs what changed as `dvc repro` does, several stages at once,
