@@ -8,7 +8,7 @@ export DVC_NO_ANALYTICS ?= 1
 PORT ?= 5000
 
 .DEFAULT_GOAL := help
-.PHONY: help env repro test check ui edge lock clean
+.PHONY: help env repro test check ui edge wheel lock clean
 
 help:  ## say what each target does
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|' 2>/dev/null \
@@ -33,6 +33,10 @@ ui: env  ## open the MLflow UI of the default store on http://127.0.0.1:5000 (PO
 
 edge: env  ## add the runtimes that `neocog export` writes for: ExecuTorch and OpenVINO
 	uv pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r requirements-edge.lock
+
+wheel: env  ## write dist/neocog-<version>-py3-none-any.whl, for projects of your own (docs/projects.md)
+	rm -rf build dist
+	uv build --quiet --wheel --no-build-isolation --python $(BIN)/python --out-dir dist
 
 lock: env  ## write requirements.lock and requirements-edge.lock anew from pyproject.toml
 	uv pip compile --quiet --universal --generate-hashes --no-header --extra dev pyproject.toml -o requirements.lock

@@ -37,6 +37,7 @@ STAND_INS = {  # what a reader puts in the place of a name that only the text ha
     "trained/vit": "trained/mobilenet",
     "--of Sneaker": "--of two",
     "/mnt/team/neocog": "../store",
+    "~/photos": "data/raw",
     "--local /path": "--local .dvc/cache",
 }
 ALSO = {  # what is added, so that it takes seconds
@@ -47,6 +48,7 @@ ALSO = {  # what is added, so that it takes seconds
 NOT_RUN = {
     r"^(ray|helm|kubectl|srun|sleep|head=|#SBATCH|export RAY)": "needs a cluster; tests/test_tuning_cluster.py",
     r"s3|store profile": "needs a bucket and its package; tests/test_remote.py runs the same with a folder",
+    r"^pip |^make wheel$|^neocog init$|^neocog init --update$": "tests/test_wheel.py and test_init.py",
     r"^make (test|check|edge|env)|make env$": "what CI itself does first; they install an environment",
     r"git clone \. ": "is what CI does with this commit",
     r"^python -m (pytest|benchmarks)": "tests run by themselves; tests/test_benchmarks.py runs every benchmark",
