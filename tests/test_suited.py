@@ -40,11 +40,11 @@ def test_a_network_that_digits_are_too_small_for_is_refused_before_training(name
 
 
 def test_a_batch_of_one_is_too_few_where_a_map_is_one_pixel():
-    dry_run.build_for(build("resnet", size=8), name="resnet", channels=1, size=8, batch_size=2)
+    dry_run.build_for(build("resnet", size=8), name="resnet", channels=1, size=(8, 8), batch_size=2)
     with pytest.raises(
         UserError, match=r"in batches of 1: Expected more than 1 value per channel.*; set batch_size: 2"
     ):
-        dry_run.build_for(build("resnet", size=8), name="resnet", channels=1, size=8, batch_size=1)
+        dry_run.build_for(build("resnet", size=8), name="resnet", channels=1, size=(8, 8), batch_size=1)
 
 
 @pytest.mark.skipif(torch.cuda.is_available() or torch.backends.mps.is_available(), reason="there is a GPU")
@@ -70,12 +70,12 @@ def test_a_batch_whose_smallest_share_is_one_image_is_refused_before_the_process
     with pytest.raises(UserError, match=said):
         fit(build("resnet", size=8), digits, recipe, name="resnet", work=tmp_path / "work")
     model = build("resnet", size=8)()
-    dry_run.check_share(model, name="resnet", channels=1, size=8, batch_size=4, processes=2)  # as told
+    dry_run.check_share(model, name="resnet", channels=1, size=(8, 8), batch_size=4, processes=2)  # as told
     dry_run.check_share(
-        build("lenet", size=8)(), name="lenet", channels=1, size=8, batch_size=2, processes=2
+        build("lenet", size=8)(), name="lenet", channels=1, size=(8, 8), batch_size=2, processes=2
     )  # no norm
     with pytest.raises(UserError, match=r"one of which gets no image; set batch_size: 8"):
-        dry_run.check_share(model, name="resnet", channels=1, size=8, batch_size=3, processes=4)
+        dry_run.check_share(model, name="resnet", channels=1, size=(8, 8), batch_size=3, processes=4)
 
 
 @pytest.mark.parametrize("name", NAMES)

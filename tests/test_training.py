@@ -304,7 +304,9 @@ def test_a_layer_whose_gradient_is_wrong_in_a_reduced_precision_is_named(precisi
 
 @pytest.mark.parametrize("broken", [True, False])
 def test_fastest_recommends_no_precision_with_wrong_gradients(broken):
-    speeds = fastest.measure(partial(lenet, broken=broken), channels=1, size=8, classes=10, batch_size=8, seconds=0.01)
+    speeds = fastest.measure(
+        partial(lenet, broken=broken), channels=1, size=(8, 8), classes=10, batch_size=8, seconds=0.01
+    )
     wrong = {speed.precision for speed in speeds if speed.wrong}
     assert wrong == ({"bf16-mixed"} if broken else set())
     assert not broken or [speed.precision for speed in speeds[:2]] == ["32-true", "32-true"], (
