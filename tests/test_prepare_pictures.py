@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pictures import picture, save
-from PIL import Image
+from PIL import Image, ImageCms
 
 from neocog.core import image_size
 from neocog.core.image_size import Size
@@ -148,7 +148,7 @@ def on_black(image: Image.Image, place: tuple[int, int]) -> Image.Image:
 
 
 def test_a_jpeg_is_decoded_as_large_as_an_oblong_image_needs(tmp_path: Path) -> None:
-    """Of 900 x 700 pixels an eighth would be enough for the hash's short side, not for one of 600 rows."""
+    """Of 900 x 700 pixels a quarter is enough for 30 columns, not for 600 rows; the hash is the same."""
     noise = np.random.default_rng(0).integers(0, 256, (700, 900, 3), dtype=np.uint8)
     path = save(Image.fromarray(noise), tmp_path / "x.jpg", quality=95)
     low, tall = read(path, size=(20, 30)), read(path, size=(600, 20))
@@ -299,3 +299,26 @@ def test_16_bits_become_the_upper_8_rounded(tmp_path: Path) -> None:
     decoded = read(save(Image.fromarray(values), tmp_path / "x.png"), size=256, channels=1)
     assert decoded.pixels is not None
     assert (decoded.pixels[..., 0] == np.round(values / 257)).all()
+
+
+def test_copies_of_a_jpeg_are_equal_whatever_stands_beside_the_picture(tmp_path: Path) -> None:
+    """Metadata, thumbnails and comments do not count; what changes the pixels does: the coded data, EXIF's orientation, a profile."""
+    image, other = picture(1, width=48, height=48), picture(2, width=48, height=48)
+    exif = Image.Exif()
+    exif[0x010E] = "a description"
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    copies = {
+        "plain": save(image, tmp_path / "plain.jpg", quality=90),
+        "described": save(image, tmp_path / "described.jpg", quality=90, exif=exif, comment=b"hello"),
+        "turned": save(image, tmp_path / "turned.jpg", quality=90, exif=turned),
+        "profile": save(image, tmp_path / "profile.jpg", quality=90, icc_profile=profile),
+        "coarser": save(image, tmp_path / "coarser.jpg", quality=80),
+        "other": save(other, tmp_path / "other.jpg", quality=90),
+    }
+    progressive = save(image, tmp_path / "progressive.jpg", quality=90, progressive=True)
+    found = {name: read(path).sha256 for name, path in copies.items()}
+    assert found["plain"] == found["described"]
+    assert len(set(found.values())) == len(found) - 1
+    assert read(progressive).sha256 == read(progressive, size=400).sha256, "of any size"

@@ -16,7 +16,7 @@ from PIL import Image
 
 from neocog.core.errors import UserError
 from neocog.core.image_size import Size
-from neocog.data.sources.decode import as_row, read_both
+from neocog.data.sources.decode import as_row, read_picture
 from neocog.data.sources.decompression_bombs import num_pixels
 from neocog.data.sources.encoded import RefusedError
 from neocog.data.sources.formats import READ
@@ -54,7 +54,7 @@ def promised(items: Sequence[Any], how: Preparation, *, most: int = MAX_PIXELS) 
 
 def picture(content: bytes, how: Preparation) -> NDArray[np.uint8]:
     """The content of a picture file as uint8 [H, W, C]: what `decode` makes of the file. Raises RefusedError."""
-    return as_row(read_both(BytesIO(content), how)[1], how)
+    return as_row(read_picture(BytesIO(content), how), how)
 
 
 def _image(item: Any, how: Preparation) -> NDArray[np.uint8]:

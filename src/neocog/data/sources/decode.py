@@ -21,22 +21,24 @@ from functools import lru_cache
 from typing import BinaryIO, NotRequired, TypedDict, Unpack, cast
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from neocog.core.image_size import Size
+from neocog.data.sources import jpeg
 from neocog.data.sources.colour import ProfileError, rgb, to_srgb
 from neocog.data.sources.decompression_bombs import MAX_SCANS, has_too_many_scans, num_pixels
 from neocog.data.sources.encoded import Encoded, RefusedError, open_encoded
 from neocog.data.sources.formats import READ, SNIFFED, unknown
 from neocog.data.splits import content_hash
 
-# A JPEG is decoded at the smallest scale (1/8, 1/4, 1/2, 1) whose short side still has this many pixels: 2-4x faster
-# for photographs. The hash is taken there whatever the final size, so that data.size moves no image to another split.
-HASHED_SIDE = 160
+# A JPEG is decoded at the smallest scale (1/8, 1/4, 1/2, 1) whose short side still has this many pixels, or those of the
+# final size: 2-4x faster for photographs.
+SMALLEST_SIDE = 160
 INTERPOLATIONS = {
     kind.name.lower(): kind for kind in Image.Resampling
 }  # bicubic, bilinear, box, hamming, lanczos, nearest
 INTERPOLATION = "bicubic"  # where nothing is said
+_JPEG = ("JPEG", "MPO")
 _SMALLEST_CAP = 1 << 26  # bytes: a file may always be this large
 _VISIBLE = 8  # gray levels by which something must differ from the background to be seen
 _SUBFILE_TYPE, _SUBIFDS, _DNG = 254, 330, 50706  # tags of TIFF
@@ -59,12 +61,13 @@ class Preparation(TypedDict):
 
 @dataclass(frozen=True)
 class Picture:
-    """The pixels of one file, uint8 [H, W] (gray) or [H, W, 3] (colour)."""
+    """The picture of one file, upright: L (gray) or RGB (colour)."""
 
-    pixels: np.ndarray
-    reduced: bool = False  # whether decoded at a smaller scale
+    image: Image.Image
     peak: int | None = None  # the highest value, of 16-bit gray
     remark: str = ""  # what was lost
+    orientation: int = 0  # of a JPEG, as EXIF numbers them from 1
+    profile: bytes = b""  # of a JPEG: its ICC profile
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,9 @@ class Decoded:
 
     file_sha256: str = ""
     reason: str = ""
-    sha256: str = ""  # of the pixels before they were resized
+    sha256: str = (
+        ""  # of the picture before it was resized, whatever data.size is, so that it moves no image to another split
+    )
     colour: bool = False
     pixels: np.ndarray | None = None  # uint8 [*size, channels]
     peak: int | None = None
@@ -87,15 +92,14 @@ def decode(encoded: Encoded, **how: Unpack[Preparation]) -> Decoded:
     try:
         with open_encoded(encoded, most=most, limit=f"8 a pixel of data.max_pixels (={how['max_pixels']})") as file:
             file_sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-            hashed, used = read_both(file, how)
-            sha256, row = content_hash(hashed.pixels), as_row(used, how)
+            picture = read_picture(file, how)
             return Decoded(
                 file_sha256,
-                sha256=sha256,
-                colour=used.pixels.ndim == 3,
-                pixels=row,
-                peak=hashed.peak,
-                remark=hashed.remark,
+                sha256=_picture_hash(picture, file),
+                colour=picture.image.mode != "L",
+                pixels=as_row(picture, how),
+                peak=picture.peak,
+                remark=picture.remark,
             )
     except RefusedError as error:
         return Decoded(file_sha256, reason=str(error))
@@ -103,19 +107,19 @@ def decode(encoded: Encoded, **how: Unpack[Preparation]) -> Decoded:
         return Decoded(file_sha256, reason=f"unreadable: {error.strerror}")
 
 
-def read_both(file: BinaryIO, how: Preparation) -> tuple[Picture, Picture]:
-    """The picture at the scale at which it is hashed, and at the one that `size` needs. Raises RefusedError."""
-    hashed = read_picture(file, how, side=HASHED_SIDE)
-    if hashed.reduced and any(found < side for found, side in zip(hashed.pixels.shape, how["size"], strict=False)):
-        return hashed, read_picture(file, how, side=max(how["size"]))
-    return hashed, hashed
+def _picture_hash(picture: Picture, file: BinaryIO) -> str:
+    """The sha256 of the pixels; of a JPEG, which may be decoded at any scale, that of what is coded in the file."""
+    if not picture.orientation:
+        return content_hash(np.asarray(picture.image))
+    file.seek(0)
+    return jpeg.picture_hash(file.read(), orientation=picture.orientation, profile=picture.profile)
 
 
 def as_row(picture: Picture, how: Preparation) -> np.ndarray:
     """uint8 [*size, channels] of a picture."""
     padding = how.get("padding") or how.get("background", "white")
     return to_row(
-        picture.pixels,
+        picture.image,
         size=how["size"],
         channels=how["channels"],
         resize=how["resize"],
@@ -124,11 +128,12 @@ def as_row(picture: Picture, how: Preparation) -> np.ndarray:
     )
 
 
-def read_picture(file: BinaryIO, how: Preparation, *, side: int) -> Picture:
-    """Decode as the table above says. Only a JPEG is ever made smaller, and stays at least `side` on its short side.
+def read_picture(file: BinaryIO, how: Preparation) -> Picture:
+    """Decode as the table above says. Only a JPEG is ever made smaller, and stays large enough for `size`.
 
     Raises RefusedError.
     """
+    side = max(SMALLEST_SIDE, *how["size"])
     file.seek(0)
     start = file.read(SNIFFED)
     file.seek(0)
@@ -143,14 +148,13 @@ def read_picture(file: BinaryIO, how: Preparation, *, side: int) -> Picture:
                     raise RefusedError(
                         f"too many pixels: {width} x {height}{tiled} = {found:,}, data.max_pixels is {max_pixels:,}"
                     )
-                if image.format in ("JPEG", "MPO") and _has_too_many_scans(file):
+                if image.format in _JPEG and _has_too_many_scans(file):
                     raise RefusedError(f"too many scans: a JPEG of more than {MAX_SCANS} takes hours; save it again")
                 _refuse_thumbnail(image)
                 image.draft(None, (side, side))
                 deep = any(";16" in str(tile.args) for tile in image.tile)
-                reduced = image.size != (width, height)
                 image.load()
-                return _upright(image, how, reduced=reduced, deep=deep)
+                return _upright(image, how, deep=deep)
     except UnidentifiedImageError:
         raise RefusedError(unknown(start)) from None
     except Image.DecompressionBombError:
@@ -164,7 +168,7 @@ def read_picture(file: BinaryIO, how: Preparation, *, side: int) -> Picture:
 
 
 def to_row(
-    pixels: np.ndarray,
+    image: Image.Image,
     *,
     size: Size,
     channels: int,
@@ -172,11 +176,10 @@ def to_row(
     padding: tuple[int, int, int] = (255, 255, 255),
     interpolation: str = INTERPOLATION,
 ) -> np.ndarray:
-    """uint8 [H, W] or [H, W, 3] to uint8 [*size, channels]; `resize` is how it gets that shape.
+    """A picture, L or RGB, as uint8 [*size, channels]; `resize` is how it gets that shape.
 
     `crop` keeps the middle, `pad` adds `padding`, `stretch` bends. Antialiased, as Pillow does it, but for `nearest`.
     """
-    image = Image.fromarray(pixels)
     if channels == 1 and image.mode != "L":
         image = image.convert("L")
     whole = inner = size[::-1]  # width, height, as Pillow has them
@@ -204,12 +207,13 @@ def _largest(box: tuple[int, int], *, shape: tuple[int, int]) -> tuple[int, int]
     return max(1, round(box[1] * shape[0] / shape[1])), box[1]
 
 
-def _upright(opened: Image.Image, how: Preparation, *, reduced: bool, deep: bool) -> Picture:
-    image = ImageOps.exif_transpose(opened)
+def _upright(opened: Image.Image, how: Preparation, *, deep: bool) -> Picture:
+    orientation = opened.getexif().get(ExifTags.Base.Orientation, 1) if opened.format in _JPEG else 0
+    image = ImageOps.exif_transpose(opened) if orientation != 1 else opened
     if image.mode == "F":
         raise RefusedError("unknown range: pixels are 32-bit floats; save them with 8 or 16 bits")
     if image.mode == "I" or image.mode.startswith("I;16"):
-        return _sixteen_bits(np.asarray(image), bits=how.get("bits", 16), reduced=reduced)
+        return _sixteen_bits(np.asarray(image), bits=how.get("bits", 16))
     profile, remark = opened.info.get("icc_profile"), ""
     alpha = None
     if image.has_transparency_data:
@@ -224,20 +228,20 @@ def _upright(opened: Image.Image, how: Preparation, *, reduced: bool, deep: bool
             remark = _NO_PROFILE
     if alpha is not None:
         image = _laid_on(image, alpha, how.get("background", "white"))
-    pixels = np.asarray(image.convert("L" if image.mode == "L" else "RGB"))
-    if deep and pixels.max() < 128:
+    image = image if image.mode in ("L", "RGB") else image.convert("RGB")
+    if deep and np.asarray(image).max() < 128:
         remark = _DARK
-    pixels = pixels[..., 0].copy() if pixels.ndim == 3 and _is_gray(pixels) else pixels
-    return Picture(pixels, reduced, remark=remark)
+    image = image.getchannel(0) if image.mode == "RGB" and _is_gray(image) else image
+    return Picture(image, remark=remark, orientation=orientation, profile=profile or b"")
 
 
-def _sixteen_bits(values: np.ndarray, *, bits: int, reduced: bool) -> Picture:
+def _sixteen_bits(values: np.ndarray, *, bits: int) -> Picture:
     low, peak = int(values.min()), int(values.max())
     if low < 0 or peak > 65535:
         raise RefusedError("unknown range: pixels go beyond 16 bits; save them with 8 or 16 bits")
     if peak >= 1 << bits:
         raise RefusedError(f"unknown range: pixels go up to {peak:,}, beyond the {bits} bits of data.bits")
-    return Picture(_upper8(bits)[values], reduced, peak=peak)
+    return Picture(Image.fromarray(_upper8(bits)[values]), peak=peak)
 
 
 @lru_cache
@@ -282,9 +286,11 @@ def _refuse_thumbnail(image: Image.Image) -> None:
         )
 
 
-def _is_gray(pixels: np.ndarray) -> bool:
+def _is_gray(image: Image.Image) -> bool:
     """Whether R = G = B everywhere; a thinned copy is asked first, since most pictures in colour end there."""
-    return all(bool((p[..., :1] == p[..., 1:]).all()) for p in (pixels[::16, ::16], pixels))
+    width, height = image.size
+    thinned = image.resize((-(-width // 16), -(-height // 16)), Image.Resampling.NEAREST)
+    return all(bool((p[..., :1] == p[..., 1:]).all()) for p in map(np.asarray, (thinned, image)))
 
 
 def _broken(error: Exception) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from PIL import Image
 
 from neocog.core.image_size import Size
 from neocog.data.sources.decode import to_row
@@ -55,7 +56,9 @@ def packed(
     """A source whose images lie in one array of gray pixels, uint8 [N, H, W]; they are stretched to `size`."""
     sha256 = [content_hash(image) for image in pixels]
     if size is not None and size != pixels.shape[1:]:
-        pixels = np.stack([to_row(image, size=size, channels=1, resize="stretch")[..., 0] for image in pixels])
+        pixels = np.stack(
+            [to_row(Image.fromarray(image), size=size, channels=1, resize="stretch")[..., 0] for image in pixels]
+        )
     return Source(
         name=name,
         classes=tuple(classes),
