@@ -100,7 +100,7 @@ def test_each_optimizer_trains_and_holds_what_the_recipe_says(name, digits, tmp_
 
 def test_norms_and_biases_are_spared_from_weight_decay():
     model = architectures.build("resnet", channels=1, size=28, classes=10)
-    with_decay, without = optimizer.groups(model, weight_decay=0.1, decayed=optimizer.decayed(model))
+    with_decay, without = optimizer.groups(model, Recipe(weight_decay=0.1), decayed=optimizer.decayed(model), layers={})
     assert (with_decay["weight_decay"], without["weight_decay"]) == (0.1, 0.0)
     spared = {id(parameter) for parameter in without["params"]}
     for key, parameter in model.named_parameters():

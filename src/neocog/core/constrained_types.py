@@ -9,6 +9,7 @@ MOST = 1_000_000  # of what is no count of images or bytes: more is a slip of th
 Positive = Annotated[float, Gt(0), Le(MOST)]
 NonNegative = Annotated[float, Ge(0), Le(MOST)]
 Fraction = Annotated[float, Ge(0), Le(1)]
+Decay = Annotated[float, Gt(0), Le(1)]
 Below1 = Annotated[float, Ge(0), Lt(1)]
 Scale = Annotated[float, Gt(0), Le(20)]  # what a width or a depth is multiplied by
 Count = Annotated[int, Ge(0), Le(MOST)]

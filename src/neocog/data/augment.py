@@ -17,6 +17,11 @@ class Augmentation:
     mixup: float = 0.0
     cutmix: float = 0.0
 
+    @property
+    def is_on(self) -> bool:
+        """Whether any of it happens."""
+        return self != Augmentation()
+
 
 def shift_and_flip(images: Tensor, *, flip: float, crop: int) -> Tensor:
     """Flip each of images [N, H, W, C] left-right with chance `flip`, then shift it by up to `crop` pixels; its border is repeated.

@@ -1,5 +1,6 @@
 """What is wrong with params.yaml beyond its types: names of nothing, sweeps and recipes that cannot be carried out."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
@@ -29,6 +30,7 @@ MACHINE = (
     "on_oom",
 )  # of a recipe: where, not how
 OWN_GROUPS = ("table", "huggingface", "webdataset")  # sources with columns of their own
+FINE_TUNING = ("freeze", "layer_decay", "head_lr", "focal", "class_weights")
 HANDED_ON = (
     "lr",
     "momentum",
@@ -169,6 +171,13 @@ def _check_task(name: str, architecture: str, task: str) -> None:
 
 def _check_rule(name: str, architecture: str, recipe: Recipe) -> None:
     if architectures.card(architecture).own_rule:
+        defaults = Recipe()
+        for key in FINE_TUNING:
+            if (value := getattr(recipe, key)) != getattr(defaults, key):
+                raise UserError(
+                    f"params.yaml: architectures.{name}.{key} (={value!r}): {architecture} learns by its own learning rule, without the "
+                    f"task's loss and its gradients; set architectures.{name}.{key}: {json.dumps(getattr(defaults, key)).strip(chr(34))}"
+                )
         for key in ("mixup", "cutmix", "label_smoothing"):
             if getattr(recipe, key):
                 raise UserError(

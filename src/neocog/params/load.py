@@ -35,6 +35,7 @@ from neocog.tasks.task import Metric
 from neocog.training.recipe import KEYS, Recipe
 from neocog.tuning.space import Dimension, space
 
+ALL_LEARNS = {"freeze": "none", "unfreeze": "once"}
 UNWATCHED = ("tracking", "ray")  # sections that change no output: every stage may read them, none depends on them
 
 
@@ -105,13 +106,13 @@ class Params:
 
     @staticmethod
     def recovery(step: Mapping[str, Any], parent: Mapping[str, Any], *, where: str) -> Recipe:
-        """How a step trains: as its `parent` was trained, with what the step's `train` block overrides."""
+        """How a step trains: as its `parent` was trained, with what the step's `train` block overrides; but all of the network learns."""
         own = {} if step.get("train") is None else step["train"]
         if not isinstance(own, dict):
             raise UserError(
                 f"params.yaml: {where}.train (={own!r}) must be a block of keys of `train`; write {{}} for the parent's"
             )
-        return cast(Recipe, typed(SECTIONS["train"], f"{where}.train", {**parent, **own}, shown=own))
+        return cast(Recipe, typed(SECTIONS["train"], f"{where}.train", {**parent, **ALL_LEARNS, **own}, shown=own))
 
     def sizes(self, name: str) -> dict[str, Any]:
         """What shapes the network of a block: what the block sets, and the defaults of the rest."""

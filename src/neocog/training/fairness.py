@@ -1,4 +1,4 @@
-"""Fairness: sampling balanced by class or group, and group DRO.
+"""Fairness: sampling balanced by class or group, class weights, and group DRO.
 
 Group DRO is the loss of the worst groups, as the mean of all groups' losses weighted by how large they have been.
 
@@ -30,6 +30,16 @@ def alike(data: Prepared, recipe: Recipe) -> np.ndarray | None:
         alike: np.ndarray = tasks.task(data.task).targets.strata(targets, classes=data.classes)[0]
         return alike
     return None
+
+
+def class_weights(data: Prepared, recipe: Recipe) -> Tensor | None:
+    """Of the loss, by class [K], from how many training images show it; None for all classes as they are."""
+    if recipe.class_weights == "none":
+        return None
+    task, targets = tasks.task(data.task), data.split("train", limit=recipe.images).targets
+    counts = torch.from_numpy(task.targets.counts(targets, classes=len(data.classes)))
+    weights: Tensor = task.objective.balanced(counts, images=len(targets))
+    return weights
 
 
 class GroupDRO:

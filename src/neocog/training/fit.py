@@ -4,10 +4,12 @@ import hashlib
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +22,12 @@ from neocog import tracking
 from neocog.core import atomic
 from neocog.core.errors import OutOfMemory, UserError
 from neocog.data.loader import Batches
-from neocog.data.prepared import Prepared
+from neocog.data.prepared import Prepared, Split
 from neocog.tasks import task as tasks
 from neocog.training import checkpoint, dry_run, fairness, gradients, lightning_trainer, memory, ranks
 from neocog.training.epochs import Epochs, Log, OnEpoch
 from neocog.training.module import AuxiliaryLoss, Learner
-from neocog.training.programs import auxiliary_heads, choose, closed_form, pretraining
+from neocog.training.programs import auxiliary_heads, choose, closed_form, linear_probe, pretraining
 from neocog.training.recipe import Recipe
 
 
@@ -119,6 +121,7 @@ def _fit(
     program = choose.of(model)
     program.check(recipe, name=name)
     _check_mixing(data, recipe, name=name, auxiliary_loss=auxiliary_loss)
+    _check_objective(data, recipe)
     if not checkpoint.latest(work):
         gradients.check(model, data, recipe, program=program, name=name, device=memory.device(recipe))
     dro = fairness.dro(data, recipe)
@@ -140,6 +143,16 @@ def _check_mixing(data: Prepared, recipe: Recipe, *, name: str, auxiliary_loss: 
         raise UserError(f"{given}, but targets of the task {data.task} cannot be blended; set both to 0")
 
 
+def _check_objective(data: Prepared, recipe: Recipe) -> None:
+    """Raise UserError for what the loss of the data's task cannot do."""
+    known = signature(tasks.task(data.task).objective.loss).parameters
+    for key, off in (("focal", 0.0), ("class_weights", "none")):
+        if getattr(recipe, key) != off and key not in known:
+            raise UserError(
+                f"{key} (={getattr(recipe, key)}): the loss of the task {data.task} has no such thing; set {key}: {off}"
+            )
+
+
 def _train(
     learner: Learner, data: Prepared, epochs: Epochs, *, build: Callable[[], nn.Module], trainer: Mapping[str, Any]
 ) -> Fitted:
@@ -159,15 +172,16 @@ def _train(
         epochs.seconds = pretraining.pretrain(learner, data, device=lightning.strategy.root_device, name=name)
     if not finished:
         batches = partial(Batches, seed=recipe.seed, rank=lightning.global_rank, ranks=lightning.world_size)
+        train, held_out = _splits(learner, data, epochs, device=lightning.strategy.root_device, begins=not last)
         epochs.batches = batches(
-            data.split("train", limit=recipe.images),
+            train,
             recipe.batch_size,
             shuffle=True,
             window=recipe.accumulate,
             indices=learner.auxiliary_loss is not None or learner.dro is not None,
             alike=fairness.alike(data, recipe),
         )
-        val = batches(data.split("val"), max(recipe.batch_size, 256), shuffle=False)
+        val = batches(held_out, max(recipe.batch_size, 256), shuffle=False)
         with lightning_trainer.interruptible(epochs), ranks.named(lightning):
             lightning.fit(learner, epochs.batches, val, ckpt_path=last, weights_only=True)
     if finished or recipe.strategy == "fsdp":  # whose shards only the checkpoint holds together
@@ -195,6 +209,20 @@ def _train(
         precision=str(lightning.precision),
         is_writer=lightning.is_global_zero,
     )
+
+
+def _splits(
+    learner: Learner, data: Prepared, epochs: Epochs, *, device: torch.device, begins: bool
+) -> tuple[Split, Split]:
+    """The train and val splits; of a linear probe, with the features of their images, which count as trained seconds."""
+    train, val = data.split("train", limit=learner.recipe.images), data.split("val")
+    if not linear_probe.suits(learner):
+        return train, val
+    begin = time.perf_counter()
+    found = linear_probe.features(learner, (train, val), device=device, name=epochs.name)
+    if begins:
+        epochs.seconds += time.perf_counter() - begin
+    return (found[0], found[1]) if found else (train, val)
 
 
 def _solve(learner: Learner, data: Prepared, *, name: str, run: Log | None, on_epoch: OnEpoch | None) -> Fitted:

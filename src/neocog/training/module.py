@@ -15,7 +15,7 @@ from neocog.core.errors import Diverged
 from neocog.data.augment import Augmentation, normalize, training_batch
 from neocog.data.prepared import Prepared
 from neocog.tasks import task as tasks
-from neocog.training import optimizer
+from neocog.training import fairness, freezing, optimizer
 from neocog.training.fairness import GroupDRO
 from neocog.training.programs.supervised import SupervisedLearning
 from neocog.training.recipe import Recipe
@@ -66,20 +66,23 @@ class Learner(pl.LightningModule):
         program: SupervisedLearning,
         auxiliary_loss: AuxiliaryLoss | None = None,
         dro: GroupDRO | None = None,
+        class_weights: Tensor | None = None,
     ) -> None:
         super().__init__()
         self.model, self.recipe, self.classes = model, recipe, classes
         self.program, self.auxiliary_loss = program, auxiliary_loss
         if auxiliary_loss is not None:
             auxiliary_loss.attach(model)
-        self.dro = dro
+        self.dro, self.class_weights = dro, class_weights
         self.task = tasks.task(task)
         self.augmentation = Augmentation(
             flip=recipe.flip, crop=recipe.crop, cutout=recipe.cutout, mixup=recipe.mixup, cutmix=recipe.cutmix
         )
         self.register_buffer("mean", torch.tensor(mean) * 255, persistent=False)
         self.register_buffer("std", torch.tensor(std) * 255, persistent=False)
-        self.decayed = optimizer.decayed(model)
+        self.decayed, self.layers = optimizer.decayed(model), optimizer.layers(model, recipe)
+        if program.backpropagates:
+            freezing.at_first(model, recipe)
         self.sums: dict[str, Tensor | None] = {"train": None, "val": None}
 
     @classmethod
@@ -106,6 +109,7 @@ class Learner(pl.LightningModule):
             program=program,
             auxiliary_loss=auxiliary_loss,
             dro=dro,
+            class_weights=fairness.class_weights(data, recipe),
         )
 
     @property
@@ -120,17 +124,25 @@ class Learner(pl.LightningModule):
             super().__setattr__(name, value)
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.model(self._layout(images))
+        return self.model(self.layout(images))
+
+    def outputs(self, packed: Tensor) -> Tensor:
+        """Outputs [N, ...] for a packed batch without augmentation."""
+        if self.program.takes_features:
+            return self.program.outputs(self.model, packed)
+        return self(normalize(packed, mean=self.mean, std=self.std))
 
     def loss(self, images: Tensor, targets: Tensor, *, indices: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """What is minimized over normalized images [N, C, H, W], and the outputs [N, ...]."""
         dro = self.dro if indices is not None else None
         how: dict[str, Any] = {"label_smoothing": self.recipe.label_smoothing}
+        if self.recipe.focal:
+            how["focal"] = self.recipe.focal
+        if self.class_weights is not None:
+            how["class_weights"] = self.class_weights.to(images.device)
         if dro is not None:
             how["reduction"] = "none"
-        loss, outputs = self.program.loss(
-            self.model, self._layout(images), targets, partial(self.objective.loss, **how)
-        )
+        loss, outputs = self.program.loss(self.model, self.layout(images), targets, partial(self.objective.loss, **how))
         if dro is not None and indices is not None:
             ranks, added = self.trainer.world_size, partial(self.trainer.strategy.reduce, reduce_op="sum")
             loss = dro.loss(loss, indices, ranks=ranks, added=added)
@@ -143,8 +155,12 @@ class Learner(pl.LightningModule):
         softened: Tensor = self.objective.soften(targets, classes=self.classes)
         return softened
 
-    def _layout(self, images: Tensor) -> Tensor:
+    def layout(self, images: Tensor) -> Tensor:
+        """`images` in the recipe's memory format."""
         return images if self.recipe.channels_last else images.contiguous()
+
+    def on_train_epoch_start(self) -> None:
+        freezing.apply(self.model, self.recipe, epoch=self.current_epoch)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         # Chance depends on nothing but where we are, so a resumed training goes on as if it had never stopped.
@@ -156,10 +172,11 @@ class Learner(pl.LightningModule):
             getattr(torch, self.device.type).manual_seed(seed)
 
     def training_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> Tensor:
-        packed, targets, *indices = batch
-        images, targets = training_batch(
-            packed, targets, self.augmentation, mean=self.mean, std=self.std, soften=self._soften
-        )
+        images, targets, *indices = batch
+        if not self.program.takes_features:
+            images, targets = training_batch(
+                images, targets, self.augmentation, mean=self.mean, std=self.std, soften=self._soften
+            )
         loss, outputs = self.loss(images, targets, indices=indices[0] if indices else None)
         if (self.device.type == "cpu" or batch_idx % CHECK_EVERY == 0) and not math.isfinite(loss.item()):
             raise self.diverged(f"the loss became {loss.item()}", batch_idx)
@@ -181,10 +198,10 @@ class Learner(pl.LightningModule):
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         images, targets = batch
-        self._add("val", self(normalize(images, mean=self.mean, std=self.std)), targets, None)
+        self._add("val", self.outputs(images), targets, None)
 
     def configure_optimizers(self) -> Any:
-        chosen = optimizer.optimizer(self.model, self.recipe, decayed=self.decayed)
+        chosen = optimizer.optimizer(self.model, self.recipe, decayed=self.decayed, layers=self.layers)
         steps = int(self.trainer.estimated_stepping_batches)
         factor = LambdaLR(chosen, optimizer.schedule(self.recipe, steps))
         self.hyperparameters = optimizer.hyperparameters(chosen)

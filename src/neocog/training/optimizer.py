@@ -9,7 +9,12 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from neocog.training import depth
 from neocog.training.recipe import Recipe
+
+Layers = Mapping[
+    str, tuple[float, int]
+]  # by parameter: factor of lr, and its layer where layers begin one after the other
 
 
 def decayed(model: nn.Module) -> set[str]:
@@ -20,18 +25,37 @@ def decayed(model: nn.Module) -> set[str]:
     return {name for name, parameter in model.named_parameters() if parameter.ndim > 1}
 
 
-def groups(model: nn.Module, *, weight_decay: float, decayed: set[str]) -> list[dict[str, Any]]:
-    """Parameters in two groups: those named `decayed` with weight decay, the others without."""
+def groups(model: nn.Module, recipe: Recipe, *, decayed: set[str], layers: Layers) -> list[dict[str, Any]]:
+    """Parameters in two groups, those named `decayed` with weight decay, the others without; of each layer, if `layers` are given."""
     trained = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
-    return [
-        {"params": [parameter for name, parameter in trained if name in decayed], "weight_decay": weight_decay},
-        {"params": [parameter for name, parameter in trained if name not in decayed], "weight_decay": 0.0},
-    ]
+    found = []
+    for scale, number in sorted(set(layers.values()) or {(1.0, 0)}, reverse=True):
+        own = [(name, parameter) for name, parameter in trained if layers.get(name, (1.0, 0)) == (scale, number)]
+        parts = (
+            ([parameter for name, parameter in own if name in decayed], recipe.weight_decay),
+            ([parameter for name, parameter in own if name not in decayed], 0.0),
+        )
+        own_lr = {} if scale == 1.0 else {"lr": recipe.lr * scale, "lr_scale": scale}
+        found += [{"params": each, "weight_decay": decay, **own_lr} for each, decay in parts]
+    return [group for group in found if group["params"]] if layers else found
 
 
-def optimizer(model: nn.Module, recipe: Recipe, *, decayed: set[str]) -> Optimizer:
+def layers(model: nn.Module, recipe: Recipe) -> Layers:
+    """By parameter, the factor of lr that `layer_decay` and `head_lr` give it, and the layer with which it begins to learn; empty where all
+    learn alike. (Those of one group begin together, for PyTorch's fused SGD asks it of them.)"""
+    waits = isinstance(recipe.freeze, int)
+    if recipe.layer_decay == 1.0 and recipe.head_lr is None and not waits:
+        return {}
+    scales = depth.scales(model, decay=recipe.layer_decay)
+    found = depth.layers(model)
+    if recipe.head_lr is not None:
+        scales |= dict.fromkeys(found[-1], recipe.head_lr / recipe.lr)
+    return {name: (scales[name], number if waits else 0) for number, names in enumerate(found) for name in names}
+
+
+def optimizer(model: nn.Module, recipe: Recipe, *, decayed: set[str], layers: Layers | None = None) -> Optimizer:
     """The recipe's optimizer over the model's parameters; fused unless gradients must be unscaled and clipped before it."""
-    parameters = groups(model, weight_decay=recipe.weight_decay, decayed=decayed)
+    parameters = groups(model, recipe, decayed=decayed, layers=layers or {})
     fused = not (recipe.precision == "16-mixed" and recipe.clip_norm)
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(
@@ -116,6 +140,7 @@ def check(optimizer: Optimizer, recipe: Recipe) -> None:
     if recipe.optimizer in ("adam", "adamw"):
         wanted["betas"] = tuple(recipe.betas)
     found = described(optimizer)
+    wanted["lr"] *= optimizer.param_groups[0].get("lr_scale", 1.0)
     for key, value in wanted.items():
         has = found[f"optimizer.{key}"]
         assert (tuple(has) if key == "betas" else has) == value, (

@@ -105,8 +105,8 @@ _ENDED, _STOPPED = "was killed or ended", "is stopped"
 class OneMachine(DDPStrategy):
     """Lightning's DDP without a port: a file is the store, and what gloo or NCCL must listen on is the loopback."""
 
-    def __init__(self) -> None:
-        super().__init__(timeout=timedelta(seconds=patience()))
+    def __init__(self, *, find_unused_parameters: bool = False) -> None:
+        super().__init__(timeout=timedelta(seconds=patience()), find_unused_parameters=find_unused_parameters)
         self.ranks: Ranks | None = None
 
     def _configure_launcher(self) -> None:
@@ -132,8 +132,11 @@ class Heartbeat(pl.Callback):
             trainer.strategy.ranks.mark(batches=trainer.strategy.ranks.batches + 1)
 
 
-def strategy(work: Path) -> OneMachine | None:
-    """For ranks that Lightning starts on this machine; None where others have started them (torchrun, Slurm)."""
+def strategy(work: Path, *, find_unused_parameters: bool = False) -> OneMachine | None:
+    """For ranks that Lightning starts on this machine; None where others have started them (torchrun, Slurm).
+
+    `find_unused_parameters`: some have no gradient in some steps.
+    """
     if FOLDER not in os.environ:
         if "LOCAL_RANK" in os.environ or "SLURM_NTASKS" in os.environ or "TORCHELASTIC_RUN_ID" in os.environ:
             return None
@@ -141,7 +144,7 @@ def strategy(work: Path) -> OneMachine | None:
             shutil.rmtree(old, ignore_errors=True)
         work.mkdir(parents=True, exist_ok=True)
         os.environ[FOLDER] = tempfile.mkdtemp(prefix="ranks-", dir=work.resolve())
-    return OneMachine()
+    return OneMachine(find_unused_parameters=find_unused_parameters)
 
 
 _joined: dict[str, Ranks] = {}

@@ -7,6 +7,7 @@ from neocog.core.constrained_types import (
     AtLeast1,
     Below1,
     Count,
+    Decay,
     Devices,
     Fraction,
     Images,
@@ -52,6 +53,16 @@ class Recipe:
     period: Positive = 0.34  # step, exponential, cyclical, warm_restarts: length of a period as part of all steps
     stretch: Positive = 1.0  # warm_restarts: each period is so much longer than the one before
 
+    # fine-tuning of a network that begins with weights
+    freeze: AtLeast1 | Literal["none", "backbone", "norms"] = (
+        "none"  # what does not learn: a number = backbone, so many epochs
+    )
+    unfreeze: Literal["once", "gradual"] = (
+        "once"  # after freeze (a number): all of the backbone, or from its last layer on
+    )
+    layer_decay: Decay = 1.0  # lr of each layer, of the one behind it; the head has 1
+    head_lr: Positive | None = None  # of the head; None = lr
+
     # fairness: whose errors count
     balance: Literal["none", "class", "group"] = "none"  # how alike images are drawn: as they are, or equally of each
     objective: Literal["mean", "group_dro"] = (
@@ -62,6 +73,10 @@ class Recipe:
 
     # regularization
     label_smoothing: Below1 = 0.1
+    focal: NonNegative = 0.0  # exponent by which the loss of images that are right already shrinks; 0 = off
+    class_weights: Literal["none", "balanced"] = (
+        "none"  # of the loss: each class as it is, or by 1 / its number of images
+    )
     ema: Below1 = 0.0  # decay of the moving average of the weights that is kept; 0 = none
 
     # augmentation of training batches
@@ -91,6 +106,7 @@ class Recipe:
             raise UserError(
                 f"mixup (={self.mixup}) and cutmix (={self.cutmix}) exclude each other; set mixup: 0.0 or cutmix: 0.0"
             )
+        self._check_freezing()
         for key in ("balance", "objective"):
             if getattr(self, key) in ("group", "group_dro") and self.groups is None:
                 raise UserError(
@@ -125,6 +141,20 @@ class Recipe:
             raise UserError(
                 f"on_oom (=accumulate) works on one device, but devices (={self.devices}) and num_nodes (={self.num_nodes}); "
                 "set on_oom: stop"
+            )
+
+    def _check_freezing(self) -> None:
+        if self.unfreeze == "gradual" and not isinstance(self.freeze, int):
+            raise UserError(
+                f"unfreeze (=gradual) begins when freeze ends, but freeze (={self.freeze}); set freeze to a number of epochs, such as 1"
+            )
+        if isinstance(self.freeze, int) and self.freeze >= self.epochs:
+            raise UserError(
+                f"freeze (={self.freeze}) lasts for all of epochs (={self.epochs}); set freeze: backbone, or less than epochs"
+            )
+        if self.strategy == "fsdp" and self.freeze != "none":
+            raise UserError(
+                f"strategy (=fsdp) spreads weights that learn alike, but freeze (={self.freeze}); set freeze: none, or strategy: ddp"
             )
 
     def check_images(self, images: int) -> None:

@@ -1,13 +1,41 @@
 """What a classifier minimizes, and what is watched while it trains, as sums that add up over batches and ranks."""
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 
-def loss(logits: Tensor, targets: Tensor, *, label_smoothing: float = 0.0, reduction: str = "mean") -> Tensor:
-    """Mean cross-entropy over logits [N, K] and targets: labels [N] or shares [N, K]; of each image [N] with `reduction` "none"."""
-    return F.cross_entropy(logits, targets, label_smoothing=label_smoothing, reduction=reduction)
+def loss(
+    logits: Tensor,
+    targets: Tensor,
+    *,
+    label_smoothing: float = 0.0,
+    reduction: str = "mean",
+    focal: float = 0.0,
+    class_weights: Tensor | None = None,
+) -> Tensor:
+    """Mean cross-entropy over logits [N, K] and targets: labels [N] or shares [N, K]; of each image [N] with `reduction` "none".
+
+    `focal` shrinks it by (1 - probability of the target) ** `focal` (Lin et al. 2017, arXiv:1708.02002), `class_weights` [K] weigh it.
+    """
+    weights = None if class_weights is None else class_weights.to(logits.dtype)
+    cross_entropy = partial(F.cross_entropy, logits, targets, weight=weights, label_smoothing=label_smoothing)
+    if not focal:
+        return cross_entropy(reduction=reduction)
+    each = cross_entropy(reduction="none")
+    right = logits.softmax(1)
+    shares = right.gather(1, targets[:, None])[:, 0] if targets.ndim == 1 else (right * targets).sum(1)
+    each = each * (1 - shares).clamp(min=0) ** focal
+    if reduction == "none":
+        return each
+    return each.mean() if weights is None or targets.ndim > 1 else each.sum() / weights[targets].sum()
+
+
+def balanced(counts: Tensor, *, images: int) -> Tensor:
+    """Class weights [K] by which every class counts alike, from the number of images of each [K]; their mean over all images is 1."""
+    return images / ((counts > 0).sum() * counts.clamp(min=1).float())
 
 
 def soften(labels: Tensor, *, classes: int) -> Tensor:

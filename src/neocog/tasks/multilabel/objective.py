@@ -8,13 +8,35 @@ BINS = 512  # of logits, by which average precision is watched: a ranking adds u
 REACH = 16.0  # logits beyond it share a bin with it
 
 
-def loss(logits: Tensor, targets: Tensor, *, label_smoothing: float = 0.0, reduction: str = "mean") -> Tensor:
-    """Mean binary cross-entropy over logits [N, K] and targets [N, K]; of each image [N] with `reduction` "none"."""
-    wanted = targets.to(logits.dtype)
+def loss(
+    logits: Tensor,
+    targets: Tensor,
+    *,
+    label_smoothing: float = 0.0,
+    reduction: str = "mean",
+    focal: float = 0.0,
+    class_weights: Tensor | None = None,
+) -> Tensor:
+    """Mean binary cross-entropy over logits [N, K] and targets [N, K]; of each image [N] with `reduction` "none".
+
+    `focal` shrinks each label's by (1 - probability of its target) to that power (Lin et al. 2017, arXiv:1708.02002); `class_weights` [K]
+    multiply it where the label is true.
+    """
+    truth = wanted = targets.to(logits.dtype)
     if label_smoothing:
         wanted = wanted.lerp(torch.full_like(wanted, 0.5), label_smoothing)
-    each = F.binary_cross_entropy_with_logits(logits, wanted, reduction="none").mean(dim=1)
+    weights = None if class_weights is None else class_weights.to(logits.dtype)
+    labels = F.binary_cross_entropy_with_logits(logits, wanted, reduction="none", pos_weight=weights)
+    if focal:
+        found = logits.sigmoid()
+        labels = labels * (truth * (1 - found) + (1 - truth) * found) ** focal
+    each = labels.mean(dim=1)
     return each if reduction == "none" else each.mean()
+
+
+def balanced(counts: Tensor, *, images: int) -> Tensor:
+    """Class weights [K] by which images with a label count as much as those without it, from the number of images of each [K]."""
+    return (images - counts).clamp(min=1).float() / counts.clamp(min=1)
 
 
 def soften(targets: Tensor, *, classes: int) -> Tensor:

@@ -12,10 +12,12 @@ Loss = Callable[[Tensor, Tensor], Tensor]  # of outputs [N, ...] and targets [N,
 class SupervisedLearning:
     """A way of learning; the other files of this folder say where theirs differs.
 
+    `takes_features`: whether a batch holds what the head is given instead of images.
     `batches`: whether it learns from batches, in epochs. `backpropagates`: whether it does so by gradients of the task's loss.
     `descent` holds the direction of descent of each parameter where a step finds one by other means.
     """
 
+    takes_features = False
     batches = True
     backpropagates = True
     descent: dict[Tensor, Tensor] | None = None
