@@ -5,11 +5,20 @@ from pathlib import Path
 
 from neocog.core.errors import run
 from neocog.project import code as installed
+from neocog.project import template
 
 
 def code() -> None:
     """Write the digests that dvc.yaml names below data/code."""
-    installed.write(Path("dvc.yaml"))
+    pipeline = Path("dvc.yaml")
+    installed.write(pipeline)
+    if missing := set(installed.named(template.pipeline())) - set(
+        installed.named(pipeline.read_text(encoding="utf-8"))
+    ):
+        print(
+            f"dvc.yaml is of another version than the installed neocog and watches no {', '.join(sorted(missing)[:3])}; "
+            "`neocog init --update` writes it anew"
+        )
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from PIL import Image
 from neocog.cli.main import main
 from neocog.params import load
 from neocog.project import code, template
+from pipelines.code import code as stage_code
 
 
 @dataclass(frozen=True)
@@ -226,13 +227,18 @@ def test_digests_follow_the_code_and_nothing_else(tmp_path):
     assert len({before, moved, code.digest(room)}) == 3
 
 
-def test_a_dvc_yaml_of_another_version_is_named_and_written_anew(neocog, tmp_path, monkeypatch):
+def test_a_dvc_yaml_of_another_version_is_named_and_written_anew(neocog, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert neocog(tmp_path, "init", "mine").returncode == 0
     pipeline = tmp_path / "mine/dvc.yaml"
     pipeline.write_text(pipeline.read_text().replace("data/code/neocog.core,", "data/code/neocog.kernel,"))
     with pytest.raises(ValueError, match=r"neocog\.kernel.*neocog init --update"):
         code.write(pipeline)
+    monkeypatch.chdir(tmp_path / "mine")
+    pipeline.write_text(template.pipeline().replace("data/code/neocog.core,", ""))
+    stage_code()
+    assert "watches no neocog.core; `neocog init --update`" in capsys.readouterr().out
+    monkeypatch.chdir(tmp_path)
     assert "written anew: dvc.yaml" in neocog(tmp_path / "mine", "init", "--update").stdout
     code.write(pipeline)
     assert (tmp_path / "data/code/neocog.core").is_file() and (tmp_path / "data/code/pipelines.train.py").is_file()

@@ -23,15 +23,18 @@ def name(path: str) -> str:
 
 def write(pipeline: Path, target: Path = FOLDER) -> None:
     """Write the digest of what each dependency below `target` in `pipeline` stands for. Raises UserError for one that is not installed."""
-    text = pipeline.read_text(encoding="utf-8")
-    named = sorted(set(re.findall(rf"{re.escape(FOLDER.as_posix())}/((?:{'|'.join(PACKAGES)})[\w.]*)", text)))
-    digests = {each: digest(_installed(each)) for each in named}
+    digests = {each: digest(_installed(each)) for each in named(pipeline.read_text(encoding="utf-8"))}
     target.mkdir(parents=True, exist_ok=True)
     for path in target.iterdir():
         if path.name not in digests:
             path.unlink()
     for each, found in digests.items():
         (target / each).write_text(f"{found}\n", encoding="ascii")
+
+
+def named(pipeline: str) -> list[str]:
+    """The names of the digests that the text of a dvc.yaml depends on."""
+    return sorted(set(re.findall(rf"{re.escape(FOLDER.as_posix())}/((?:{'|'.join(PACKAGES)})[\w.]*)", pipeline)))
 
 
 def digest(path: Path) -> str:
