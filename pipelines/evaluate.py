@@ -1,6 +1,7 @@
 """Stages `evaluate@<name>`, `evaluate_tuned@...`, `evaluate_compressed@...`: judge a bundle's graph on the test images, without torch."""
 
 import json
+import shutil
 from pathlib import Path
 
 from neocog import tracking
@@ -10,8 +11,11 @@ from neocog.core.escape import say
 from neocog.data import prepared
 from neocog.evaluation import predictions, seeds
 from neocog.params import load
+from neocog.tasks.task import COUNTS, CURVES, TABLES, EvaluationContext
 from neocog.tasks.task import task as task_named
 from pipelines.item import arguments
+
+FOLDERS = (TABLES, CURVES, COUNTS)  # of the task's own files, whichever they are
 
 
 def evaluate(model: str) -> None:
@@ -39,24 +43,23 @@ def evaluate(model: str) -> None:
         log.dataset(name=data.name, digest=data.digest, source="data/prepared", context="test")
         test = data.split("test")
         outputs = predictions.outputs(bundle, test.images, batch_size=how.batch_size)
-        reports.mkdir(parents=True, exist_ok=True)
-        scores = task.evaluate.evaluate(
-            outputs,
-            test,
-            data,
-            reports,
-            card=bundle.card,
-            columns=data.groups("test"),
-            **how.model_dump(exclude={"batch_size"}),
+        judged = task.predictions.of(outputs, ids=test.ids, targets=test.targets, card=bundle.card)
+        for folder in FOLDERS:
+            shutil.rmtree(reports / folder, ignore_errors=True)
+            (reports / folder).mkdir(parents=True)
+        task.predictions.write(reports / "predictions.parquet", judged)
+        context = EvaluationContext(
+            data.classes, bundle.card, data.groups("test"), **how.model_dump(exclude={"batch_size"})
         )
+        scores = task.evaluate.evaluate(outputs, judged, context, reports)
         by_seed = seeds.judge(bundle, outputs, test, bins=how.bins, batch_size=how.batch_size)
         scores |= seeds.summary(by_seed, task.primary)
         metrics = {f"test/{name}": round(score, 6) for name, score in scores.items()}
         (reports / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
-        seeds.write(reports / "seeds.csv", by_seed)
+        seeds.write(reports / TABLES / "seeds.csv", by_seed)
         log.metrics(metrics)
         log.scores(digest, metrics)
-        for name in ("metrics.json", "seeds.csv", *task.evaluate.FILES):
+        for name in ("metrics.json", "predictions.parquet", *FOLDERS):
             log.artifact(reports / name)
     say(f"{bundle.model}: {task.evaluate.sentence(scores)}")
 

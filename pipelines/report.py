@@ -17,6 +17,7 @@ from neocog.report.compare import chapter as compare
 from neocog.report.compare import pairs
 from neocog.report.compression import chapter as compression
 from neocog.report.compression import recipe
+from neocog.report.duplicates import chapter as duplicates
 from neocog.report.explanations import chapter as explained
 from neocog.report.robustness import chapter as robustness
 from neocog.report.sweeps import chapter as tuning
@@ -28,7 +29,7 @@ REPORTS = Path("reports")
 
 
 def report() -> None:
-    """Write reports/leaderboard.csv and .md, significance.csv, reports/report.html and reports/figures/*.svg."""
+    """Write reports/leaderboard.csv and .md, significance.csv, pareto.csv, reports/report.html and reports/figures/*.svg."""
     settings = load.for_stage("report")
     remove_stale(settings.models)
     data = prepared.read("data/prepared")
@@ -58,12 +59,14 @@ def report() -> None:
             compare.chapter(duels, made=how["compare"]),
             robustness.chapter(spoilt, made=how["robustness"]),
             explained.chapter(looks, made=how["explained"]),
+            duplicates.chapter(data, judged.primary, reports=REPORTS, called=called, made=how["duplicates"]),
             activations.chapter(found, data, called=called, made=how["inside"]),
         ]
         findings = Findings(found, data, REPORTS, called, settings.report.mistakes, how)
         chapters = ordered(general, judged.chapters.of(findings) if judged.chapters else [])
         html = page.html(found, data, drawn, called=called, chapters=chapters)
         leaderboard.write_csv(REPORTS / "leaderboard.csv", rows, judged)
+        leaderboard.write_pareto(REPORTS / "pareto.csv", rows, judged)
         (REPORTS / "leaderboard.md").write_text(leaderboard.markdown(rows, judged), encoding="utf-8")
         pairs.write_csv(REPORTS / "significance.csv", [row.model for row in rows], duels.pairs if duels else None)
         (REPORTS / "report.html").unlink(missing_ok=True)  # an earlier run may still hold it for MLflow

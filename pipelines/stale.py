@@ -9,12 +9,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from neocog.bundle.read import KINDS
+from neocog.tasks.task import COUNTS, CURVES, TABLES
 
 # What the stages train, evaluate, evaluate_tuned and evaluate_compressed write into a model's folder, and DVC beside it
-WRITTEN = (
-    *("training.json", "history.csv", "predictions.parquet", "per_class.csv", "groups.csv", "group_confusion.csv"),
-    *("seeds.csv", "metrics.json", "reliability.csv", "confusion.csv", ".gitignore"),
-)
+WRITTEN = ("training.json", "history.csv", "predictions.parquet", "metrics.json", ".gitignore")
+FOLDERS = (TABLES, CURVES, COUNTS)
 
 
 def remove_stale(models: Iterable[Path], *, reports: Path = Path("reports")) -> list[Path]:
@@ -27,11 +26,13 @@ def remove_stale(models: Iterable[Path], *, reports: Path = Path("reports")) -> 
     for folder in sorted(folder for kind in KINDS for folder in (reports / kind).glob("*/")):
         if (folder.parent.name, folder.name) in named or folder.is_symlink():
             continue
-        found = [folder / name for name in WRITTEN if (folder / name).is_file()]
+        tables = [path for each in FOLDERS for path in (folder / each).glob("*") if path.is_file()]
+        found = [*tables, *(folder / name for name in WRITTEN if (folder / name).is_file())]
         for path in found:
             path.unlink()
-        if not any(folder.iterdir()):
-            folder.rmdir()
+        for emptied in (*(folder / each for each in FOLDERS), folder):
+            if emptied.is_dir() and not any(emptied.iterdir()):
+                emptied.rmdir()
         if found:
             left.append(folder)
     if left:

@@ -25,10 +25,13 @@ from neocog.data.sources.digits import digits
 from neocog.drawing import images as pictures
 from neocog.evaluation import audit as audits
 from neocog.evaluation import predictions
+from neocog.report.duplicates import chapter as duplicates
+from neocog.report.duplicates import read as record
 from neocog.tasks.classification import audit, metrics
 from neocog.tasks.classification import predictions as class_predictions
 from neocog.tasks.classification.chapters.audit import chapter, narrative
 from neocog.tasks.classification.chapters.audit.read import AuditFindings, read
+from neocog.tasks.multilabel import metrics as multilabel
 
 WRONG = 30  # labels of test and validation images that are planted
 TWINS = 12  # test images that are training images with a little noise
@@ -102,7 +105,7 @@ def judged(site):
     for name in ("val", "test", "train"):
         part = planted.data.split(name)
         logits = predictions.outputs(mlp, part.images, batch_size=256)
-        told[name] = class_predictions.of(logits, ids=part.ids, labels=part.targets)
+        told[name] = class_predictions.of(logits, ids=part.ids, targets=part.targets)
     return told
 
 
@@ -160,7 +163,7 @@ def test_a_model_that_is_wrong_too_often_doubts_no_label(share, site, judged):
     numbers = audit.summary(told, found)
     assert bool(numbers["able"]) == audit.able(told) == (share > 0.5) == bool(found) == ("noise" in numbers)
     assert numbers["right"] == pytest.approx(share, abs=0.05) and 0.5 < numbers["right_at_least"] < 0.6
-    seen = AuditFindings("mlp", tuple(found), (), (), numbers, 10.0, 5, 5)
+    seen = AuditFindings("mlp", tuple(found), (), numbers, 5)
     assert narrative.labels(seen).startswith("mlp cannot judge labels: it gets ") == (share < 0.5)
 
 
@@ -265,33 +268,60 @@ def test_the_chapter_shows_suspects_and_twins_as_pictures(site, drawn):
     whole = ElementTree.fromstring(markup)
     assert whole.get("id") == "audit" and "<p>made</p>" in markup
     pictures = [image.get("src", "") for image in whole.iter("img")]
-    assert len(pictures) == 10 + 2 * 5 and all(each.startswith("data:image/png;base64,") for each in pictures)
+    assert len(pictures) == 10 and all(each.startswith("data:image/png;base64,") for each in pictures)
     assert len(markup) < 300_000
-    assert len(set(pictures[:10])) == 10, "ten different images are doubted"
+    assert len(set(pictures)) == 10, "ten different images are doubted"
     first = drawn.doubts[0][0]
     assert f"{first.suggested} ?" in plain(markup) and f"labelled {first.given}" in plain(markup)
     assert "mlp<&> doubts" in plain(markup) and "mlp<&>" not in markup
-    assert f"{TWINS} of" in narrative.twins(drawn.found) and "twin among the training images" in narrative.twins(
-        drawn.found
+
+
+@pytest.fixture(scope="module")
+def pairs(site, audited):
+    """The chapter about near duplicates, of a classifier."""
+    how = {"reports": audited / "reports", "called": {"trained/mlp": "mlp<&>"}, "made": "<p>made</p>"}
+    return duplicates.chapter(site[1].data, metrics.PRIMARY, **how).markup
+
+
+def test_the_chapter_of_near_duplicates_shows_both_pictures_of_each_pair(pairs):
+    whole = ElementTree.fromstring(pairs)
+    assert whole.get("id") == "duplicates" and "<p>made</p>" in pairs and len(pairs) < 300_000
+    shown = [image.get("src", "") for image in whole.iter("img")]
+    assert len(shown) == 2 * 5 and all(each.startswith("data:image/png;base64,") for each in shown)
+    assert f"{TWINS} of" in plain(pairs) and "twin among the training images; without them top-1 of mlp<&>" in plain(
+        pairs
     )
+    assert "mlp<&>" not in pairs
 
 
-def test_the_pictures_are_those_of_the_images_that_are_named(site, drawn):
+def test_another_task_has_the_chapter_by_its_own_metric(audited, site, tmp_path):
+    """An audit of a task that doubts no target: no suspects, and its metric in the place of top-1."""
+    shutil.copytree(audited / "reports/audit", tmp_path / "audit")
+    told = json.loads((tmp_path / "audit/audit.json").read_text())
+    own = {name: told[name] for name in ("model", "within", "shown", "twins", "test_images", "test_twins")}
+    own |= {"map": 0.5, "map_without_twins": 0.25}
+    (tmp_path / "audit/audit.json").write_text(json.dumps(own))
+    chapter = duplicates.chapter(site[1].data, multilabel.PRIMARY, reports=tmp_path, called={})
+    assert "without them mAP of trained/mlp is 25.00" in plain(chapter.markup)
 
+
+def test_the_pictures_are_those_of_the_images_that_are_named(site, audited, drawn):
     data = site[1].data
     for doubt, picture in drawn.doubts:
         part = data.split(doubt.split)
         (row,) = np.flatnonzero(part.ids == doubt.id)
         assert picture == pictures.png(part.images[row]) and data.classes[part.targets[row]] == doubt.given
-    for pair, ours, theirs in drawn.twins:
-        for split, name, picture in ((pair.split, pair.id, ours), (pair.other_split, pair.other_id, theirs)):
-            part = data.split(split)
-            assert picture == pictures.png(part.images[np.flatnonzero(part.ids == name)[0]])
+    twins = record.read(audited / "reports", called={}).twins[:5]
+    places = [place for pair in twins for place in ((pair.split, pair.id), (pair.other_split, pair.other_id))]
+    for (split, name), picture in duplicates.shrunk(data, places, budget=duplicates.BUDGET).items():
+        part = data.split(split)
+        assert picture == pictures.png(part.images[np.flatnonzero(part.ids == name)[0]])
 
 
 def test_the_page_has_no_chapter_where_the_stage_never_ran(site, tmp_path):
     assert chapter.draw(site[1].data, reports=tmp_path, called={}) is None
     assert chapter.chapter(None).markup == ""
+    assert duplicates.chapter(site[1].data, metrics.PRIMARY, reports=tmp_path, called={}).markup == ""
 
 
 def test_nothing_found_is_said_and_shows_no_picture(site, audited, tmp_path):
@@ -300,9 +330,10 @@ def test_nothing_found_is_said_and_shows_no_picture(site, audited, tmp_path):
         path = tmp_path / "audit" / name
         path.write_text(path.read_text().splitlines()[0] + "\n")
     drawn = chapter.draw(site[1].data, reports=tmp_path, called={})
-    words = plain(chapter.chapter(drawn).markup)
-    assert "trained/mlp doubts none of the" in words and "No image has a twin in another split." in words
-    assert "data:image" not in chapter.chapter(drawn).markup
+    pairs = duplicates.chapter(site[1].data, metrics.PRIMARY, reports=tmp_path, called={}).markup
+    assert "trained/mlp doubts none of the" in plain(chapter.chapter(drawn).markup)
+    assert "No image has a twin in another split." in plain(pairs)
+    assert "data:image" not in chapter.chapter(drawn).markup + pairs
 
 
 def test_damaged_files_and_other_data_are_named_with_the_remedy(site, audited, tmp_path):

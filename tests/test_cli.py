@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -78,6 +79,7 @@ def test_an_unknown_architecture_ends_with_2():
 
 def test_fastest_measures_every_combination(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_text("data: {task: multilabel}\n")  # trains by that task's loss
     ended = subprocess.run(
         [sys.executable, "-m", "neocog.cli.main", "fastest", "lenet", "--seconds", "0.1"],
         capture_output=True,

@@ -110,10 +110,11 @@ def test_every_table_about_hostile_names_is_safe_and_joins(tmp_path):
     folder = tmp_path / "reports" / bundle.model
     judged = class_predictions.read(folder / "predictions.parquet")
     columns = {"=camera": ["-north" if i % 2 else "@south" for i in range(len(judged.labels))]}
-    tables.per_class(folder / "per_class.csv", judged, data.classes)
-    tables.confusion(folder / "confusion.csv", judged, data.classes)
-    tables.groups(folder / "groups.csv", judged, columns)
-    tables.group_confusion(folder / "group_confusion.csv", judged, data.classes, columns)
+    (folder / "tables").mkdir()
+    tables.per_class(folder / "tables" / "per_class.csv", judged, data.classes)
+    tables.confusion(folder / "tables" / "confusion.csv", judged, data.classes)
+    tables.groups(folder / "tables" / "groups.csv", judged, columns)
+    tables.group_confusion(folder / "tables" / "group_confusion.csv", judged, data.classes, columns)
     doubts = [audit.Doubt(1, "test", "-id", "=a/+b.png", *CLASSES[:2], 0.1, 0.9)]
     csv_table.write_rows(folder / "labels.csv", doubts, audit.Doubt)
     assert csv_table.read_rows(folder / "labels.csv", audit.Doubt, stage="audit") == doubts

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 
@@ -19,6 +20,7 @@ from neocog.cli import main
 from neocog.compression.chain.candidate import begin
 from neocog.compression.chain.export import ship
 from neocog.core.errors import NeocogError, UserError
+from neocog.data.prepare import prepare
 from neocog.edge import captured_output, export
 from neocog.tasks.task import task
 from neocog.training.fit import fit
@@ -56,6 +58,18 @@ def trained(digits, tmp_path_factory):
         sizes=SIZES,
         provenance={},
     )
+
+
+@pytest.fixture(scope="module")
+def labels(tmp_path_factory):
+    """A small data set of several labels an image, and the bundle of a ResNet that has barely seen it."""
+    folder = tmp_path_factory.mktemp("labels")
+    data = prepare(folder / "prepared", task="multilabel", source="digit_grids", root=folder)
+    shape = {"channels": data.channels, "size": data.size, "classes": len(data.classes)}
+    build = partial(architectures.build, "resnet", **shape, sizes=SIZES)
+    fitted = fit(build, data, replace(SHORT, epochs=1), name="resnet", work=folder / "work")
+    named = {"kind": "trained", "name": "resnet", "architecture": "resnet"}
+    return data, write.write(folder / "resnet", fitted.model, data, sizes=SIZES, provenance={}, **named)
 
 
 @pytest.mark.parametrize("to", sorted(edge.EXTRAS))
@@ -133,6 +147,20 @@ def test_the_file_answers_as_the_bundle_does(to, int8, trained, digits, tmp_path
     weights = path.with_suffix(".bin") if to == "openvino" else path
     assert (weights.stat().st_size < 0.5 * record["bundle graph"]["size_bytes"]) is int8
     assert f"{record['file']['size_bytes']:,}" in export.summary(record)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("to", with_extra.values())
+def test_a_model_of_another_task_answers_by_its_own_outputs_and_metric(to, labels, tmp_path):
+    data, bundle = labels
+    runtime = export.load(to)
+    path = tmp_path / f"net{runtime.SUFFIX}"
+    record = export.export(bundle, data, to=to, int8=True, out=path)
+    assert record["output"] == "probabilities [N, 10]" and record["thresholds"] == bundle.card["thresholds"]
+    assert record["parity"]["map_agreement"] > 0.95 and "val/map" in record["file"]
+    said = export.one_by_one(runtime.predictor(path), data.split("test").images[:20])
+    assert said.shape == (20, 10) and ((said >= 0) & (said <= 1)).all()
+    assert "agrees with the bundle" in export.summary(record) and "softmax" not in export.summary(record)
 
 
 @pytest.mark.parametrize("to", [with_extra["openvino"]])

@@ -60,7 +60,7 @@ def test_wrong_labels_put_into_real_digits_are_found_first(tmp_path):
     spoilt = val.targets.copy()
     spoilt[flipped] = (spoilt[flipped] + draw.integers(1, 10, 30)) % 10
     probabilities = class_predictions.of(
-        predictions.outputs(bundle, val.images, batch_size=256), ids=val.ids, labels=spoilt
+        predictions.outputs(bundle, val.images, batch_size=256), ids=val.ids, targets=spoilt
     ).probabilities
     found = [suspect.row for suspect in label_errors.suspects(probabilities, spoilt)]
     hits = len(set(found) & set(flipped))

@@ -33,7 +33,7 @@ def bundle(data, tmp_path_factory) -> Bundle:
 def judged(data, bundle) -> class_predictions.Predictions:
     test = data.split("test")
     return class_predictions.of(
-        predictions.outputs(bundle, test.images, batch_size=64), ids=test.ids, labels=test.targets
+        predictions.outputs(bundle, test.images, batch_size=64), ids=test.ids, targets=test.targets
     )
 
 

@@ -211,7 +211,7 @@ def test_the_gallery_reaches_the_page(trained, digits, tmp_path):
 
     test = digits.split("test")
     judged = class_predictions.of(
-        predictions.outputs(trained, test.images, batch_size=64), ids=test.ids, labels=test.targets
+        predictions.outputs(trained, test.images, batch_size=64), ids=test.ids, targets=test.targets
     )
     [(bundle, model, methods)] = gallery.choose([trained], test.images)
     assert methods == ("grad_cam", "rollout", "integrated_gradients"), "one model, shown once"

@@ -45,7 +45,7 @@ def test_what_dvc_caches_is_ignored_before_dvc_has_to_say_so(tmp_path):
     scm = Git(str(repository(tmp_path)))
     read = {dep for stage in STAGES for dep in body(stage)["deps"]}
     inside = [out for stage in STAGES for out in cached(stage) if {str(folder) for folder in Path(out).parents} & read]
-    assert len(inside) == 9, inside  # three kinds of models; predictions and confusions of each
+    assert len(inside) == 15, inside  # three kinds of models; predictions, tables, curves and counts of each
     assert [out for out in inside if not scm.is_ignored(str(tmp_path / out))] == []
     assert scm.ignore(str(tmp_path / "models/compressed" / NEW)) is None
 

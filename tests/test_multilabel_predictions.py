@@ -13,7 +13,9 @@ SAYS = np.array([[0.9, 0.6, 0.2], [0.1, 0.1, 0.1], [0.9, 0.1, 0.3], [0.1, 0.9, 0
 
 
 def made() -> predictions.Predictions:
-    return predictions.of(SAYS, ids=np.array(list("abcde"), object), targets=TARGETS, thresholds=[0.5, 0.5, 0.5])
+    return predictions.of(
+        SAYS, ids=np.array(list("abcde"), object), targets=TARGETS, card={"thresholds": [0.5, 0.5, 0.5]}
+    )
 
 
 def test_predictions_come_back_as_they_were_written(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def test_all_that_tell_an_image_s_probability_tell_the_same(bundle, digits):
     image = np.asarray(part.images[0])
     told = predictor.load(bundle).predictions(image[None])[0]  # predict, serve, MLflow
     logits = predictions.outputs(bundle, part.images, batch_size=256)
-    judged = class_predictions.of(logits, ids=part.ids, labels=part.targets)
+    judged = class_predictions.of(logits, ids=part.ids, targets=part.targets)
     shown = class_predictions.calibrated(judged, bundle.card["temperature"])  # the page and the audit
     np.testing.assert_allclose(activations.look(bundle, image).prediction, told, atol=1e-5)
     np.testing.assert_allclose(shown.probabilities[0], told, atol=1e-5)

@@ -360,8 +360,10 @@ def test_the_stages_make_the_report_from_bundles_without_torch(tmp_path):
     assert told.stdout.splitlines()[-1] == "[]"
     assert "trained/mlp: top-1 " in told.stdout and "On digits, " in told.stdout
     made = {path.relative_to(tmp_path).as_posix() for path in (tmp_path / "reports").rglob("*") if path.is_file()}
-    tables = ("per_class.csv", "confusion.csv", "reliability.csv", "groups.csv", "group_confusion.csv", "seeds.csv")
-    judged = ("metrics.json", "predictions.parquet", *tables, "history.csv", "training.json")
+    tables = ("per_class", "reliability", "groups", "group_confusion", "seeds")
+    drawn = ("curves/accuracy_by_confidence.csv", "counts/confusion.csv")
+    judged = ("metrics.json", "predictions.parquet", *(f"tables/{name}.csv" for name in tables), *drawn)
+    judged += ("history.csv", "training.json")
     figures = (
         "ladder",
         "latency",
@@ -374,6 +376,6 @@ def test_the_stages_make_the_report_from_bundles_without_torch(tmp_path):
     assert made == {
         *(f"reports/trained/{name}/{file}" for name in ("perceptron", "mlp") for file in judged),
         *(f"reports/figures/{name}.svg" for name in figures),
-        *(f"reports/{file}.csv" for file in ("benchmark", "leaderboard", "significance")),
+        *(f"reports/{file}.csv" for file in ("benchmark", "leaderboard", "pareto", "significance")),
         *(f"reports/{file}" for file in ("leaderboard.md", "report.html")),
     }

@@ -46,10 +46,11 @@ def site(tmp_path_factory):
     for bundle in bundles:
         folder = root / "reports" / bundle.model
         judged = class_predictions.read(folder / "predictions.parquet")
-        tables.reliability(folder / "reliability.csv", judged, bins=15)
+        (folder / "tables").mkdir()
+        tables.reliability(folder / "tables" / "reliability.csv", judged, bins=15)
         cameras = ["a camera of a very long name, forty letters" if i % 3 else "b" for i in range(len(judged.labels))]
-        tables.groups(folder / "groups.csv", judged, {"camera": cameras})
-        tables.group_confusion(folder / "group_confusion.csv", judged, data.classes, {"camera": cameras})
+        tables.groups(folder / "tables" / "groups.csv", judged, {"camera": cameras})
+        tables.group_confusion(folder / "tables" / "group_confusion.csv", judged, data.classes, {"camera": cameras})
     found = models.gather(bundles, data, reports=root / "reports")
     called = narrative.names([model.row for model in found])
     how = provenance.chapters(found, data, reports=root / "reports")

@@ -69,7 +69,7 @@ def test_every_chapter_names_its_files_commands_params_and_data(site):
     root, data, found = site
     told = provenance.chapters(found, data, reports=root / "reports")
     figures = {"years", "board", "price", "learning", "inside", "data"}
-    assert set(told) == figures | {"compression", "compare", "robustness", "explained", "audit"}
+    assert set(told) == figures | {"compression", "compare", "robustness", "explained", "audit", "duplicates"}
     assert told["robustness"] == "", "the stage never ran"
     for markup in filter(None, told.values()):
         assert markup.startswith('<details class="made">') and data.digest in markup

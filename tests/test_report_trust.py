@@ -45,16 +45,17 @@ def site(tmp_path_factory):
     scores = json.loads((folder / "metrics.json").read_text())
     more = trust(logits, test.targets, bins=15, temperature=scale)
     judged = class_predictions.read(folder / "predictions.parquet")
-    tables.reliability(folder / "reliability.csv", judged, bins=15)
+    (folder / "tables").mkdir()
+    tables.reliability(folder / "tables" / "reliability.csv", judged, bins=15)
     bright = np.where(
         test.images.mean(axis=(1, 2, 3)) > np.median(test.images.mean(axis=(1, 2, 3))), "bright <&>", "dark"
     )
     columns = {"light": bright.tolist()}
-    tables.groups(folder / "groups.csv", judged, columns)
-    tables.group_confusion(folder / "group_confusion.csv", judged, data.classes, columns)
+    tables.groups(folder / "tables" / "groups.csv", judged, columns)
+    tables.group_confusion(folder / "tables" / "group_confusion.csv", judged, data.classes, columns)
     more |= gaps(judged.labels, judged.predicted, columns, classes=data.classes)
     (folder / "metrics.json").write_text(json.dumps(scores | {f"test/{name}": value for name, value in more.items()}))
-    (folder / "seeds.csv").write_text("seed,top1\n0,0.90\n1,0.92\n2,0.94\n")
+    (folder / "tables" / "seeds.csv").write_text("seed,top1\n0,0.90\n1,0.92\n2,0.94\n")
     return root, data, bundles
 
 
@@ -176,7 +177,9 @@ def test_the_worst_group_shows_what_it_takes_for_what(site):
     assert found["mlp"].confused == {}, "it has no groups, and no matrix of one"
 
 
-@pytest.mark.parametrize("file", ["reliability.csv", "groups.csv", "group_confusion.csv", "seeds.csv"])
+@pytest.mark.parametrize(
+    "file", ["tables/reliability.csv", "tables/groups.csv", "tables/group_confusion.csv", "tables/seeds.csv"]
+)
 def test_damaged_tables_are_named_with_the_remedy(site, tmp_path, file):
     shutil.copytree(site[0] / "reports", tmp_path / "reports")
     path = tmp_path / "reports/trained/perceptron" / file

@@ -124,7 +124,7 @@ def test_two_seeds_give_two_bundles_of_which_the_first_is_as_if_it_were_alone(tm
     assert found["seeds/1/weights.safetensors"] != found["weights.safetensors"]
     assert read.read(both / "models/trained/mlp/seeds/1").card["provenance"]["seed"] == 1
 
-    with (both / "reports/trained/mlp/seeds.csv").open() as file:
+    with (both / "reports/trained/mlp/tables/seeds.csv").open() as file:
         rows = list(csv.DictReader(file))
     metrics = json.loads((both / "reports/trained/mlp/metrics.json").read_text())
     top1 = [float(row["top1"]) for row in rows]

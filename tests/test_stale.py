@@ -9,7 +9,7 @@ from pathlib import Path
 import clones
 from imports import ROOT
 
-from pipelines.stale import KINDS, WRITTEN, remove_stale
+from pipelines.stale import FOLDERS, KINDS, WRITTEN, remove_stale
 
 
 def test_the_results_of_models_that_are_not_named_leave_and_nothing_else_does(tmp_path: Path) -> None:
@@ -19,6 +19,9 @@ def test_the_results_of_models_that_are_not_named_leave_and_nothing_else_does(tm
             (reports / kind / name).mkdir(parents=True)
             for file in WRITTEN:
                 (reports / kind / name / file).write_text(file)
+            for each in FOLDERS:
+                (reports / kind / name / each).mkdir()
+            (reports / kind / name / FOLDERS[0] / "any.csv").touch()
         (reports / kind / "mine" / "notes.md").write_text("mine")
         (reports / kind / ".gitkeep").touch()
     (reports / "leaderboard.csv").touch()
@@ -27,7 +30,7 @@ def test_the_results_of_models_that_are_not_named_leave_and_nothing_else_does(tm
     assert left == [reports / kind / name for kind in sorted(KINDS) for name in ("mine", "old")]
     for kind in KINDS:
         assert sorted(path.name for path in (reports / kind).iterdir()) == [".gitkeep", "lenet", "mine"]
-        assert sorted(path.name for path in (reports / kind / "lenet").iterdir()) == sorted(WRITTEN)
+        assert sorted(path.name for path in (reports / kind / "lenet").iterdir()) == sorted((*WRITTEN, *FOLDERS))
         assert [path.name for path in (reports / kind / "mine").iterdir()] == ["notes.md"]
     assert (reports / "leaderboard.csv").exists()
     assert remove_stale(named, reports=reports) == []
@@ -36,8 +39,8 @@ def test_the_results_of_models_that_are_not_named_leave_and_nothing_else_does(tm
 def test_what_leaves_is_what_the_stages_write() -> None:
     dvc = (ROOT / "dvc.yaml").read_text()
     written = set(re.findall(r"reports/(?:trained|\$\{kind\})/\$\{key\}/([\w.]+)", dvc))
-    assert len(written) == 10
-    assert written == {*WRITTEN} - {".gitignore"}
+    assert len(written) == 7
+    assert written == {*WRITTEN, *FOLDERS} - {".gitignore"}
 
 
 def links(folder: Path) -> subprocess.CompletedProcess[str]:

@@ -145,7 +145,7 @@ def judge(root: Path, data: Prepared, bundles: Sequence[Bundle]) -> None:
         folder = root / "reports" / bundle.model
         (folder / "metrics.json").write_text(json.dumps({f"test/{name}": score for name, score in scores.items()}))
         class_predictions.write(
-            folder / "predictions.parquet", class_predictions.of(logits, ids=test.ids, labels=test.targets)
+            folder / "predictions.parquet", class_predictions.of(logits, ids=test.ids, targets=test.targets)
         )
     models = {bundle.model: latency.predictor(bundle) for bundle in bundles}
     speeds = latency.measure(models, test.images, rounds=2, batch_size=8, seed=0)

@@ -12,7 +12,7 @@ from neocog.core.errors import UserError
 
 
 def rebuild(bundle: Bundle) -> nn.Module:
-    """The network of `bundle` in evaluation mode: normalized images float [N, C, H, W] -> logits [N, classes].
+    """The network of `bundle` in evaluation mode: normalized images float [N, C, H, W] -> outputs [N, ...] before decoding.
 
     Raises UserError when the weights are not a safetensors file or do not fit the architecture.
     """

@@ -5,7 +5,7 @@ import os
 from typing import Any
 
 from neocog import architectures
-from neocog.cli.options import image_shape, image_size, network, positive, within
+from neocog.cli.options import data_task, image_shape, image_size, network, positive, within
 from neocog.core import constrained_types, errors, output
 from neocog.core.image_size import told
 
@@ -46,7 +46,7 @@ def _run(options: argparse.Namespace) -> None:
     if not 0 < options.seconds <= LONGEST:
         raise errors.UserError(f"--seconds (={options.seconds:g}) must be above 0 and at most {LONGEST}")
     sizes = {key: value for key, value in block.items() if key in card.sizes}
-    shape = image_shape(options.size, options.channels)
+    shape, judged = image_shape(options.size, options.channels), data_task()
 
     import torch
     from rich.table import Table
@@ -58,6 +58,7 @@ def _run(options: argparse.Namespace) -> None:
     with console.status("building ...") as status:
         speeds = measure(
             lambda: architectures.build(card.name, **shape, sizes=sizes),
+            task=judged,
             **shape,
             batch_size=batch_size,
             name=card.name,

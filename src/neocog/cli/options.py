@@ -7,6 +7,7 @@ from typing import Any
 from neocog import architectures
 from neocog.core import constrained_types, errors, params_yaml
 from neocog.core.image_size import Size
+from neocog.tasks.task import Task, task
 
 
 def positive(text: str) -> int:
@@ -74,6 +75,14 @@ def image_shape(size: Size | None, channels: int | None) -> dict[str, Any]:
         "channels": channels or (found.channels if found else 1),
         "classes": len(found.classes) if found else 10,
     }
+
+
+def data_task() -> Task:
+    """The task of the data in params.yaml; classification where it is not said. Raises UserError for an unknown one."""
+    from neocog.params import judged
+
+    data = params_file().get("data")
+    return task(judged.task_of({"data": data if isinstance(data, dict) else {}}))
 
 
 def add_image(parser: argparse.ArgumentParser) -> None:

@@ -52,12 +52,12 @@ def write(bundle: Bundle, path: Path, *, calibration: Images | None) -> None:
 
 
 def predictor(path: Path) -> Predict:
-    """The file at work on one thread, as a function of one image uint8 [1, H, W, C] -> logits [1, K]."""
+    """The file at work on one thread, as a function of one image uint8 [1, H, W, C] -> outputs [1, ...]."""
     _unsafe_reset_threadpool(1)
     method = Runtime.get().load_program(path).load_method("forward")
 
     def predict(image: Images) -> np.ndarray:
-        logits: torch.Tensor = method.execute([torch.from_numpy(image)])[0]
-        return logits.numpy().copy()  # the runtime writes the next answer into the same memory
+        outputs: torch.Tensor = method.execute([torch.from_numpy(image)])[0]
+        return outputs.numpy().copy()  # the runtime writes the next answer into the same memory
 
     return predict

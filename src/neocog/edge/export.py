@@ -62,7 +62,7 @@ def export(bundle: Bundle, data: Prepared, *, to: str, int8: bool, out: Path | N
             "precision": "int8" if int8 else "as the bundle" if rounded else "fp32",
             "files": [each.name for each in written],
             "input": f"uint8 {[runtime.BATCH, *bundle.size, bundle.channels]}",
-            "output": f"{bundle.session().get_outputs()[0].name} [N, K]",
+            "output": _output(bundle),
             respond.CALIBRATION: bundle.card.get(respond.CALIBRATION),
             "answers": respond.rule(bundle.card),
             "parity": agreement,
@@ -98,6 +98,12 @@ def summary(record: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _output(bundle: Bundle) -> str:
+    """The name and shape of what a bundle's graph gives out: `logits [N, 10]`."""
+    output = bundle.session().get_outputs()[0]
+    return f"{output.name} [{', '.join(['N', *map(str, output.shape[1:])])}]"
+
+
 def figures(
     files: Sequence[Path], speed: latency.Latency, outputs: np.ndarray, targets: np.ndarray, *, task: Task
 ) -> dict[str, float]:
@@ -118,7 +124,7 @@ def load(to: str) -> ModuleType:
 
 
 def one_by_one(predict: Predict, images: Images) -> np.ndarray:
-    """Logits [N, K] of images uint8 [N, H, W, C], asked one image at a time."""
+    """Outputs [N, ...] for images uint8 [N, H, W, C], asked one image at a time."""
     return np.concatenate([np.asarray(predict(image[None].copy())) for image in images])
 
 

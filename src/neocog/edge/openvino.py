@@ -36,12 +36,12 @@ def write(bundle: Bundle, path: Path, *, calibration: Images | None) -> None:
 
 
 def predictor(path: Path) -> Predict:
-    """The file at work on one thread, as a function of images uint8 [N, H, W, C] -> logits [N, K]."""
+    """The file at work on one thread, as a function of images uint8 [N, H, W, C] -> outputs [N, ...]."""
     settings = {"INFERENCE_NUM_THREADS": 1, "PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
     request = openvino.compile_model(path, "CPU", settings).create_infer_request()
 
     def predict(images: Images) -> np.ndarray:
-        logits: np.ndarray = request.infer({"images": images})["logits"]
-        return logits
+        outputs: np.ndarray = request.infer({"images": images})[0]  # the first, as `bundle.session.outputs`
+        return outputs
 
     return predict

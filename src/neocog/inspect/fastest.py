@@ -5,14 +5,16 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from neocog.core.image_size import Size
+from neocog.tasks.task import Task
 from neocog.training import dry_run, gradients
 
+Loss = Callable[[Any, torch.Tensor], torch.Tensor]
 ROUNDS = 3
 
 
@@ -29,6 +31,7 @@ class TrainingSpeed:
 def measure(
     build: Callable[[], nn.Module],
     *,
+    task: Task,
     channels: int,
     size: Size,
     classes: int,
@@ -39,7 +42,7 @@ def measure(
 ) -> list[TrainingSpeed]:
     """Time forward, backward and step of `build()` in turns, about `seconds` a combination; fastest first, those with wrong gradients last.
 
-    The numbers of the image do not matter for speed, so a random batch of [`channels`, *`size`] is used.
+    The numbers do not matter for speed: images of [`channels`, *`size`] and targets of the `task` are random.
     Raises UserError, which calls the network `name`, when it takes no images of that size.
     """
     dry_run.build_for(build, name=name, channels=channels, size=size, batch_size=batch_size, key="--size")
@@ -53,37 +56,49 @@ def measure(
             layout = torch.channels_last if channels_last else torch.contiguous_format
             model = build().to(device).to(memory_format=layout).train()
             images = torch.randn(batch_size, channels, *size, device=device).contiguous(memory_format=layout)
-            labels = torch.randint(0, classes, (batch_size,), device=device)
-            step = _step(model, images, labels, precision=precision)
+            targets = task.objective.random(batch_size, classes=classes).to(device)
+            step = _step(model, images, targets, loss=task.objective.loss, precision=precision)
             speeds[channels_last, precision].append(_images_per_second(step, batch_size, seconds / ROUNDS, device))
     found = [
-        TrainingSpeed(*each, statistics.median(turns), _wrong(build, *each, images=images, labels=labels))
+        TrainingSpeed(
+            *each,
+            statistics.median(turns),
+            _wrong(build, *each, images=images, targets=targets, loss=task.objective.loss),
+        )
         for each, turns in speeds.items()
     ]
     return sorted(found, key=lambda speed: (speed.wrong is not None, -speed.images_per_second))
 
 
 def _wrong(
-    build: Callable[[], nn.Module], channels_last: bool, precision: str, *, images: torch.Tensor, labels: torch.Tensor
+    build: Callable[[], nn.Module],
+    channels_last: bool,
+    precision: str,
+    *,
+    images: torch.Tensor,
+    targets: torch.Tensor,
+    loss: Loss,
 ) -> str | None:
     """The first layer whose gradients in `precision` are not those of fp32."""
     if precision not in gradients.CHECKED:
         return None
     layout = torch.channels_last if channels_last else torch.contiguous_format
     model = build().to(images.device).to(memory_format=layout)
-    few, of = images[: gradients.IMAGES].contiguous(memory_format=layout), labels[: gradients.IMAGES]
-    return gradients.wrong_layer(model, few, lambda model, images: F.cross_entropy(model(images), of), precision)
+    few, of = images[: gradients.IMAGES].contiguous(memory_format=layout), targets[: gradients.IMAGES]
+    return gradients.wrong_layer(model, few, lambda model, images: loss(model(images), of), precision)
 
 
-def _step(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, *, precision: str) -> Callable[[], None]:
+def _step(
+    model: nn.Module, images: torch.Tensor, targets: torch.Tensor, *, loss: Loss, precision: str
+) -> Callable[[], None]:
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9, fused=True)
     kind = torch.float16 if precision == "16-mixed" else torch.bfloat16
 
     def step() -> None:
         optimizer.zero_grad()
         with torch.autocast(images.device.type, kind, enabled=precision != "32-true"):
-            loss = F.cross_entropy(model(images), labels)
-        loss.backward()
+            value = loss(model(images), targets)
+        value.backward()
         optimizer.step()
 
     return step

@@ -143,6 +143,12 @@ def write_csv(path: Path, rows: Sequence[LeaderboardRow], of: Task) -> None:
     csv_table.write(path, names, rounded)
 
 
+def write_pareto(path: Path, rows: Sequence[LeaderboardRow], of: Task) -> None:
+    """What the score of each model costs, for `dvc plots`; the score stands last, which DVC draws without being given its name."""
+    names = ("model", "kind", "size_bytes", "latency_ms_p50", of.primary.name)
+    csv_table.write(path, names, ([row.value(name) for name in names] for row in rows))
+
+
 def markdown(rows: Sequence[LeaderboardRow], of: Task) -> str:
     """The same columns, rounded, aligned in plain text; text to the left and numbers to the right."""
     names = columns(rows, of)

@@ -64,10 +64,13 @@ class JudgedModel:
     @cached_property
     def resampled(self) -> Floats:
         """The primary metric on resamples of the test images [RESAMPLES], the same for each model."""
-        of, n = self.task.metrics.primary, len(self.predictions.ids)
-        draw, outputs, targets = np.random.default_rng(0), self.predictions.outputs, self.predictions.targets
+        score, n = (
+            self.task.metrics.scorer(self.predictions.outputs, self.predictions.targets),
+            len(self.predictions.ids),
+        )
+        draw = np.random.default_rng(0)
         again = (np.bincount(draw.integers(n, size=n), minlength=n) for _ in range(RESAMPLES))
-        return np.array([of(outputs, targets, weights) for weights in again])
+        return np.array([score(weights) for weights in again])
 
     def against(self, other: "JudgedModel") -> Paired:
         """The difference of the primary metric to another model on the same test images."""

@@ -55,9 +55,9 @@ def trained(bundle: Bundle, folder: Path, *names: str) -> list[FigureSource]:
 
 
 def judged(bundle: Bundle, folder: Path, *names: str) -> list[FigureSource]:
-    """Files in reports/<model> that the stage `evaluate` wrote about a bundle; those that are there."""
+    """Files and folders in reports/<model> that the stage `evaluate` wrote about a bundle; those that are there."""
     _, command = makers(bundle)
-    there = [name for name in names if (folder / name).is_file()]
+    there = [name for name in names if (folder / name).exists()]
     return [
         FigureSource(f"reports/{bundle.model}/{name}", command, PARAMS["evaluate"], md5(folder / name))
         for name in there
@@ -102,9 +102,8 @@ def chapters(models: Sequence[JudgedModel], prepared: Prepared, *, reports: Path
         "compression": [*compressed, *timed, *scored],
         "compare": each("predictions.parquet"),
         "explained": told("explain", "explained"),
-        "audit": [
-            found for name in ("audit.json", "labels.csv", "duplicates.csv") for found in told("audit", f"audit/{name}")
-        ],
+        "audit": [found for name in ("audit.json", "labels.csv") for found in told("audit", f"audit/{name}")],
+        "duplicates": [found for name in ("audit.json", "duplicates.csv") for found in told("audit", f"audit/{name}")],
         "robustness": [*told("robustness", "robustness.csv"), *told("robustness", "robustness.json")],
         "inside": bundles,
         "data": [source("prepare", "data/prepared", file=prepared.folder)],

@@ -40,7 +40,7 @@ class Predictor:
     def _predictions(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         outputs = self.session.run(None, {"images": np.ascontiguousarray(images)})[0]
         if not np.isfinite(outputs).all():
-            raise NeocogError(f"{self.bundle.model}: its logits are NaN or infinite; train the model again")
+            raise NeocogError(f"{self.bundle.model}: its outputs are NaN or infinite; train the model again")
         calibrated: NDArray[np.float32] = self.respond.calibrated(outputs, card=self.bundle.card)
         return calibrated
 

@@ -71,10 +71,8 @@ def compare_outputs(metrics: Any, first: Any, second: Any, targets: Any) -> Pair
     ours, theirs = (metrics.scores(each, targets) for each in (first, second))
     if ours.dtype == bool:
         return compare(ours, theirs)
-    return resampled(
-        lambda weights: metrics.primary(first, targets, weights) - metrics.primary(second, targets, weights),
-        len(targets),
-    )
+    better, worse = (metrics.scorer(each, targets) for each in (first, second))
+    return resampled(lambda weights: better(weights) - worse(weights), len(targets))
 
 
 def newcombe(wins: NDArray[np.int64], correct: NDArray[np.bool_]) -> tuple[Floats, Floats]:
@@ -94,11 +92,6 @@ def newcombe(wins: NDArray[np.int64], correct: NDArray[np.bool_]) -> tuple[Float
     above = np.sqrt(np.maximum(0, up[:, None] ** 2 - 2 * phi * np.outer(up, down) + down[None, :] ** 2))
     difference = (wins - losses) / n
     return np.maximum(difference - below, -1), np.minimum(difference + above, 1)
-
-
-def differ(first: NDArray[np.bool_], second: NDArray[np.bool_], *, level: float = 0.05) -> bool:
-    """Whether two models that got these images [N] right differ by more than chance (McNemar's test)."""
-    return mcnemar(int((first & ~second).sum()), int((~first & second).sum())) < level
 
 
 def mcnemar(wins: int, losses: int) -> float:

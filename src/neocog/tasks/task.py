@@ -6,15 +6,19 @@
 | | their classes: `counts(targets, classes=)`, `shown(targets)`, `strata(targets, classes=)`, `without(targets, dropped)`; |
 | | two for equal pixels: `CONTRADICTION` |
 | `sources/<name>.py` | a source that only this task has: `read(root, scratch=, size=, ...)`, as `data/sources/folder.py` |
-| `objective.py` | `loss(outputs, targets)`; for mixed images `soften(targets, classes=)`; watched: `sums(outputs, targets)`, `means` |
+| `objective.py` | `loss(outputs, targets)`; for mixed images `soften(targets, classes=)`; to time it `random(images, classes=)`; |
+| | watched: `sums(outputs, targets)`, `means` |
 | `decode.py` | `OUTPUTS`: the names of what the graph gives out; `Decode()(outputs)`: the module behind the network, inside the graph |
 | `metrics.py` | `PRIMARY`, `METRICS`, `scores(outputs, targets)` [N], `primary(outputs, targets, weights=)`, |
+| | `scorer(outputs, targets)`: the same as a function of the weights, |
 | | `agreement(expected, answered, slack=)` [N], `numbers(outputs, targets, bins=)`: what seeds.csv has of each seed |
 | | `calibrate(outputs, targets)`: entries of bundle.json fitted on the val split |
-| `evaluate.py` | `FILES`, `evaluate(outputs, part, data, folder, ...)`: {name: score}, and the tables; `sentence(scores)` |
+| `evaluate.py` | `evaluate(outputs, judged, context, folder)`: {name: score}, and its tables in folders of `folder`: `TABLES` for people; |
+| | for `dvc plots` `CURVES` (columns x and y, `<y>_by_<x>.csv`) and `COUNTS` (actual, predicted, images); `sentence(scores)` |
 | `respond.py` | `CALIBRATION`, `rule(card)`: by what outputs become predictions; |
 | | `calibrated(outputs, card=)`, `answers(predictions, card=)`, `said(prediction, card=)`, `text`, ...: what is answered |
-| `predictions.py` | `read(path)`, `write(path, predictions)`: predictions.parquet, which has `ids`, `outputs` and `targets` of N images |
+| `predictions.py` | `of(outputs, ids=, targets=, card=)`; `read(path)`, `write(path, predictions)`: predictions.parquet, which has |
+| | `ids`, `outputs` and `targets` of N images |
 | `examples.py` | `choose(predictions, images=)`, `answered(predictions, rows)`, `correct(outputs, targets)`, `caption(target, classes=)` |
 | `audit.py` | only where targets can be doubted: `audit(data, parts, outputs, folder, card=)` writes labels.csv; `sentence(numbers)` |
 | `chapters/` | `of(findings)`: its own chapters of the report; a task may have none |
@@ -23,13 +27,17 @@
 `targets[i]` are the targets of image i.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from neocog.core.errors import UserError, nearest
+
+TABLES, CURVES, COUNTS = "tables", "curves", "counts"  # folders of reports/<kind>/<name>, as in dvc.yaml
 
 
 @dataclass(frozen=True)
@@ -74,6 +82,22 @@ class ExplainedOutput:
     index: int
     name: str
     probability: float
+
+
+@dataclass(frozen=True)
+class EvaluationContext:
+    """What `evaluate` needs to know beside the predictions.
+
+    The names of the `classes`, the bundle's bundle.json as `card`, the group columns of the images by name, and the section `evaluate` of
+    params: `bins` of the reliability diagram, `bootstrap` resamples, their `seed`.
+    """
+
+    classes: Sequence[str]
+    card: Mapping[str, Any]
+    columns: Mapping[str, Sequence[str | None]]
+    bins: int
+    bootstrap: int
+    seed: int
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ def audit(
     """
     judged = {
         name: predictions.calibrated(
-            predictions.of(outputs[name], ids=part.ids, labels=part.targets), float(card.get("temperature", 1.0))
+            predictions.of(outputs[name], ids=part.ids, targets=part.targets), float(card.get("temperature", 1.0))
         )
         for name, part in parts.items()
     }

@@ -1,6 +1,6 @@
 """The few numbers a model is known by, each with its interval, from the logits of one split."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,13 @@ def scores(outputs: NDArray[np.floating], targets: Ints) -> Bools:
 
 def primary(outputs: NDArray[np.floating], targets: Ints, weights: Weights = None) -> float:
     """Top-1 of logits [N, K] with labels [N], each image counted `weights` [N] times."""
-    return share(scores(outputs, targets), weights=weights)
+    return scorer(outputs, targets)(weights)
+
+
+def scorer(outputs: NDArray[np.floating], targets: Ints) -> Callable[[Weights], float]:
+    """`primary` as a function of the weights."""
+    correct = scores(outputs, targets)
+    return lambda weights: share(correct, weights=weights)
 
 
 def agreement(expected: NDArray[np.floating], answered: NDArray[np.floating], *, slack: float = 0.0) -> Bools:

@@ -38,6 +38,11 @@ def balanced(counts: Tensor, *, images: int) -> Tensor:
     return images / ((counts > 0).sum() * counts.clamp(min=1).float())
 
 
+def random(images: int, *, classes: int) -> Tensor:
+    """Random labels [N] of so many images, to time a training with."""
+    return torch.randint(0, classes, (images,))
+
+
 def soften(labels: Tensor, *, classes: int) -> Tensor:
     """Labels [N] as shares [N, K], which may be mixed."""
     return F.one_hot(labels, classes)

@@ -1,11 +1,11 @@
 """What a classifier says of each image: label, predicted class and probabilities, kept as predictions.parquet."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from neocog.core import arrow
@@ -39,9 +39,11 @@ class Predictions:
             return np.log(self.probabilities)
 
 
-def of(answers: NDArray[np.float32], *, ids: np.ndarray, labels: Ints) -> Predictions:
-    """The predictions that logits [N, K] amount to."""
-    return Predictions(ids, labels, answers.argmax(axis=1), np.exp(log_softmax(answers)).astype(np.float32))
+def of(
+    outputs: NDArray[np.float32], *, ids: np.ndarray, targets: Ints, card: Mapping[str, Any] | None = None
+) -> Predictions:
+    """The predictions that logits [N, K] amount to; nothing of a bundle's `card` is needed for them."""
+    return Predictions(ids, targets, outputs.argmax(axis=1), np.exp(log_softmax(outputs)).astype(np.float32))
 
 
 def calibrated(judged: Predictions, temperature: float) -> Predictions:
@@ -58,17 +60,15 @@ def write(path: Path, predictions: Predictions) -> None:
         "confidence": arrow.numbers(predictions.confidence),
         "probabilities": arrow.rows(predictions.probabilities),
     }
-    path.unlink(missing_ok=True)  # tracking may hold a link to the file that is there
-    pq.write_table(pa.table(columns), path)
+    arrow.write(path, columns)
 
 
 def read(path: Path) -> Predictions:
     """What `write` wrote."""
-    table = pq.ParquetFile(path).read()
-    flat = table["probabilities"].combine_chunks().values
+    table = arrow.read(path)
     return Predictions(
-        ids=np.array(table["id"].to_pylist(), dtype=object),
+        ids=arrow.names(table["id"]),
         labels=np.array(table["label"].to_pylist(), dtype=np.int64),
         predicted=np.array(table["predicted"].to_pylist(), dtype=np.int64),
-        probabilities=np.asarray(np.from_dlpack(flat), np.float32).reshape(table.num_rows, -1),
+        probabilities=arrow.matrix(table["probabilities"]),
     )

@@ -36,12 +36,13 @@ def confusion(path: Path, judged: Predictions, classes: Sequence[str]) -> None:
     csv_table.write(path, ("actual", "predicted", "images"), rows)
 
 
-def reliability(path: Path, judged: Predictions, *, bins: int) -> None:
-    """low, high, images, confidence, accuracy: the bins of the reliability diagram that hold images."""
+def reliability(path: Path, judged: Predictions, *, bins: int) -> list[tuple[float, float]]:
+    """low, high, images, confidence, accuracy: the bins of the reliability diagram that hold images. Returns the last two columns."""
     found = calibration.reliability(judged.confidence.astype(float), judged.predicted == judged.labels, bins=bins)
     csv_table.write(
         path, [field.name for field in fields(calibration.Bin)], ([_plain(v) for v in astuple(each)] for each in found)
     )
+    return [(round(each.confidence, 6), round(each.accuracy, 6)) for each in found]
 
 
 def groups(path: Path, judged: Predictions, columns: Mapping[str, Sequence[str | None]]) -> list[Slice]:

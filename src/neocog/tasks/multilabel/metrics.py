@@ -1,6 +1,6 @@
 """The few numbers a model is known by, each with its interval, from the probabilities [N, K] and targets [N, K] of one split."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +37,12 @@ def scores(outputs: NDArray[np.floating], targets: Bools) -> Floats:
 
 def primary(outputs: NDArray[np.floating], targets: Bools, weights: Weights = None) -> float:
     """Mean average precision of probabilities [N, K] with targets [N, K], each image counted `weights` [N] times."""
-    return Ranking.of(outputs, targets).mean(weights)
+    return scorer(outputs, targets)(weights)
+
+
+def scorer(outputs: NDArray[np.floating], targets: Bools) -> Callable[[Weights], float]:
+    """`primary` as a function of the weights: images are sorted once, however many resamples are scored."""
+    return Ranking.of(outputs, targets).mean
 
 
 def agreement(expected: NDArray[np.floating], answered: NDArray[np.floating], *, slack: float = 0.0) -> Floats:

@@ -39,6 +39,11 @@ def balanced(counts: Tensor, *, images: int) -> Tensor:
     return (images - counts).clamp(min=1).float() / counts.clamp(min=1)
 
 
+def random(images: int, *, classes: int) -> Tensor:
+    """Random targets [N, K] of so many images, to time a training with."""
+    return torch.randint(0, 2, (images, classes)).bool()
+
+
 def soften(targets: Tensor, *, classes: int) -> Tensor:
     """Targets [N, K] as shares, which may be mixed."""
     return targets.float()

@@ -1,12 +1,11 @@
 """What a network says of each image: its labels, those given and the probability of each, kept as predictions.parquet."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from neocog.core import arrow
@@ -34,9 +33,9 @@ class Predictions:
         return np.asarray((self.targets == self.given).all(axis=1))
 
 
-def of(outputs: NDArray[np.floating], *, ids: np.ndarray, targets: Bools, thresholds: Sequence[float]) -> Predictions:
-    """The predictions that probabilities [N, K] amount to."""
-    return Predictions(ids, targets, decide(outputs, list(thresholds)), outputs.astype(np.float32))
+def of(outputs: NDArray[np.floating], *, ids: np.ndarray, targets: Bools, card: Mapping[str, Any]) -> Predictions:
+    """The predictions that probabilities [N, K] amount to, by the `thresholds` of a bundle's `card`."""
+    return Predictions(ids, targets, decide(outputs, list(card["thresholds"])), outputs.astype(np.float32))
 
 
 def write(path: Path, predictions: Predictions) -> None:
@@ -47,17 +46,15 @@ def write(path: Path, predictions: Predictions) -> None:
         "given": arrow.indices(predictions.given),
         "probabilities": arrow.rows(predictions.probabilities),
     }
-    path.unlink(missing_ok=True)  # tracking may hold a link to the file that is there
-    pq.write_table(pa.table(columns), path)
+    arrow.write(path, columns)
 
 
 def read(path: Path) -> Predictions:
     """What `write` wrote."""
-    table = pq.ParquetFile(path).read()
-    flat = table["probabilities"].combine_chunks().values
-    probabilities = np.asarray(np.from_dlpack(flat), np.float32).reshape(table.num_rows, -1)
+    table = arrow.read(path)
+    probabilities = arrow.matrix(table["probabilities"])
     targets, given = (np.zeros(probabilities.shape, bool) for _ in range(2))
     for column, into in (("labels", targets), ("given", given)):
         for row, labels in zip(into, table[column].to_pylist(), strict=True):
             row[labels] = True
-    return Predictions(np.array(table["id"].to_pylist(), dtype=object), targets, given, probabilities)
+    return Predictions(arrow.names(table["id"]), targets, given, probabilities)

@@ -44,12 +44,12 @@ def confusion(path: Path, judged: Predictions, classes: Sequence[str]) -> None:
     )
 
 
-def reliability(path: Path, judged: Predictions, *, bins: int) -> None:
+def reliability(path: Path, judged: Predictions, *, bins: int) -> list[tuple[float, float]]:
     """low, high, images, confidence, accuracy: of all decisions whose probability lies in a bin, number, mean probability, and how often
-    the image has the label."""
+    the image has the label. Returns the last two columns."""
     says, truth = judged.probabilities.ravel().astype(np.float64), judged.targets.ravel()
     into = np.clip(np.ceil(says * bins).astype(np.int64) - 1, 0, bins - 1)
-    rows = (
+    rows = [
         (
             *(round(end / bins, 6) for end in (bin, bin + 1)),
             int(own.sum()),
@@ -58,8 +58,9 @@ def reliability(path: Path, judged: Predictions, *, bins: int) -> None:
         )
         for bin in np.unique(into).tolist()
         for own in [into == bin]
-    )
+    ]
     csv_table.write(path, ("low", "high", "images", "confidence", "accuracy"), rows)
+    return [row[-2:] for row in rows]
 
 
 def groups(path: Path, judged: Predictions, columns: Mapping[str, Sequence[str | None]]) -> None:

@@ -60,7 +60,7 @@ def _look(
     """What the closer look at one model shows."""
     model, answers, by_class = judged.model, judged.predictions, judged.by_class
     table = zip(classes, by_class.precision(), by_class.recall(), by_class.f1(), by_class.actual, strict=True)
-    files = ("predictions.parquet", "per_class.csv", "confusion.csv")
+    files = ("predictions.parquet", "tables", "counts")
     sources = [provenance.bundled(model.bundle), *provenance.judged(model.bundle, model.folder, *files)]
     return {
         "model": model.row.model,

@@ -56,7 +56,7 @@ def _look(
     scores = zip(classes, ranked, of.f1(), model.bundle.card["thresholds"], of.actual, strict=True)
     sources = [
         provenance.bundled(model.bundle),
-        *provenance.judged(model.bundle, model.folder, "predictions.parquet", "per_class.csv"),
+        *provenance.judged(model.bundle, model.folder, "predictions.parquet", "tables"),
     ]
     return {
         "model": model.row.model,

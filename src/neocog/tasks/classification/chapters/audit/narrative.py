@@ -1,4 +1,4 @@
-"""What the audit means in sentences: how many labels are in doubt, how many test images were seen before."""
+"""What the audit means in sentences: how many labels are in doubt."""
 
 from collections import Counter
 
@@ -28,30 +28,4 @@ def known(found: AuditFindings) -> str:
     return (
         f"Of the images that it was trained on it doubts {len(found.known):,} labels, ranked for themselves in "
         "reports/audit/labels.csv: fewer than are wrong, since it has learned these labels."
-    )
-
-
-def twins(found: AuditFindings) -> str:
-    """How many test images have a twin in train, and what that does to the score."""
-    tested, seen = found.numbers["test_images"], found.numbers["test_twins"]
-    if not found.twins:
-        return "No image has a twin in another split."
-    told = f"{seen:,.0f} of {tested:,.0f} test images {'has' if seen == 1 else 'have'} a twin among the training images"
-    without = found.numbers.get("top1_without_twins")
-    if seen and without is not None:
-        now, then = (numbers.percent(each, digits=2) for each in (found.numbers["top1"], without))
-        told += f"; without them top-1 of {found.model} " + (
-            f"stays at {now}" if now == then else f"is {then}, not {now}"
-        )
-    other = found.numbers.get("twins_labelled_otherwise", 0)
-    pairs = f"{len(found.twins):,} {'pair stands' if len(found.twins) == 1 else 'pairs stand'} across two splits"
-    labelled = "all labelled alike" if not other else f"{other:,.0f} of them labelled as different classes"
-    return f"{told}. {pairs}, {labelled}."
-
-
-def near(found: AuditFindings) -> str:
-    """What counts as a twin."""
-    return (
-        f"The nearest image of another split, if their pixels differ by at most {found.within:g} of 255 gray levels (root mean square). "
-        "The number is how far they are apart."
     )

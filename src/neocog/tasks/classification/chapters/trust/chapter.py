@@ -98,10 +98,10 @@ def _panel(drawn: TrustFigures, i: int, *, data: str) -> dict[str, Any]:
     each = drawn.found[i]
     bundle, folder = each.model.bundle, each.model.folder
     files = {
-        "reliability": ("reliability.csv", "predictions.parquet"),
+        "reliability": ("tables", "predictions.parquet"),
         "answers": ("predictions.parquet",),
-        "groups": ("groups.csv", "predictions.parquet"),
-        "confused": ("group_confusion.csv",),
+        "groups": ("tables", "predictions.parquet"),
+        "confused": ("tables",),
     }
     return {
         "trust": each,

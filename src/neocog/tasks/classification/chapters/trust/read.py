@@ -78,7 +78,7 @@ def read(model: JudgedModel) -> Trust:
     judged = JudgedClassifier(model)
     correct = ~judged.wrong
     confidence = judged.predictions.confidence.astype(float)
-    bins = _bins(model.folder / "reliability.csv", judge)
+    bins = _bins(model.folder / "tables" / "reliability.csv", judge)
     temperature = scores.get("test/temperature")
     groups = _groups(model, judge)
     return Trust(
@@ -89,7 +89,7 @@ def read(model: JudgedModel) -> Trust:
         selective.curve(confidence, correct),
         groups,
         _confused(model, groups, judge),
-        _seeds(model.folder / "seeds.csv", judge),
+        _seeds(model.folder / "tables" / "seeds.csv", judge),
     )
 
 
@@ -109,7 +109,7 @@ def _bins(path: Path, judge: str) -> tuple[Bin, ...]:
 
 def _groups(model: JudgedModel, judge: str) -> dict[str, tuple[Slice, ...]]:
     """The groups that came with the images by column, and the classes."""
-    rows = _rows(model.folder / "groups.csv", COLUMNS, judge)
+    rows = _rows(model.folder / "tables" / "groups.csv", COLUMNS, judge)
     told = [
         Slice(r["column"], r["value"], int(r["images"]), float(r["top1"]), float(r["low"]), float(r["high"]))
         for r in rows
@@ -123,7 +123,7 @@ def _groups(model: JudgedModel, judge: str) -> dict[str, tuple[Slice, ...]]:
 
 
 def _confused(model: JudgedModel, groups: Mapping[str, tuple[Slice, ...]], judge: str) -> dict[str, tuple[Slice, Ints]]:
-    rows = _rows(model.folder / "group_confusion.csv", ("images",), judge)
+    rows = _rows(model.folder / "tables" / "group_confusion.csv", ("images",), judge)
     places = {name: place for place, name in enumerate(model.bundle.classes)}
     found = {}
     for column in dict.fromkeys(row["column"] for row in rows):

@@ -1,0 +1,1 @@
+"""Near duplicates across splits, as the stage audit found them."""
