@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -66,11 +67,16 @@ def test_a_lost_rank_is_named_and_the_same_command_goes_on(project: Path) -> Non
     Path("params.yaml").write_text(yaml.safe_dump(params))
     subprocess.run([sys.executable, "-m", "pipelines.prepare"], check=True, capture_output=True)
     own = {**os.environ, "NEOCOG_RANK_TIMEOUT": "4"}
-    for number, (sent, words) in enumerate(
-        {signal.SIGSTOP: "is stopped", signal.SIGKILL: "was killed or ended"}.items()
+    for strategy, least, sent, words in (
+        ("ddp", 1, signal.SIGSTOP, "is stopped"),
+        ("ddp", 4, signal.SIGKILL, "was killed or ended"),
+        ("fsdp", 1, signal.SIGKILL, "was killed or ended"),
     ):
+        if params["train"]["strategy"] != strategy:
+            params["train"]["strategy"] = strategy
+            Path("params.yaml").write_text(yaml.safe_dump(params))
+            shutil.rmtree(".neocog")
         started = subprocess.Popen(TRAIN, env=own, stderr=subprocess.PIPE, text=True)
-        least = 1 + 3 * number
         trained = wait_for(
             lambda least=least: any(_epoch(each) >= least for each in Path(".neocog").rglob("epoch-*.ckpt")),
             seconds=120,
@@ -89,7 +95,7 @@ def test_a_lost_rank_is_named_and_the_same_command_goes_on(project: Path) -> Non
     ended = subprocess.run(TRAIN, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     assert "continues after epoch" in ended.stderr
-    assert Path("models/trained/mlp/model.onnx").is_file()
+    assert Path("models/trained/mlp/model.onnx").is_file(), "what was sharded is a bundle like any other"
 
 
 def _epoch(path: Path) -> int:

@@ -53,7 +53,6 @@ def test_a_batch_of_one_is_too_few_where_a_map_is_one_pixel():
     [
         ({"accelerator": "gpu"}, {"accelerator": "auto"}),
         ({"accelerator": "mps"}, {"accelerator": "auto"}),
-        ({"strategy": "fsdp", "devices": 2}, {"strategy": "ddp"}),
     ],
 )
 def test_a_device_that_is_not_there_is_refused_and_the_remedy_taken(asked, remedy, digits, tmp_path):

@@ -54,10 +54,6 @@ def check_machine(recipe: Recipe) -> None:
         raise UserError(
             f"accelerator (={recipe.accelerator}): PyTorch finds none on this machine; set accelerator: auto"
         )
-    if recipe.strategy == "fsdp" and not gpus:
-        raise UserError(
-            "strategy (=fsdp) needs GPUs of CUDA, and PyTorch finds none on this machine; set strategy: ddp"
-        )
     if recipe.accelerator != "cpu" and isinstance(recipe.devices, int) and 0 < gpus < recipe.devices:
         raise UserError(f"devices (={recipe.devices}): PyTorch finds {gpus} on this machine; set devices: {gpus}")
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from neocog.data.loader import Batches
+from neocog.training import sharding
 from neocog.training.module import Learner
 from neocog.training.optimizer import described
 from neocog.training.progress import EpochLine
@@ -103,8 +104,10 @@ class Epochs(pl.Callback):
         row: dict[str, float] = {"epoch": trainer.current_epoch + 1, "lr": trainer.optimizers[0].param_groups[0]["lr"]}
         for part in ("train", "val"):
             row |= {f"{part}/{key}": value for key, value in learner.epoch_means(part).items()}
-        state = learner.model.state_dict().values()
-        if not math.isfinite(row["train/loss"]) or not all(torch.isfinite(value).all() for value in state):
+        values = learner.model.state_dict().values()
+        if not math.isfinite(row["train/loss"]) or not all(
+            torch.isfinite(sharding.whole(value)).all() for value in values
+        ):
             raise learner.diverged("the weights became infinite", len(self.batches) - 1)
         seen = len(self.batches) * min(self.batches.batch_size, len(self.batches.targets))
         watched = f"val/{learner.task.primary.name}"
@@ -112,7 +115,13 @@ class Epochs(pl.Callback):
         if better:
             self.best_epoch = trainer.current_epoch + 1
             if learner.recipe.keep == "best":
-                self.best = copy.deepcopy(learner.model.state_dict())
+                state = learner.model.state_dict()
+                sharded = learner.recipe.strategy == "fsdp"
+                self.best = (
+                    {key: sharding.whole(value).cpu() for key, value in state.items()}
+                    if sharded
+                    else copy.deepcopy(state)
+                )
         self.history.append(row)
         self.seconds += self.train_seconds
         self.waited += self.batches.waited

@@ -27,14 +27,11 @@ def trainer(
     recipe: Recipe, callbacks: list[pl.Callback], work: Path, *, plugins: Sequence[Any] = (), **other: Any
 ) -> pl.Trainer:
     """Lightning's Trainer as `recipe` says, working in `work`; `plugins` and `other` are further arguments of it."""
-    waits = isinstance(recipe.freeze, int)  # parameters without a gradient for so many epochs
-    plain = "ddp_find_unused_parameters_true" if waits and recipe.strategy == "ddp" else recipe.strategy
-    on_one = recipe.strategy == "ddp" and recipe.num_nodes == 1 and ranks.strategy(work, find_unused_parameters=waits)
     own: dict[str, Any] = {
         "accelerator": recipe.accelerator,
         "devices": recipe.devices,
         "num_nodes": recipe.num_nodes,
-        "strategy": on_one or plain,
+        "strategy": ranks.strategy(recipe, work),
     }
     made = pl.Trainer(
         **(own | other),

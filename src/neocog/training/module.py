@@ -15,7 +15,7 @@ from neocog.core.errors import Diverged
 from neocog.data.augment import Augmentation, normalize, training_batch
 from neocog.data.prepared import Prepared
 from neocog.tasks import task as tasks
-from neocog.training import fairness, freezing, optimizer
+from neocog.training import fairness, freezing, optimizer, sharding
 from neocog.training.fairness import GroupDRO
 from neocog.training.programs.supervised import SupervisedLearning
 from neocog.training.recipe import Recipe
@@ -97,7 +97,7 @@ class Learner(pl.LightningModule):
         dro: GroupDRO | None = None,
     ) -> "Learner":
         """One for the task of `data`, `model` in the recipe's memory format."""
-        if recipe.channels_last:
+        if recipe.channels_last and recipe.strategy != "fsdp":  # which shards contiguous weights alone
             model = model.to(memory_format=torch.channels_last)
         return cls(
             model,
@@ -199,6 +199,14 @@ class Learner(pl.LightningModule):
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         images, targets = batch
         self._add("val", self.outputs(images), targets, None)
+
+    def configure_model(self) -> None:
+        if self.recipe.strategy == "fsdp":
+            sharding.shard(self.model, sharding.mesh(self.trainer.strategy.root_device))
+
+    def on_validation_start(self) -> None:
+        if self.recipe.strategy == "fsdp":
+            sharding.share_buffers(self.model)
 
     def configure_optimizers(self) -> Any:
         chosen = optimizer.optimizer(self.model, self.recipe, decayed=self.decayed, layers=self.layers)

@@ -58,6 +58,7 @@ def optimizer(model: nn.Module, recipe: Recipe, *, decayed: set[str], layers: La
     parameters = groups(model, recipe, decayed=decayed, layers=layers or {})
     fused = not (recipe.precision == "16-mixed" and recipe.clip_norm)
     if recipe.optimizer == "sgd":
+        fused = fused and recipe.strategy != "fsdp"  # torch has no fused SGD of shards
         return torch.optim.SGD(
             parameters, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.nesterov, fused=fused
         )

@@ -1,4 +1,4 @@
-"""Data-parallel training on one machine: ranks meet in a folder, talk over the loopback, and name the one that is lost."""
+"""Several processes train together on one machine: ranks meet in a folder, talk over the loopback, and name the one that is lost."""
 
 import os
 import shutil
@@ -16,15 +16,17 @@ from typing import Any
 import psutil
 import pytorch_lightning as pl
 import torch.distributed as dist
-from pytorch_lightning.strategies import DDPStrategy
+from pytorch_lightning.strategies import DDPStrategy, ModelParallelStrategy, ParallelStrategy
+from pytorch_lightning.strategies.strategy import Strategy
 from torch import device
 
 from neocog.core import private_apis
 from neocog.core.errors import NeocogError
+from neocog.training.recipe import Recipe
 
 FOLDER = "NEOCOG_RANKS"  # in the environment of every rank: where they meet
 TIMEOUT = "NEOCOG_RANK_TIMEOUT"  # s that a rank may keep the others waiting within a training
-PATIENCE = 60.0
+PATIENCE = 50.0
 MEETING = 3600.0  # s until the last rank is there: the first one may still be writing what it trained before
 _BROKEN = ("timed out", "timeout", "connection closed", "connection reset", "broken pipe", "read error", "write error")
 _MARK = struct.Struct("=qqq")  # process, trainings begun, batches begun
@@ -102,24 +104,29 @@ class Ranks:
 _ENDED, _STOPPED = "was killed or ended", "is stopped"
 
 
-class OneMachine(DDPStrategy):
-    """Lightning's DDP without a port: a file is the store, and what gloo or NCCL must listen on is the loopback."""
+class OneMachine(ParallelStrategy):
+    """A strategy of Lightning without a port: a file is the store, and what gloo or NCCL must listen on is the loopback."""
 
-    def __init__(self, *, find_unused_parameters: bool = False) -> None:
-        super().__init__(timeout=timedelta(seconds=patience()), find_unused_parameters=find_unused_parameters)
-        self.ranks: Ranks | None = None
+    ranks: Ranks | None = None
 
     def _configure_launcher(self) -> None:
         assert self.cluster_environment is not None
-        self._launcher = private_apis.launcher()(self.cluster_environment, self.num_processes, self.num_nodes)
+        self._launcher = private_apis.launcher()(self.cluster_environment, len(self.parallel_devices or ()), 1)
 
     def setup_environment(self) -> None:
         assert self.accelerator is not None
         self.accelerator.setup_device(self.root_device)
-        self.ranks = join(
-            self.local_rank, self.num_processes, private_apis.process_group_backend(self), self.root_device
-        )
+        world, backend = len(self.parallel_devices or ()), private_apis.process_group_backend(self)
+        self.ranks = join(self.local_rank, world, backend, self.root_device)
         super().setup_environment()
+
+
+class DDP(OneMachine, DDPStrategy):
+    """Data parallelism on this machine."""
+
+
+class FSDP(OneMachine, ModelParallelStrategy):
+    """Fully sharded data parallelism on this machine; `sharding.py` says how."""
 
 
 class Heartbeat(pl.Callback):
@@ -132,19 +139,29 @@ class Heartbeat(pl.Callback):
             trainer.strategy.ranks.mark(batches=trainer.strategy.ranks.batches + 1)
 
 
-def strategy(work: Path, *, find_unused_parameters: bool = False) -> OneMachine | None:
-    """For ranks that Lightning starts on this machine; None where others have started them (torchrun, Slurm).
+def strategy(recipe: Recipe, work: Path) -> Strategy | str:
+    """What Lightning's Trainer spreads the training with; ranks that it starts on this machine meet in `work`."""
+    if recipe.strategy == "auto":
+        return "auto"
+    here, timeout = recipe.num_nodes == 1 and _meeting_place(work), timedelta(seconds=patience())
+    if recipe.strategy == "ddp":
+        waits = isinstance(recipe.freeze, int)  # parameters without a gradient for so many epochs
+        if here:
+            return DDP(timeout=timeout, find_unused_parameters=waits)
+        return "ddp_find_unused_parameters_true" if waits else "ddp"
+    return (FSDP if here else ModelParallelStrategy)(save_distributed_checkpoint=False, timeout=timeout)
 
-    `find_unused_parameters`: some have no gradient in some steps.
-    """
+
+def _meeting_place(work: Path) -> bool:
+    """Name a folder for the ranks in the environment; False where others have started them (torchrun, Slurm)."""
     if FOLDER not in os.environ:
         if "LOCAL_RANK" in os.environ or "SLURM_NTASKS" in os.environ or "TORCHELASTIC_RUN_ID" in os.environ:
-            return None
+            return False
         for old in work.glob("ranks-*"):  # `work` is held by this process alone
             shutil.rmtree(old, ignore_errors=True)
         work.mkdir(parents=True, exist_ok=True)
         os.environ[FOLDER] = tempfile.mkdtemp(prefix="ranks-", dir=work.resolve())
-    return OneMachine(find_unused_parameters=find_unused_parameters)
+    return True
 
 
 _joined: dict[str, Ranks] = {}

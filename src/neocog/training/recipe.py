@@ -121,12 +121,14 @@ class Recipe:
             raise UserError(
                 f"strategy (={self.strategy}) spreads over devices, but devices (=1); set devices: 2, or strategy: auto"
             )
-        if self.strategy == "fsdp" and self.accelerator == "cpu":
-            raise UserError("strategy (=fsdp) needs GPUs, but accelerator (=cpu); set strategy: ddp")
-        if self.strategy == "fsdp" and (self.ema or self.clip_norm or self.keep == "best"):
+        if self.strategy == "fsdp" and self.ema:
             raise UserError(
-                f"strategy (=fsdp) spreads the weights, so ema (={self.ema}), clip_norm (={self.clip_norm}) and keep (={self.keep}) "
-                "cannot see them whole; set ema: 0.0, clip_norm: 0.0 and keep: last, or strategy: ddp"
+                f"strategy (=fsdp) shards the weights, of which ema (={self.ema}) keeps a whole average; set ema: 0.0, or strategy: ddp"
+            )
+        if self.strategy == "fsdp" and self.precision == "16-mixed":
+            raise UserError(
+                "strategy (=fsdp) shards the gradients, which precision (=16-mixed) must scale together; "
+                "set precision: bf16-mixed, or strategy: ddp"
             )
         if self.precision == "16-mixed" and self.accelerator == "cpu":
             raise UserError(

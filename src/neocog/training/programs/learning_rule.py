@@ -24,6 +24,7 @@ class LearningRule(SupervisedLearning):
     backpropagates = False
 
     def check(self, recipe: Recipe, *, name: str) -> None:
+        super().check(recipe, name=name)
         if recipe.objective != "mean":
             raise UserError(
                 f"objective (={recipe.objective}) weighs the losses of images, but {name} learns by its own rule, which has none; "

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
+from neocog.core.errors import UserError
 from neocog.training.recipe import Recipe
 
 Loss = Callable[[Tensor, Tensor], Tensor]  # of outputs [N, ...] and targets [N, ...]
@@ -24,6 +25,10 @@ class SupervisedLearning:
 
     def check(self, recipe: Recipe, *, name: str) -> None:
         """Raise UserError, which calls the network `name`, for what of `recipe` cannot be done."""
+        if recipe.strategy == "fsdp" and not self.backpropagates:
+            raise UserError(
+                f"strategy (=fsdp) shards gradients, but {name} learns without them; set strategy: ddp in its block"
+            )
 
     def loss(self, network: nn.Module, images: Tensor, targets: Tensor, loss: Loss) -> tuple[Tensor, Tensor]:
         """What a step minimizes over normalized images [N, C, H, W], and the network's outputs [N, ...]; `loss` is the task's."""
