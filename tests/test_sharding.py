@@ -24,7 +24,14 @@ from neocog.training.recipe import Recipe
 RANKS = 64
 # Plain SGD: steps of shards and of whole tensors round alike. Contiguous: what FSDP shards.
 RECIPE = Recipe(
-    epochs=2, batch_size=32, accelerator="cpu", threads=1, momentum=0.0, nesterov=False, lr=0.05, channels_last=False
+    epochs=2,
+    batch_size=32,
+    accelerator="cpu",
+    threads=1,
+    momentum=0.0,
+    nesterov=False,
+    lr=0.05,
+    channels_last=False,
 )
 SCRIPT = """
 import json, sys
@@ -41,7 +48,7 @@ data, out = prepared.read(Path(sys.argv[1])), Path(sys.argv[2])
 recipe = Recipe(**json.loads(sys.argv[3]) | {"devices": 2, "strategy": "ddp"})
 
 def train(label, name, recipe, **more):
-    build = partial(architectures.build, name, channels=1, size=8, classes=10, sizes={})
+    build = partial(architectures.build, name, channels=1, size=(8, 8), classes=10, sizes={})
     fitted = fit(build, data, recipe, name=name, work=out / "work" / label.partition("-")[0], **more)
     if fitted.is_writer:
         torch.save({"weights": fitted.model.state_dict(), "history": fitted.history, "epoch": fitted.epoch}, out / f"{label}.pt")
@@ -54,7 +61,7 @@ def cut(row, seconds, finished):
 
 train("ddp", "mlp", recipe)
 train("fsdp", "mlp", replace(recipe, strategy="fsdp"))
-demanding = replace(recipe, strategy="fsdp", optimizer="adamw", lr=0.003, clip_norm=1.0, keep="best", accumulate=2, images=256)
+demanding = replace(recipe, strategy="fsdp", optimizer="adamw", lr=0.003, clip_norm=1.0, keep="best", accumulate=2, images=128)
 train("whole", "googlenet", demanding)
 try:
     train("resumed-", "googlenet", demanding, on_epoch=cut)
@@ -73,7 +80,7 @@ def test_two_ranks_end_where_one_process_ends_sharded_or_not_and_go_on_with_the_
     arguments = [str(digits.folder), str(tmp_path), json.dumps(RECIPE.asdict())]
     subprocess.run([sys.executable, str(tmp_path / "run.py"), *arguments], check=True, timeout=300)
     ended = {path.stem: torch.load(path) for path in tmp_path.glob("*.pt")}
-    build = partial(architectures.build, "mlp", channels=1, size=8, classes=10, sizes={})
+    build = partial(architectures.build, "mlp", channels=1, size=(8, 8), classes=10, sizes={})
     alone = fit(build, digits, RECIPE, name="mlp", work=tmp_path / "alone")
     halves = fit(build, digits, replace(RECIPE, batch_size=16, accumulate=2), name="mlp", work=tmp_path / "halves")
 
@@ -100,7 +107,7 @@ def test_of_64_ranks_each_holds_its_share_of_every_network(fake_ranks):
     walked = 0
     for name in architectures.names():
         sizes = {"model": "mobilenetv3_small_050"} if name == "timm" else {}
-        model = architectures.build(name, channels=1, size=32, classes=10, sizes=sizes)
+        model = architectures.build(name, channels=1, size=(32, 32), classes=10, sizes=sizes)
         if not choose.of(model).backpropagates:
             continue
         whole = {key: value.shape for key, value in model.named_parameters()}
@@ -115,7 +122,7 @@ def test_of_64_ranks_each_holds_its_share_of_every_network(fake_ranks):
 
 def test_large_blocks_are_gathered_one_by_one():
     with torch.device("meta"):
-        model = architectures.build("resnet", channels=3, size=224, classes=1000, sizes={"form": "resnet50"})
+        model = architectures.build("resnet", channels=3, size=(224, 224), classes=1000, sizes={"form": "resnet50"})
     total = sum(parameter.numel() for parameter in model.parameters())
     found = sharding.blocks(model)
     taken: set[int] = set()
@@ -139,7 +146,7 @@ def test_what_shards_cannot_do_is_refused(asked, said):
 
 
 def test_a_rule_of_its_own_has_no_gradients_to_shard(digits, tmp_path: Path):
-    build = partial(architectures.build, "perceptron", channels=1, size=8, classes=10, sizes={})
+    build = partial(architectures.build, "perceptron", channels=1, size=(8, 8), classes=10, sizes={})
     recipe = Recipe(strategy="fsdp", devices=2, accelerator="cpu", batch_size=32)
     with pytest.raises(UserError, match=r"perceptron learns without them; set strategy: ddp"):
         fit(build, digits, recipe, name="perceptron", work=tmp_path / "work")

@@ -1,10 +1,10 @@
-"""The private functions of Lightning, Ray and Python that neocog needs, each with the version it was tested with.
+"""The private functions of Lightning, torch, Ray and Python that neocog needs, each with the version it was tested with.
 
 Nothing else in neocog calls them. Where one is gone after an upgrade, tests/test_private_apis.py names it, and `remedy` says what to do.
 The libraries are imported by the functions that need them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -64,6 +64,30 @@ NAMES = (
         "pytorch-lightning",
         "2.6.6",
         "nccl on CUDA devices, gloo elsewhere",
+    ),
+    Private(
+        "torch.distributed._tools.mem_tracker:MemTracker",
+        "torch",
+        "2.15.0",
+        "have `neocog plan` count what autograd saves (torch.autograd.graph.saved_tensors_hooks)",
+    ),
+    Private(
+        "torch.distributed._tools.fsdp2_mem_tracker:FSDPMemTracker",
+        "torch",
+        "2.15.0",
+        "have `neocog plan` divide weights, gradients and optimizer states by the ranks",
+    ),
+    Private(
+        "torch._subclasses.fake_tensor:FakeTensorMode",
+        "torch",
+        "2.15.0",
+        "have `neocog plan` run its step on the meta device",
+    ),
+    Private(
+        "torch.testing._internal.distributed.fake_pg:FakeStore",
+        "torch",
+        "2.15.0",
+        "have `neocog plan` run its step in one process without a process group",
     ),
     Private(
         "ray._private.ray_constants:ENABLE_RAY_CLUSTER",
@@ -138,6 +162,57 @@ def launcher() -> type:
 def process_group_backend(strategy: Any) -> str:
     """The backend of torch.distributed that Lightning's DDP strategy uses: gloo, nccl."""
     return str(strategy._get_process_group_backend())
+
+
+@contextmanager
+def fake_ranks(ranks: int) -> Iterator[None]:
+    """Be the first of so many ranks of a process group whose other ranks do not exist: what is sent goes nowhere."""
+    import torch.distributed as dist
+    from torch.testing._internal.distributed.fake_pg import FakeStore
+
+    dist.init_process_group("fake", store=FakeStore(), rank=0, world_size=ranks)
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+def fake_tensors() -> Any:
+    """Tensors made within have a shape and no content."""
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    return FakeTensorMode()
+
+
+def peak_memory(model: Any, optimizer: Any, inputs: Any, step: Callable[[], None], *, sharded: bool) -> dict[str, int]:
+    """Bytes while `step` needs most: `weights`, `gradients`, `optimizer`, `activations`; and `parameters`, all of them whole."""
+    from torch.distributed._tools.fsdp2_mem_tracker import FSDPMemTracker
+    from torch.distributed._tools.mem_tracker import MemTracker
+
+    tracker: Any = FSDPMemTracker(model, optimizer) if sharded else MemTracker()
+    if sharded:
+        tracker.track_inputs((inputs,))
+    else:
+        tracker.track_external(model, optimizer, inputs)
+    with tracker:
+        step()
+    found = dict.fromkeys(("weights", "gradients", "optimizer", "activations"), 0)
+    kinds = {
+        "PARAM": "weights",
+        "BUFFER": "weights",
+        "ALL_GATHER": "weights",
+        "GRAD": "gradients",
+        "REDUCE_SCATTER": "gradients",
+    }
+    for snapshot in tracker.get_tracker_snapshot("peak").values():
+        for kind, size in snapshot.items():
+            name = getattr(kind, "name", "")  # the total has none
+            if name and name != "OPT":
+                found[kinds.get(name.removeprefix("SHARDED_").removeprefix("UNSHARDED_"), "activations")] += size
+    for snapshot in tracker.get_tracker_snapshot("current").values():  # there from the second step on
+        found["optimizer"] += sum(size for kind, size in snapshot.items() if getattr(kind, "name", "") == "OPT")
+    found["parameters"] = sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
+    return found
 
 
 @contextmanager
