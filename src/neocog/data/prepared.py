@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from neocog.core import csv_table, image_size, integrity
+from neocog.core import csv_table, image_size, integrity, parquet_table
 from neocog.core.atomic import staged
 from neocog.core.errors import UserError, nearest
 from neocog.core.image_size import Size
@@ -239,7 +239,7 @@ def write(
             "source": [samples.sources[i] for i in order],
             **{group: [values[i] for i in order] for group, values in samples.groups.items()},
         }
-        _write_samples(stage / "samples.parquet", columns, kind.COLUMNS)
+        parquet_table.write(stage / "samples.parquet", columns, types=kind.COLUMNS, repetitive=["split"])
         csv_table.write(stage / "quarantine.csv", ("path", "reason"), sorted(quarantine))
         where = np.asarray(splits)
         shown = {split: kind.counts(targets[where == split], classes=len(classes)).tolist() for split in SPLITS}
@@ -285,24 +285,6 @@ def _ids(hashes: Sequence[str]) -> list[str]:
 def own_columns(task: str) -> Collection[str]:
     """The columns of samples.parquet that are no groups."""
     return {*OWN_COLUMNS, *tasks.task(task).targets.COLUMNS}
-
-
-def _write_samples(path: Path, columns: Mapping[str, Sequence[object]], targets: Mapping[str, str]) -> None:
-    import pyarrow
-    import pyarrow.parquet
-
-    types = {column: _arrow(targets.get(column, "string")) for column in columns}
-    table = pyarrow.table({column: pyarrow.array(values, types[column]) for column, values in columns.items()})
-    pyarrow.parquet.write_table(table, path, compression="zstd", use_dictionary=["split"], store_schema=False)
-
-
-def _arrow(name: str) -> "pyarrow.DataType":
-    """A type of Arrow by its name, such as int64 or list<int64>."""
-    import pyarrow
-
-    if name.startswith("list<"):
-        return pyarrow.list_(_arrow(name[5:-1]))
-    return pyarrow.type_for_alias(name)
 
 
 def _totals(counts: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
