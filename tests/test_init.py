@@ -153,6 +153,18 @@ def test_in_another_repository_it_commits_its_own_files_only(neocog, tmp_path):
     assert "is ignored by the git repository" in refused(neocog(tmp_path, "init", "other"))
 
 
+def test_a_repository_with_a_readme_keeps_it(neocog, tmp_path):
+    git(tmp_path, "init", "-q")
+    (tmp_path / "README.md").write_text("mine")
+    (tmp_path / ".gitignore").write_text("*.log")
+    made = neocog(tmp_path, "init")
+    assert made.returncode == 0, made.stderr
+    assert (tmp_path / "README.md").read_text() == "mine"
+    ignored = (tmp_path / ".gitignore").read_text().splitlines()
+    assert ignored[0] == "*.log" and "/data/prepared" in ignored
+    assert git(tmp_path, "status", "--porcelain").split() == ["??", "README.md"]
+
+
 def test_what_stands_against_it_is_one_sentence_and_nothing_is_left(neocog, tmp_path):
     images(tmp_path / "shoes")
     (tmp_path / "none").mkdir()

@@ -1,6 +1,7 @@
 """Create a project: a folder with its files, git and DVC, and a first commit."""
 
 import logging
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -14,6 +15,9 @@ from neocog.data.sources.listing import spelt
 from neocog.project import params, template
 from neocog.project.survey import Survey, survey
 from neocog.tasks.task import Task
+
+KEPT = ("README.md", "requirements.txt", ".github/workflows/neocog.yml")  # where there is one, it stays as it is
+GITIGNORE = ".gitignore"  # where there is one, lines are added
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,11 @@ def create(folder: Path, task: Task, *, images: Path | None) -> Created:
     if above is not None and above != folder:
         del files[".github/workflows/neocog.yml"]  # which is read at the root of a repository only
     _check_free(folder, files, above)
+    kept = [name for name in KEPT if (folder / name).exists()]
+    for name in kept:
+        del files[name]
+    if (folder / GITIGNORE).is_file():
+        files[GITIGNORE] = f"{(folder / GITIGNORE).read_text('utf-8').rstrip()}\n\n{files[GITIGNORE]}".lstrip()
     with _nothing_left(folder):
         folder.mkdir(parents=True, exist_ok=True)
         if above is None:
@@ -100,10 +109,11 @@ def _where(root: str | None, inside: str | None) -> str:
 
 def _repository(folder: Path) -> Path | None:
     """The root of the git repository that `folder` lies in. Raises UserError without git, and where it does not know who commits."""
+    english = {**os.environ, "LC_ALL": "C"}
     here = next(path for path in (folder, *folder.parents) if path.is_dir())
     try:
         top = subprocess.run(
-            ["git", "rev-parse", "--show-toplevel"], cwd=here, capture_output=True, text=True, check=False
+            ["git", "rev-parse", "--show-toplevel"], cwd=here, env=english, capture_output=True, text=True, check=False
         )
     except FileNotFoundError:
         raise UserError(
@@ -123,7 +133,8 @@ def _repository(folder: Path) -> Path | None:
 def _check_free(folder: Path, files: dict[str, str], above: Path | None) -> None:
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is a file; name a new folder for the project")
-    there = sorted({name.partition("/")[0] for name in (*files, ".dvc") if (folder / name).exists()})
+    own = {*files, ".dvc"} - {*KEPT, GITIGNORE}
+    there = sorted({name.partition("/")[0] for name in own if (folder / name).exists()})
     if there:
         hint = "; `neocog init --update` renews the dvc.yaml of a project" if "dvc.yaml" in there else ""
         raise UserError(f"{folder} already holds {', '.join(there)}; name a new folder for the project{hint}")
