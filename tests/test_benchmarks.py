@@ -17,7 +17,7 @@ from benchmarks import identical
 from neocog import architectures, compression
 
 NAMES = [module.name for module in pkgutil.iter_modules(benchmarks.__path__) if not module.name.startswith("_")]
-AT_LEAST = {"compression", "identical", "kills", "planted", "prepare", "serving", "training", "tuning"}
+AT_LEAST = {"compression", "gpu", "identical", "kills", "planted", "prepare", "serving", "training", "tuning"}
 ELSEWHERE = {"kills"}  # tests/test_kills.py runs it, for minutes
 SECONDS = ("planted", "prepare")  # take no longer, the others import torch or start servers
 
@@ -66,6 +66,40 @@ def test_a_tiny_run_ends_well_and_leaves_nothing_but_what_was_asked_for(name, tm
     assert ended.stdout.strip(), "it prints what it measured"
     left = [path.name for path in tmp_path.iterdir()]
     assert left == (["data"] if name == "planted" else []), left
+
+
+@pytest.mark.slow
+def test_the_gpu_path_needs_no_more_than_it_says(tmp_path):
+    """torch, pytorch-lightning, timm and what they and neocog's training import: none of the packages of the other stages."""
+    absent = (
+        "onnx",
+        "onnxscript",
+        "onnxruntime",
+        "pyarrow",
+        "pandas",
+        "sklearn",
+        "mlflow",
+        "ray",
+        "dvc",
+        "optuna",
+        "fastapi",
+    )
+    script = (
+        f"import sys; sys.modules.update(dict.fromkeys({absent}))\nfrom benchmarks import gpu; gpu.main(['--tiny'])"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}", "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    found = json.loads(ended.stdout)
+    assert {name for name, check in found["checks"].items() if check["passed"] is None} == {"export"}
+    assert found["checks"]["resume"]["same_bits"] and len(found["checks"]) == 8
+    assert all(speed["share_of_peak"] > 0 and speed["fit_images_per_second"] > 0 for speed in found["speed"])
 
 
 def test_what_cannot_run_says_so(tmp_path):
