@@ -178,7 +178,8 @@ def test_a_card_says_what_the_file_says(name):
     assert any(str(year) in card.about for year in (card.year, card.year + 1))  # some were printed a year later
     assert len(card.idea) < 70
     for size, (_, default) in card.sizes.items():
-        assert default == (None if size in card.blocks else module.build.__kwdefaults__.get(size, "small"))
+        of_all = {"form": "small", "weights": None, "pretrained": False} | dict.fromkeys(card.blocks)
+        assert default == module.build.__kwdefaults__.get(size, of_all.get(size))
 
 
 def in_form(name, form):
