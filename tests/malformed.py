@@ -11,7 +11,7 @@ import numpy as np
 from bombs import tiled_tiff
 from PIL import Image
 
-from neocog.data.sources.formats import READ
+from neocog.data.decoding.formats import READ
 
 KEYS = ("inputs", "instances", "dataframe_split", "dataframe_records")
 ODD = [

@@ -8,8 +8,8 @@ import pytest
 from bombs import scanned_jpeg, tiled_tiff
 from PIL import Image
 
-from neocog.data.sources.decode import Preparation, RefusedError, read_picture
-from neocog.data.sources.decompression_bombs import MAX_SCANS, has_too_many_scans
+from neocog.data.decoding.decode import Preparation, RefusedError, read_picture
+from neocog.data.decoding.decompression_bombs import MAX_SCANS, has_too_many_scans
 
 HOW: Preparation = {"size": (8, 8), "channels": 1, "resize": "crop", "max_pixels": 50_000_000}
 DECODE = """

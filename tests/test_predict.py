@@ -20,8 +20,8 @@ from PIL import Image
 from neocog.bundle.read import Bundle, read
 from neocog.cli import main
 from neocog.core.errors import UserError
+from neocog.data.decoding.decode import decode
 from neocog.data.prepare import prepare
-from neocog.data.sources.decode import decode
 from neocog.evaluation import predictions
 from neocog.evaluation.preparation import preparation
 from neocog.serving import files, pixels, predict, predictor

@@ -11,9 +11,9 @@ from pictures import class_folders, picture, save
 from PIL import Image, ImageCms, ImageDraw
 
 from neocog.core.errors import UserError
+from neocog.data.decoding.decode import Decoded, Preparation, decode
 from neocog.data.prepare import prepare
 from neocog.data.prepared import Prepared
-from neocog.data.sources.decode import Decoded, Preparation, decode
 from neocog.params.sections import Data
 from neocog.serving import pixels
 

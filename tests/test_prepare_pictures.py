@@ -12,7 +12,7 @@ from PIL import Image, ImageCms
 
 from neocog.core import image_size
 from neocog.core.image_size import Size
-from neocog.data.sources.decode import Decoded, Preparation, decode
+from neocog.data.decoding.decode import Decoded, Preparation, decode
 from neocog.serving import pixels
 
 

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neocog.core.errors import UserError
-from neocog.data.splits import assign, content_hash, enough, position
+from neocog.data.decoding.decode import content_hash
+from neocog.data.splits import assign, enough, position
 
 hashes = st.lists(st.binary(min_size=1, max_size=8).map(lambda b: hashlib.sha256(b).hexdigest()), max_size=60)
 fractions = st.floats(0.01, 0.45)

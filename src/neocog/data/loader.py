@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from neocog.data.decoding.encoded_images import EncodedImages
 from neocog.data.prepared import Split
 
 
@@ -38,7 +39,8 @@ class Batches:
         indices: bool = False,
         alike: np.ndarray | None = None,
     ) -> None:
-        self.images, self.targets = split.images, np.ascontiguousarray(split.targets)
+        self.images: np.ndarray | EncodedImages = split.images
+        self.targets = np.ascontiguousarray(split.targets)
         self.batch_size, self.shuffle, self.seed, self.rank, self.ranks = batch_size, shuffle, seed, rank, ranks
         self.window, self.indices, self.alike = window, indices, alike
         self.epoch = 0
@@ -51,20 +53,31 @@ class Batches:
         return batches // self.window * self.window or max(1, batches)
 
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
-        order = self._order()
-        for start in range(0, len(self) * self.batch_size, self.batch_size):
-            begin = time.perf_counter()
-            rows = order[start : start + self.batch_size]
-            if self.ranks > 1:
-                rows = np.array_split(rows, self.ranks)[self.rank]
+        begin = time.perf_counter()
+        for rows, images in self._read(list(self._rows())):
             batch: tuple[Tensor, ...] = (
-                torch.from_numpy(self.images.take(rows, axis=0)),
+                torch.from_numpy(images),
                 torch.from_numpy(self.targets.take(rows, axis=0)),
             )
             if self.indices:
                 batch = *batch, torch.from_numpy(rows)
             self.waited += time.perf_counter() - begin
             yield batch
+            begin = time.perf_counter()
+
+    def _rows(self) -> Iterator[np.ndarray]:
+        """The rows of this rank in each batch."""
+        order = self._order()
+        for start in range(0, len(self) * self.batch_size, self.batch_size):
+            rows = order[start : start + self.batch_size]
+            yield np.array_split(rows, self.ranks)[self.rank] if self.ranks > 1 else rows
+
+    def _read(self, batches: list[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Each batch of rows with its images; encoded ones are decoded ahead."""
+        if isinstance(self.images, EncodedImages):
+            yield from zip(batches, self.images.ahead(batches), strict=True)
+        else:
+            yield from ((rows, self.images.take(rows, axis=0)) for rows in batches)
 
     def _order(self) -> np.ndarray:
         count = len(self.targets)

@@ -7,12 +7,17 @@ class PixelSums:
     """Sums of uint8 [n, H, W, C] by channel; `mean` and `std` are in the pixel scale 0..1."""
 
     def __init__(self, channels: int) -> None:
-        self.histogram = np.zeros((channels, 256), np.int64)
+        self.sums = np.zeros((2, channels), np.int64)  # of values, and of their squares
+        self.pixels = 0
 
     def add(self, images: np.ndarray) -> None:
         """Count the pixels of uint8 [n, H, W, C]."""
-        for channel in range(len(self.histogram)):
-            self.histogram[channel] += np.bincount(images[..., channel].ravel(), minlength=256)
+        self.add_sums(sums_of(images), pixels=images[..., 0].size)
+
+    def add_sums(self, sums: np.ndarray, *, pixels: int) -> None:
+        """Count so many pixels whose sums [2, C] are known."""
+        self.sums += sums
+        self.pixels += pixels
 
     def mean(self) -> list[float]:
         """The mean of each channel [C]."""
@@ -20,12 +25,16 @@ class PixelSums:
 
     def std(self) -> list[float]:
         """The standard deviation of each channel [C], at least one gray level, so that nobody divides by zero."""
-        squares = (self.histogram * np.arange(256) ** 2).sum(1) / self._counts()
-        variance = squares - self._means() ** 2
+        variance = self.sums[1] / max(1, self.pixels) - self._means() ** 2
         return [round(std / 255, 6) for std in np.sqrt(np.maximum(1.0, variance))]
 
-    def _counts(self) -> np.ndarray:
-        return np.maximum(1, self.histogram.sum(1))
-
     def _means(self) -> np.ndarray:
-        return (self.histogram * np.arange(256)).sum(1) / self._counts()
+        means: np.ndarray = self.sums[0] / max(1, self.pixels)
+        return means
+
+
+def sums_of(images: np.ndarray) -> np.ndarray:
+    """Sums of values and of squares of uint8 [..., C] by channel, int64 [2, C]."""
+    levels = np.arange(256)
+    histograms = np.stack([np.bincount(images[..., k].ravel(), minlength=256) for k in range(images.shape[-1])], axis=1)
+    return np.stack([levels @ histograms, levels**2 @ histograms])

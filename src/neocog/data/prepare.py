@@ -13,11 +13,12 @@ import numpy as np
 from neocog.core import image_size
 from neocog.core.errors import NeocogError, UserError, nearest
 from neocog.data import quality_checks
+from neocog.data.decoding.colour import rgb
+from neocog.data.decoding.decode import INTERPOLATION, INTERPOLATIONS
+from neocog.data.decoding.encoded_files import EncodedFiles
 from neocog.data.fixed_splits import FixedSplits, read_splits
 from neocog.data.group_splits import check_whole
 from neocog.data.prepared import SPLITS, Prepared, Samples, write
-from neocog.data.sources.colour import rgb
-from neocog.data.sources.decode import INTERPOLATION, INTERPOLATIONS
 from neocog.data.sources.digits import digits
 from neocog.data.sources.fashion_mnist import fashion_mnist
 from neocog.data.sources.folder import folder
@@ -31,6 +32,7 @@ from neocog.data.splits import Carving, assign, enough
 from neocog.tasks import task as tasks
 from neocog.tasks.task import Task
 
+STORES = ("packed", "encoded")
 RESIZES = ("crop", "pad", "stretch")
 _PACKED: dict[str, Callable[..., Source]] = {  # whose images are arrays already, all of one size
     "fashion_mnist": fashion_mnist,
@@ -72,6 +74,7 @@ def prepare(
     groups: Path | str | None = None,
     max_pixels: int = 50_000_000,
     workers: int = 0,
+    store: str = "packed",
 ) -> Prepared:
     """Prepare the images of a source for a `task`, and write the result to `target`.
 
@@ -87,6 +90,7 @@ def prepare(
         ("resize", resize, RESIZES),
         ("interpolation", interpolation, INTERPOLATIONS),
         ("on_bad", on_bad, quality_checks.ON_BAD),
+        ("store", store, STORES),
         ("small_classes", small_classes, quality_checks.SMALL_CLASSES),
     ):
         if value not in known:
@@ -118,7 +122,10 @@ def prepare(
                 bits=bits,
                 max_pixels=max_pixels,
                 workers=workers,
+                store=store,
             )
+        if store == "encoded" and not isinstance(found.images, EncodedFiles):
+            raise UserError(f"data.store (={store!r}): the images of {source} are no files; set data.store: packed")
         return _pass_gate(
             target,
             kind,

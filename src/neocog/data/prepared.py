@@ -3,6 +3,7 @@
 | file | content |
 |---|---|
 | `images.npy` | uint8 `[N, H, W, C]`: train, then val, then test; within a split by content hash |
+| or `images.bin`, `offsets.npy` | the same images encoded, as their files are (`data.store: encoded`) |
 | `samples.parquet` | row i describes image i: id, split, the task's target columns, sha256, source, group columns |
 | `dataset.json` | what the whole is: task, classes, shape, mean and std of train, counts, notes, digests |
 | `quarantine.csv` | path, reason: what was refused |
@@ -17,7 +18,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -25,14 +26,19 @@ from neocog.core import csv_table, image_size, integrity, parquet_table
 from neocog.core.atomic import staged
 from neocog.core.errors import UserError, nearest
 from neocog.core.image_size import Size
+from neocog.data.decoding.encoded_files import EncodedFiles
+from neocog.data.decoding.encoded_images import CONTENT, OFFSETS, EncodedImages
 from neocog.data.pixel_statistics import PixelSums
 from neocog.tasks import task as tasks
 
 if TYPE_CHECKING:
     import pyarrow
 
+    from neocog.data.decoding.decode import Preparation
+
 SPLITS = ("train", "val", "test")
 OWN_COLUMNS = ("id", "split", "sha256", "source")  # besides those of the task
+PACKED = "images.npy"
 _BLOCK = 1 << 22  # bytes of images handled at a time
 
 
@@ -40,7 +46,7 @@ _BLOCK = 1 << 22  # bytes of images handled at a time
 class Split:
     """One split: views of the whole, never copies."""
 
-    images: np.ndarray  # uint8 memmap [n, H, W, C]
+    images: np.ndarray  # uint8 [n, H, W, C]: a memmap, or EncodedImages, which an index decodes
     targets: np.ndarray  # [n, ...], as the task's `targets.py` has them
     ids: np.ndarray  # str [n]
 
@@ -94,18 +100,19 @@ class Prepared:
         start, stop = self._bounds(name)
         shape = (sum(map(self.num_images, SPLITS)), *self.size, self.channels)
         try:
-            images = np.load(self.folder / "images.npy", mmap_mode="r")
+            images = self._images()
             table = self.samples(name, columns=["id", *self._targets.COLUMNS])
         except (OSError, ValueError) as error:  # pyarrow's own errors are among them
             raise self._spoilt(str(error)) from error
         if images.shape != shape or images.dtype != np.uint8 or table.num_rows != stop - start:
-            raise self._spoilt(f"images.npy holds {images.dtype} {images.shape}, dataset.json says uint8 {shape}")
+            raise self._spoilt(f"its images are {images.dtype} {images.shape}, dataset.json says uint8 {shape}")
         if spoilt := integrity.changed(self.folder, self.files):
             remedy = integrity.REPAIR.format(stage="prepare")
             raise UserError(f"{self.folder / spoilt} is damaged: its SHA-256 is not the one in dataset.json; {remedy}")
         table = table.slice(0, limit)
+        stop = start + table.num_rows
         return Split(
-            images[start:stop][:limit],
+            cast(np.ndarray, images.part(start, stop)) if isinstance(images, EncodedImages) else images[start:stop],
             self._targets.of(table, classes=len(self.classes)),
             np.array(table.column("id").to_pylist()),
         )
@@ -149,6 +156,19 @@ class Prepared:
     def num_images(self, name: str) -> int:
         """The number of images of one split."""
         return self.images[name]
+
+    @property
+    def store(self) -> str:
+        """How images are kept: `packed` or `encoded`."""
+        return "encoded" if CONTENT in self.files else "packed"
+
+    def _images(self) -> np.ndarray | EncodedImages:
+        if self.store == "packed":
+            packed: np.ndarray = np.load(self.folder / PACKED, mmap_mode="r")
+            return packed
+        (self.folder / CONTENT).stat()  # raises if it is gone
+        how = {"size": self.size, "channels": self.channels, **self.preparation}
+        return EncodedImages(self.folder, cast("Preparation", how))
 
     @property
     def _targets(self) -> ModuleType:
@@ -197,7 +217,7 @@ def write(
     *,
     name: str,
     classes: Sequence[str],
-    images: np.ndarray,
+    images: np.ndarray | EncodedFiles,
     samples: Samples,
     source_digest: str,
     quarantine: Sequence[tuple[str, str]] = (),
@@ -205,7 +225,7 @@ def write(
     task: str = "classification",
     preparation: Mapping[str, str | int] | None = None,
 ) -> Prepared:
-    """Write `images[samples.rows]` (of uint8 [N, H, W, C], which may be a memmap), whole or not at all.
+    """Write `images[samples.rows]` (of uint8 [N, H, W, C], which may be a memmap, or encoded), whole or not at all.
 
     `preparation` is how files became these pixels, for whoever asks a model about more files.
     """
@@ -220,17 +240,11 @@ def write(
     with staged(Path(folder)) as stage:
         shape = (len(order), *images.shape[1:])
         content = hashlib.sha256()
-        sums = PixelSums(shape[3])
         rows = samples.rows[order]
-        with (stage / "images.npy").open("wb") as file:
-            np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
-            for block in _blocks(shape):
-                pixels = np.ascontiguousarray(images[rows[block]])
-                file.write(pixels.data)
-                content.update(pixels.data)
-                sums.add(pixels[: max(0, num_train - block.start)])
-                if isinstance(images, np.memmap):  # let go of what was read, or the whole file counts as memory in use
-                    images._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
+        if isinstance(images, EncodedFiles):
+            sums = images.write(stage, rows, num_train=num_train, content=content)
+        else:
+            sums = _write_packed(stage / PACKED, images, rows, num_train=num_train, content=content)
         columns: dict[str, Sequence[object]] = {
             "id": _ids([samples.sha256[i] for i in order]),
             "split": splits,
@@ -262,9 +276,27 @@ def write(
         for told in ([task, list(classes), shape], *columns.items()):
             content.update(json.dumps(told).encode())
         card["digest"] = content.hexdigest()
-        card["files"] = integrity.digests(stage, "images.npy", "samples.parquet")
+        stored = (CONTENT, OFFSETS) if isinstance(images, EncodedFiles) else (PACKED,)
+        card["files"] = integrity.digests(stage, *stored, "samples.parquet")
         (stage / "dataset.json").write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return read(folder)
+
+
+def _write_packed(
+    path: Path, images: np.ndarray, rows: np.ndarray, *, num_train: int, content: "hashlib._Hash"
+) -> PixelSums:
+    shape = (len(rows), *images.shape[1:])
+    sums = PixelSums(shape[3])
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+        for block in _blocks(shape):
+            pixels = np.ascontiguousarray(images[rows[block]])
+            file.write(pixels.data)
+            content.update(pixels.data)
+            sums.add(pixels[: max(0, num_train - block.start)])
+            if isinstance(images, np.memmap):  # let go of what was read, or the whole file counts as memory in use
+                images._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
+    return sums
 
 
 def _blocks(shape: tuple[int, ...]) -> Iterator[slice]:

@@ -8,12 +8,9 @@ One exception: a class none of whose images would be in train keeps one there, t
 such a class that an image may move when others of it are added or removed.
 """
 
-import hashlib
 from collections.abc import Collection, Sequence
 from math import floor
 from typing import NotRequired, TypedDict, Unpack
-
-import numpy as np
 
 from neocog.core.errors import UserError
 from neocog.data.group_splits import assign_groups
@@ -26,11 +23,6 @@ class Carving(TypedDict):
     val_fraction: float
     test_fraction: float
     groups: NotRequired[Sequence[str | None] | None]
-
-
-def content_hash(pixels: np.ndarray) -> str:
-    """The sha256 of uint8 [H, W] or [H, W, 3] and its shape, so that 2 x 8 and 4 x 4 differ."""
-    return hashlib.sha256(f"{'x'.join(map(str, pixels.shape))}:".encode() + pixels.tobytes()).hexdigest()
 
 
 def position(sha256: str) -> float:

@@ -1,7 +1,7 @@
 """How the images that a bundle was trained on were made of pictures, and how any other must be made for it."""
 
 from neocog.bundle.read import Bundle
-from neocog.data.sources.decode import INTERPOLATION, Preparation
+from neocog.data.decoding.decode import INTERPOLATION, Preparation
 
 RESIZE, MAX_PIXELS = "crop", 50_000_000  # for bundles whose card does not say: the defaults of `data` in params.yaml
 

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from neocog.bundle.read import Bundle
 from neocog.core.errors import UserError
+from neocog.data.decoding.decode import decode
 from neocog.data.prepared import read
-from neocog.data.sources.decode import decode
 from neocog.evaluation import predictions
 from neocog.evaluation.preparation import preparation
 from neocog.tasks.task import task

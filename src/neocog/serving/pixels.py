@@ -16,10 +16,10 @@ from PIL import Image
 
 from neocog.core.errors import UserError
 from neocog.core.image_size import Size
-from neocog.data.sources.decode import as_row, read_picture
-from neocog.data.sources.decompression_bombs import num_pixels
-from neocog.data.sources.encoded import RefusedError
-from neocog.data.sources.formats import READ
+from neocog.data.decoding.decode import as_row, read_picture
+from neocog.data.decoding.decompression_bombs import num_pixels
+from neocog.data.decoding.encoded import RefusedError
+from neocog.data.decoding.formats import READ
 from neocog.evaluation.preparation import Preparation
 from neocog.serving.protocol import TooLarge, brief
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.data.sources.decode import Decoded, decode
+from neocog.data.decoding.decode import Decoded, decode
 from neocog.data.sources.decode_all import decode_all
 from neocog.serving.files import File
 from neocog.serving.pixels import Preparation

@@ -18,8 +18,8 @@ from typing import Any, Unpack
 from PIL import Image
 
 from neocog.core.errors import NeocogError
-from neocog.data.sources.decode import Decoded, Preparation, decode
-from neocog.data.sources.encoded import Encoded
+from neocog.data.decoding.decode import Decoded, Preparation, decode
+from neocog.data.decoding.encoded import Encoded
 from neocog.data.sources.listing import spelt
 
 _CHUNK_BYTES = 1 << 22  # of decoded rows that travel between processes at a time
@@ -33,17 +33,18 @@ def decode_all(
     workers: int = 0,
     encoded: Sequence[Encoded] | None = None,
     mean_bytes: int = 0,
+    store: str = "packed",
     **how: Unpack[Preparation],
 ) -> Iterator[tuple[int, Decoded]]:
     """Decode `root`/`paths[i]`, yielding (i, what it gave) in no particular order; `workers` 0 means all cores.
 
     Where images are no files of their own, `encoded[i]` is image i, asked for in ascending order (again only after a process was killed),
-    and `mean_bytes` the length of those that travel to the processes.
+    and `mean_bytes` the length of those that travel to the processes. With the `store` encoded, bytes come back in place of pixels.
 
     When a process is killed, the files it may have been reading are tried again one by one. One that kills its process
     twice is refused; after three of those raises NeocogError, since then it is hardly the files.
     """
-    task = partial(_decode_chunk, how)
+    task = partial(_decode_chunk, store, how)
     images = encoded if encoded is not None else _Files(root, paths)
     step = max(1, min(64, _CHUNK_BYTES // max(mean_bytes, prod(how["size"]) * how["channels"])))
     todo = [list(range(start, min(len(paths), start + step))) for start in range(0, len(paths), step)][::-1]
@@ -116,8 +117,8 @@ def _no_main() -> Iterator[None]:
         sys.modules["__main__"] = main
 
 
-def _decode_chunk(how: Preparation, images: Sequence[Encoded]) -> list[Decoded]:
-    return [decode(image, **how) for image in images]
+def _decode_chunk(store: str, how: Preparation, images: Sequence[Encoded]) -> list[Decoded]:
+    return [decode(image, store=store, **how) for image in images]
 
 
 class _Files(Sequence[Encoded]):

@@ -11,12 +11,13 @@ import numpy as np
 
 from neocog.core.image_size import Size
 from neocog.core.progress import watched
+from neocog.data.decoding.colour import rgb
+from neocog.data.decoding.decode import INTERPOLATION
+from neocog.data.decoding.encoded import Encoded
 from neocog.data.quality_checks import check_any
-from neocog.data.sources.colour import rgb
-from neocog.data.sources.decode import INTERPOLATION
 from neocog.data.sources.decode_all import decode_all
-from neocog.data.sources.encoded import Encoded
 from neocog.data.sources.listing import Listing, list_images, spelt
+from neocog.data.sources.scratch import EncodedScratch, PackedScratch
 from neocog.data.sources.source import Source
 
 SIZE = 64  # pixels, where data.size says nothing
@@ -39,6 +40,7 @@ class Reading(TypedDict, total=False):
     bits: int
     max_pixels: int
     workers: int
+    store: str
 
 
 def folder(root: Path, **how: Unpack[Reading]) -> Source:
@@ -68,10 +70,11 @@ def read_listed(
     bits: int = 16,
     max_pixels: int = 50_000_000,
     workers: int = 0,
+    store: str = "packed",
 ) -> Source:
     """Read the files of a listing, whose `targets` are [N, ...]; rows go to a nameless file in the folder `scratch`, not to memory.
 
-    `channels` None is 1 unless an image has colour; `encoded` and `mean_bytes` are as in `decode_all`.
+    `channels` None is 1 unless an image has colour; `encoded`, `mean_bytes` and `store` are as in `decode_all`.
     """
     scratch.mkdir(parents=True, exist_ok=True)
     size = size or (SIZE, SIZE)
@@ -83,6 +86,7 @@ def read_listed(
     remarks: dict[str, list[int]] = {}
     peaks: list[int] = []
     with tempfile.TemporaryFile(dir=scratch) as file:
+        kept = (EncodedScratch if store == "encoded" else PackedScratch)(file, shape)
         decoding = decode_all(
             listing.root,
             listing.paths,
@@ -96,10 +100,11 @@ def read_listed(
             workers=workers,
             encoded=encoded,
             mean_bytes=mean_bytes,
+            store=store,
         )
         for i, decoded in watched(decoding, total=len(listing.paths), what="images read"):
             files_sha256[i] = decoded.file_sha256
-            if decoded.pixels is None:
+            if decoded.reason:
                 refused.append((spelt(listing.paths[i]), decoded.reason))
                 continue
             sha256[i] = decoded.sha256
@@ -108,18 +113,13 @@ def read_listed(
                 peaks.append(decoded.peak)
             if decoded.remark:
                 remarks.setdefault(decoded.remark, []).append(i)
-            file.seek(i * decoded.pixels.size)
-            file.write(decoded.pixels.tobytes())
-        file.flush()
+            kept.add(i, decoded)
         readable = np.array([i for i, sha in enumerate(sha256) if sha], dtype=np.int64)
-        # The mapping keeps the file's content alive after its end; what is left of it goes with the process.
-        images: np.ndarray = np.zeros((0, *shape[1:]), np.uint8)
-        if len(readable):
-            images = np.memmap(file, np.uint8, "r", shape=(int(readable[-1]) + 1, *shape[1:]))
+        images = kept.images(readable, gray=not (channels or colour))
     return Source(
         name=called(root),
         classes=tuple(listing.classes),
-        images=images if channels or colour else images[..., :1],
+        images=images,
         rows=readable,
         targets=targets[readable],
         given=[listing.given[i] for i in readable],

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Unpack
 
 from neocog.core.errors import UserError, nearest
-from neocog.data.sources.encoded import Encoded, Unavailable
+from neocog.data.decoding.encoded import Encoded, Unavailable
 from neocog.data.sources.folder import Reading
 from neocog.data.sources.labelled import Labelled, read_labelled, splits_named
 from neocog.data.sources.listing import list_files

@@ -12,9 +12,9 @@ from typing import Unpack
 import numpy as np
 
 from neocog.core.errors import UserError
+from neocog.data.decoding.encoded import Encoded, Picked
 from neocog.data.prepared import SPLITS
 from neocog.data.quality_checks import check_any
-from neocog.data.sources.encoded import Encoded, Picked
 from neocog.data.sources.folder import Reading, read_listed
 from neocog.data.sources.listing import SPLIT_NAMES, Listing, spelt
 from neocog.data.sources.source import Source

@@ -7,8 +7,8 @@ import numpy as np
 from PIL import Image
 
 from neocog.core.image_size import Size
-from neocog.data.sources.decode import to_row
-from neocog.data.splits import content_hash
+from neocog.data.decoding.decode import content_hash, to_row
+from neocog.data.decoding.encoded_files import EncodedFiles
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Source:
 
     name: str
     classes: tuple[str, ...]
-    images: np.ndarray  # uint8 [M, H, W, C], may be a memmap
+    images: np.ndarray | EncodedFiles  # uint8 [M, H, W, C], may be a memmap
     rows: np.ndarray  # int64 [N]
     targets: (
         np.ndarray

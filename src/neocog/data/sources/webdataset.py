@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Unpack
 
 from neocog.core.errors import UserError
-from neocog.data.sources.encoded import Encoded, Span
+from neocog.data.decoding.encoded import Encoded, Span
 from neocog.data.sources.folder import Reading
 from neocog.data.sources.labelled import Labelled, class_names, read_labelled, splits_named
 from neocog.data.sources.listing import SUFFIXES, list_files, spelt

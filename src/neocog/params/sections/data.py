@@ -48,6 +48,7 @@ class Data(BaseModel):
     groups: str | None = None
     max_pixels: Annotated[int, Field(ge=1, le=2**31 - 1)] = 50_000_000
     workers: Processes = 0
+    store: Literal["packed", "encoded"] = "packed"
 
     @field_validator("size", mode="before")
     @classmethod

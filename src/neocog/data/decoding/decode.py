@@ -24,12 +24,12 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from neocog.core.image_size import Size
-from neocog.data.sources import jpeg
-from neocog.data.sources.colour import ProfileError, rgb, to_srgb
-from neocog.data.sources.decompression_bombs import MAX_SCANS, has_too_many_scans, num_pixels
-from neocog.data.sources.encoded import Encoded, RefusedError, open_encoded
-from neocog.data.sources.formats import READ, SNIFFED, unknown
-from neocog.data.splits import content_hash
+from neocog.data.decoding import jpeg
+from neocog.data.decoding.colour import ProfileError, rgb, to_srgb
+from neocog.data.decoding.decompression_bombs import MAX_SCANS, has_too_many_scans, num_pixels
+from neocog.data.decoding.encoded import Encoded, RefusedError, open_encoded
+from neocog.data.decoding.formats import READ, SNIFFED, unknown
+from neocog.data.pixel_statistics import sums_of
 
 # A JPEG is decoded at the smallest scale (1/8, 1/4, 1/2, 1) whose short side still has this many pixels, or those of the
 # final size: 2-4x faster for photographs.
@@ -83,21 +83,34 @@ class Decoded:
     pixels: np.ndarray | None = None  # uint8 [*size, channels]
     peak: int | None = None
     remark: str = ""
+    content: bytes | None = None  # in place of `pixels`, where images stay encoded
+    sums: np.ndarray | None = None  # with it, of its pixels: int64 [2, channels]
 
 
-def decode(encoded: Encoded, **how: Unpack[Preparation]) -> Decoded:
-    """Read one image of any kind to uint8 [*size, channels]; whatever is wrong with it becomes the reason."""
+def content_hash(pixels: np.ndarray) -> str:
+    """The sha256 of uint8 [H, W] or [H, W, 3] and its shape, so that 2 x 8 and 4 x 4 differ."""
+    return hashlib.sha256(f"{'x'.join(map(str, pixels.shape))}:".encode() + pixels.tobytes()).hexdigest()
+
+
+def decode(encoded: Encoded, *, store: str = "packed", **how: Unpack[Preparation]) -> Decoded:
+    """Read one image of any kind to uint8 [*size, channels]; whatever is wrong with it becomes the reason.
+
+    With the `store` encoded, its bytes are given back in place of its pixels.
+    """
     file_sha256 = ""
     most = max(_SMALLEST_CAP, 8 * how["max_pixels"])
     try:
         with open_encoded(encoded, most=most, limit=f"8 a pixel of data.max_pixels (={how['max_pixels']})") as file:
             file_sha256 = hashlib.file_digest(file, "sha256").hexdigest()
             picture = read_picture(file, how)
+            row = as_row(picture, how)
             return Decoded(
                 file_sha256,
                 sha256=_picture_hash(picture, file),
                 colour=picture.image.mode != "L",
-                pixels=as_row(picture, how),
+                content=_whole(file) if store == "encoded" else None,
+                sums=sums_of(row) if store == "encoded" else None,
+                pixels=None if store == "encoded" else row,
                 peak=picture.peak,
                 remark=picture.remark,
             )
@@ -105,6 +118,11 @@ def decode(encoded: Encoded, **how: Unpack[Preparation]) -> Decoded:
         return Decoded(file_sha256, reason=str(error))
     except OSError as error:
         return Decoded(file_sha256, reason=f"unreadable: {error.strerror}")
+
+
+def _whole(file: BinaryIO) -> bytes:
+    file.seek(0)
+    return file.read()
 
 
 def _picture_hash(picture: Picture, file: BinaryIO) -> str:

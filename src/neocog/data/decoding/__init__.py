@@ -1,0 +1,1 @@
+"""One encoded image to pixels: what prepare, training on encoded images and serving share."""
