@@ -19,7 +19,7 @@ from neocog import architectures, compression
 NAMES = [module.name for module in pkgutil.iter_modules(benchmarks.__path__) if not module.name.startswith("_")]
 AT_LEAST = {"compression", "gpu", "identical", "kills", "planted", "prepare", "serving", "training", "tuning"}
 ELSEWHERE = {"kills"}  # tests/test_kills.py runs it, for minutes
-SECONDS = ("planted", "prepare")  # take no longer, the others import torch or start servers
+SECONDS = ("encoded", "planted", "prepare")  # take no longer, the others import torch or start servers
 
 
 def run(name: str, *arguments: str, folder):
