@@ -31,7 +31,12 @@ def photographs(root: Path, *, count: int = 20) -> Path:
 
 
 def run(root: Path, target: Path, **options: object) -> Prepared:
-    return prepare(target, source="folder", root=root, **({"size": 32, "workers": 1} | options))  # type: ignore[arg-type]
+    return prepare(
+        target,
+        source="folder",
+        root=root,
+        **({"size": 32, "workers": 1, "val_fraction": 0.2, "test_fraction": 0.2} | options),
+    )  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
