@@ -2,13 +2,13 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from neocog.core.image_size import Size
 from neocog.data.decoding.decode import content_hash, to_row
-from neocog.data.decoding.encoded_files import EncodedFiles
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Source:
 
     name: str
     classes: tuple[str, ...]
-    images: np.ndarray | EncodedFiles  # uint8 [M, H, W, C], may be a memmap
+    images: Any  # uint8 [M, H, W, C], may be a memmap; or EncodedFiles
     rows: np.ndarray  # int64 [N]
     targets: (
         np.ndarray
