@@ -20,7 +20,7 @@ repro: env  ## run the pipeline: images in, models, leaderboard and reports/repo
 
 test: env  ## run all tests, the fast ones first, the slow ones in any case
 	@begun=$$(date +%s); python -m pytest -m "not slow" -n 2 && fast=passed || fast=failed; \
-	middle=$$(date +%s); python -m pytest -m slow -n 2 --dist loadfile --no-loadscope-reorder && slow=passed || slow=failed; \
+	middle=$$(date +%s); python -m pytest -m slow -n 3 --dist loadfile --no-loadscope-reorder && slow=passed || slow=failed; \
 	echo "fast tests: $$fast in $$((middle - begun)) s; slow tests: $$slow in $$(($$(date +%s) - middle)) s"; \
 	test $$fast$$slow = passedpassed
 

@@ -16,6 +16,9 @@ def params_on_digits() -> dict[str, Any]:
     params: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["data"]["source"] = "digits"
     params["benchmark"]["rounds"] = 3
+    params["evaluate"]["bootstrap"] = 50
+    params["robustness"] |= {"images": 20, "severities": [1]}
+    params["explain"]["images"] = 2
     params["tune"] |= {"architectures": [], "space": {}}
     return params | {"architectures": {}, "compress": {}}
 

@@ -19,6 +19,31 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+LONGEST = (  # files of a minute or more: they begin first, so that no process ends with one while the others rest
+    *(
+        "test_pipeline",
+        "test_tune_stage",
+        "test_kills",
+        "test_tuning_cluster",
+        "test_tracking_faults",
+        "test_snippets_run",
+    ),
+    *(
+        "test_compression_pipeline",
+        "test_multilabel_pipeline",
+        "test_benchmarks",
+        "test_tuning",
+        "test_training_faults",
+    ),
+    *("test_reproduce", "test_remote", "test_tuning_local", "test_ranks", "test_compress_stage", "test_register"),
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(LONGEST)))
+
+
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory):
     """scikit-learn's 1,797 handwritten digits as a prepared data set."""

@@ -62,6 +62,7 @@ def clone(tmp_path_factory):
         name: {key: value for key, value in given[name].items() if key != "epochs"} for name in NAMES
     }
     params["train"]["epochs"] = 2
+    params["architectures"][TUNED] |= {"widths": [16, 32], "depths": [1, 1]}  # trained by six stages
     params["tune"] |= {"architectures": [TUNED], "trials": 4, "epochs": 2, "images": None}
     params["tune"]["space"] = {TUNED: {"lr": {"log_uniform": [0.05, 0.5]}, "flip": {"choice": [0.0, 0.5]}}}
     params["compress"] = SMALLER
