@@ -48,7 +48,16 @@ def learner(name, *, sizes=None, **recipe):
     recipe = Recipe(**{"label_smoothing": 0.0, **recipe})
     torch.manual_seed(0)
     model = architectures.build(name, channels=1, size=28, classes=10, sizes=sizes)
-    return Learner(model, recipe, mean=(0.5,), std=(0.25,), classes=10, task="classification", program=choose.of(model))
+    return Learner(
+        model,
+        recipe,
+        mean=(0.5,),
+        std=(0.25,),
+        size=(28, 28),
+        classes=10,
+        task="classification",
+        program=choose.of(model),
+    )
 
 
 def test_the_folder_is_the_registry_in_the_order_of_history():

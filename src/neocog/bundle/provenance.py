@@ -15,6 +15,7 @@ ROOMS = (  # that train any network, beside its own code and its task's
     "training",
     "bundle",
     "data/augment.py",
+    "data/augmentations",
     "data/decoding",
     "data/loader.py",
     "data/pixel_statistics.py",

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from neocog.cli import (
+    augment,
     explain,
     export,
     fastest,
@@ -25,6 +26,7 @@ from neocog.core import errors
 VERBS = (
     init,
     repro,
+    augment,
     fastest,
     models,
     plan,

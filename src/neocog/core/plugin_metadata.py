@@ -4,13 +4,14 @@ import ast
 from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from annotated_types import Gt, Le, Lt
+from annotated_types import Ge, Gt, Le, Lt
 
 from neocog.core import constrained_types
 
 WORDS = {word: getattr(constrained_types, word) for word in vars(constrained_types) if not word.startswith("_")} | {
     "Annotated": Annotated,
     "Any": Any,
+    "Ge": Ge,
     "Gt": Gt,
     "Le": Le,
     "Literal": Literal,

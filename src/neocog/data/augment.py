@@ -6,11 +6,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from neocog.data.augmentations.apply import Augmentations
+
 
 @dataclass(frozen=True, kw_only=True)
 class Augmentation:
-    """What happens to training images; everything off by default. Units as in `Recipe`."""
+    """What happens to training images; everything off by default. Units as in `Recipe`; `listed` is `augment` of it, and comes first."""
 
+    listed: Augmentations | None = None
     flip: float = 0.0
     crop: int = 0
     cutout: int = 0
@@ -91,6 +94,8 @@ def training_batch(
 
     Where images are mixed the targets are what `soften` makes of them, mixed likewise.
     """
+    if augmentation.listed is not None:
+        images = augmentation.listed(images)
     if augmentation.flip or augmentation.crop:
         images = shift_and_flip(images, flip=augmentation.flip, crop=augmentation.crop)
     batch = normalize(images, mean=mean, std=std)

@@ -160,3 +160,16 @@ def _declared(path: Path, stage: str) -> list[str]:
         raise UserError(f"dvc.yaml: there is no stage {base!r}") from None
     names = body.get("do", body).get("params", [])
     return [str(name).replace("${key}", item).replace("${item}", item) for name in names]
+
+
+def recipe_of(name: str | None, *, folder: Path | str = ".") -> Recipe:
+    """How the block `name` of params.yaml in `folder` is trained, or `train` itself; all of it is checked. Raises UserError."""
+    raw = params_yaml.read(Path(folder) / "params.yaml")
+    checks.sections(raw)
+    params = Params("params.yaml", raw)
+    checks.check(params)
+    if name is None:
+        return params.train
+    if name not in params.architectures:
+        raise UserError(f"params.yaml: architectures.{name} is not there; {nearest(name, params.architectures)}")
+    return params.recipe(name)

@@ -13,6 +13,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from neocog.core import private_apis
 from neocog.core.errors import Diverged
 from neocog.data.augment import Augmentation, normalize, training_batch
+from neocog.data.augmentations.apply import Augmentations
 from neocog.data.prepared import Prepared
 from neocog.tasks import task as tasks
 from neocog.training import fairness, freezing, optimizer, sharding
@@ -44,6 +45,19 @@ class AuxiliaryLoss(Protocol):
         """Mean over outputs [B, ...] and the rows [B, ...] of the same images."""
 
 
+def augmentation(recipe: Recipe, *, size: tuple[int, int], mean: tuple[float, ...]) -> Augmentation:
+    """What the recipe does to training images of `size` (height, width), whose `mean` is in the pixel scale 0..1."""
+    fill = [255 * each for each in mean]
+    return Augmentation(
+        listed=Augmentations(recipe.augment, size=size, fill=fill) if recipe.augment else None,
+        flip=recipe.flip,
+        crop=recipe.crop,
+        cutout=recipe.cutout,
+        mixup=recipe.mixup,
+        cutmix=recipe.cutmix,
+    )
+
+
 class Learner(pl.LightningModule):
     """Trains `model` in the way of its `program` on packed batches (images uint8 [N, H, W, C], targets [N, ...]).
 
@@ -61,6 +75,7 @@ class Learner(pl.LightningModule):
         *,
         mean: tuple[float, ...],
         std: tuple[float, ...],
+        size: tuple[int, int],
         classes: int,
         task: str,
         program: SupervisedLearning,
@@ -75,9 +90,7 @@ class Learner(pl.LightningModule):
             auxiliary_loss.attach(model)
         self.dro, self.class_weights = dro, class_weights
         self.task = tasks.task(task)
-        self.augmentation = Augmentation(
-            flip=recipe.flip, crop=recipe.crop, cutout=recipe.cutout, mixup=recipe.mixup, cutmix=recipe.cutmix
-        )
+        self.augmentation = augmentation(recipe, size=size, mean=mean)
         self.register_buffer("mean", torch.tensor(mean) * 255, persistent=False)
         self.register_buffer("std", torch.tensor(std) * 255, persistent=False)
         self.decayed, self.layers = optimizer.decayed(model), optimizer.layers(model, recipe)
@@ -104,6 +117,7 @@ class Learner(pl.LightningModule):
             recipe,
             mean=data.mean,
             std=data.std,
+            size=data.size,
             classes=len(data.classes),
             task=data.task,
             program=program,

@@ -18,6 +18,7 @@ from neocog.core.constrained_types import (
     Seed,
 )
 from neocog.core.errors import UserError
+from neocog.data.augmentations import card as augmentations
 
 Optimizer = Literal["sgd", "adam", "adamw", "rmsprop"]
 Schedule = Literal["constant", "step", "exponential", "cosine", "cyclical", "warm_restarts", "one_cycle"]
@@ -80,6 +81,9 @@ class Recipe:
     ema: Below1 = 0.0  # decay of the moving average of the weights that is kept; 0 = none
 
     # augmentation of training batches
+    augment: tuple[
+        dict[str, Any], ...
+    ] = ()  # methods of data/augmentations with their settings, one after the other, before the next five
     flip: Fraction = 0.0  # chance of a left-right flip
     crop: Pixels = 0  # pixels by which an image may be shifted
     cutout: Pixels = 0  # side of a square set to the mean, pixels
@@ -100,6 +104,7 @@ class Recipe:
     )
 
     def __post_init__(self) -> None:
+        augmentations.check(self.augment)
         if self.nesterov and self.optimizer == "sgd" and self.momentum == 0:
             raise UserError("nesterov (=true) needs a momentum above 0 (=0.0); set momentum: 0.9 or nesterov: false")
         if self.mixup and self.cutmix:
@@ -169,7 +174,7 @@ class Recipe:
 
     def asdict(self) -> dict[str, Any]:
         """Plain values, as in params.yaml."""
-        return asdict(self) | {"betas": list(self.betas)}
+        return asdict(self) | {"betas": list(self.betas), "augment": [dict(each) for each in self.augment]}
 
 
 KEYS = tuple(field.name for field in fields(Recipe))
