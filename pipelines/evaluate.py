@@ -49,11 +49,18 @@ def evaluate(model: str) -> None:
             (reports / folder).mkdir(parents=True)
         task.predictions.write(reports / "predictions.parquet", judged)
         context = EvaluationContext(
-            data.classes, bundle.card, data.groups("test"), **how.model_dump(exclude={"batch_size"})
+            data.classes, bundle.card, data.groups("test"), **how.model_dump(exclude={"batch_size", "tta"})
         )
         scores = task.evaluate.evaluate(outputs, judged, context, reports)
         by_seed = seeds.judge(bundle, outputs, test, bins=how.bins, batch_size=how.batch_size)
         scores |= seeds.summary(by_seed, task.primary)
+        told = [task.evaluate.sentence(scores)]
+        if how.tta != "none":
+            means, passes = predictions.averaged(bundle, test.images, how.tta, batch_size=how.batch_size)
+            name = task.primary.name
+            better = task.metrics.numbers(means, test.targets, bins=how.bins)[name]
+            scores |= {f"tta_{name}": better, "tta_passes": passes}
+            told.append(f"test-time augmentation ({how.tta}): {name} {better:.4f} at {passes} times the cost")
         metrics = {f"test/{name}": round(score, 6) for name, score in scores.items()}
         (reports / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
         seeds.write(reports / TABLES / "seeds.csv", by_seed)
@@ -61,7 +68,7 @@ def evaluate(model: str) -> None:
         log.scores(digest, metrics)
         for name in ("metrics.json", "predictions.parquet", *FOLDERS):
             log.artifact(reports / name)
-    say(f"{bundle.model}: {task.evaluate.sentence(scores)}")
+    say(f"{bundle.model}: {'; '.join(told)}")
 
 
 if __name__ == "__main__":

@@ -149,3 +149,21 @@ def test_predictions_go_to_disk_and_back_without_pandas(judged, tmp_path):
     told = subprocess.run(command, capture_output=True, text=True, check=True)
     assert told.stdout.split() == ["False", "True"]  # the control: what is usual imports it
     np.testing.assert_array_equal(class_predictions.read(tmp_path / "predictions.parquet").ids, judged.ids)
+
+
+def test_test_time_augmentation_shows_every_image_as_it_is_flipped_and_shifted():
+    images = np.arange(2 * 32 * 48 * 1, dtype=np.uint8).reshape(2, 32, 48, 1)
+    flip, shifted = list(predictions.views(images, "flip")), list(predictions.views(images, "flip_shift"))
+    assert len(flip) == 2 and len(shifted) == 10
+    assert np.array_equal(flip[0], images) and np.array_equal(flip[1], images[:, :, ::-1])
+    assert np.array_equal(shifted[2][:, :-2], images[:, 2:]) and np.array_equal(shifted[2][:, -1], images[:, -1])
+    assert all(each.shape == images.shape for each in shifted)
+    assert len({each.tobytes() for each in shifted}) == 10
+
+
+def test_its_answer_is_the_mean_over_the_views(bundle, data):
+    images = data.split("test").images[:5]
+    mean, passes = predictions.averaged(bundle, images, "flip", batch_size=2)
+    plain, flipped = (predictions.outputs(bundle, each, batch_size=2) for each in (images, images[:, :, ::-1].copy()))
+    np.testing.assert_allclose(mean, (plain + flipped) / 2, rtol=1e-5)
+    assert passes == 2 and not np.allclose(mean, plain)

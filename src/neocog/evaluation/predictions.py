@@ -1,6 +1,7 @@
 """What a bundle answers about prepared images, through ONNX Runtime, and how good that was."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,30 @@ def outputs(bundle: Bundle, images: NDArray[np.uint8], *, batch_size: int) -> ND
             f"{bundle.folder}: outputs of {bad} of {len(images)} images are NaN or infinite; train the model again"
         )
     return answers
+
+
+def views(images: NDArray[np.uint8], kind: str) -> Iterator[NDArray[np.uint8]]:
+    """Images uint8 [N, H, W, C] as test-time augmentation shows them: as they are and flipped (`flip`), and both shifted by a
+    sixteenth of a side to four sides as well, with the border repeated (`flip_shift`)."""
+    shifts = [(0, 0)]
+    if kind == "flip_shift":
+        down, across = max(1, images.shape[1] // 16), max(1, images.shape[2] // 16)
+        shifts += [(down, 0), (-down, 0), (0, across), (0, -across)]
+    rows, columns = np.arange(images.shape[1]), np.arange(images.shape[2])
+    for down, across in shifts:
+        y, x = (rows + down).clip(0, rows[-1]), (columns + across).clip(0, columns[-1])
+        shifted = images[:, y][:, :, x]
+        yield shifted
+        yield np.ascontiguousarray(shifted[:, :, ::-1])
+
+
+def averaged(
+    bundle: Bundle, images: NDArray[np.uint8], kind: str, *, batch_size: int
+) -> tuple[NDArray[np.float32], int]:
+    """The mean of the outputs [N, ...] over the `views` of the images, and their number: so many times longer it takes."""
+    found = [outputs(bundle, each, batch_size=batch_size) for each in views(images, kind)]
+    mean: NDArray[np.float32] = np.mean(found, axis=0, dtype=np.float64).astype(np.float32)
+    return mean, len(found)
 
 
 def scores(bundle: Bundle, part: Split, *, batch_size: int = 256) -> NDArray[Any]:

@@ -1,6 +1,6 @@
 """Section `evaluate` of params.yaml."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
@@ -16,3 +16,4 @@ class Evaluate(BaseModel):
     bins: Annotated[int, Field(ge=1, le=1000)] = 15
     batch_size: Batch = 256
     seed: Seed = 0
+    tta: Literal["none", "flip", "flip_shift"] = "none"
