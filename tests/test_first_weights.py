@@ -48,6 +48,7 @@ def test_only_the_head_is_left_out_of_another_number_of_classes_and_that_is_said
     begun = build(classes=7, weights=str(save(tmp_path, known.state_dict())))
     differ = [key for key, value in begun.state_dict().items() if not torch.equal(value, known.state_dict()[key])]
     assert differ == ["network.fc.weight", "network.fc.bias"]
+    assert not begun.network.fc.weight.any() and not begun.network.fc.bias.any(), "what chance drew would stay"
     assert "75 of 77 tensors loaded; left out: fc (other number of classes)" in capfd.readouterr().err
 
 

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from neocog.architectures.pretrained import packages
-from neocog.architectures.pretrained.fill import loaded
+from neocog.architectures.pretrained.fill import begin_at_zero, loaded
 from neocog.architectures.pretrained.source import COUNTER, FirstWeights, from_file, of_tensors
 from neocog.core.errors import UserError, nearest
 from neocog.core.image_size import Size
@@ -109,6 +109,7 @@ def build(
     if loads:  # else by a loader of its own, which is strict
         _check(missing, begun.tensors if begun else {}, network, where=where, model=model)
         print(f"{where}: {loaded(missing, network)}", file=sys.stderr)
+        begin_at_zero(network, missing)
     made = TimmNetwork(network)
     made.first_weights = (begun or of_tensors(f"timm/{model}", network.state_dict())).told
     return made
