@@ -7,9 +7,13 @@ from itertools import chain
 import pytest
 import torch
 import torch.nn.functional as F
+import yaml
+from clones import write_params
+from imports import ROOT
 
 from neocog import architectures
 from neocog.core.errors import UserError
+from neocog.params import load
 from neocog.tasks.classification import objective
 from neocog.tasks.multilabel import objective as multilabel
 from neocog.training import depth, freezing, optimizer
@@ -195,3 +199,56 @@ def test_both_train(digits, tmp_path):
 def test_what_cannot_be_is_refused_in_a_sentence(keys, said):
     with pytest.raises(UserError, match=said):
         replace(RECIPE, **keys)
+
+
+def blocks(folder, **architectures_):
+    """What a project of those blocks is told."""
+    (folder / "dvc.yaml").write_bytes((ROOT / "dvc.yaml").read_bytes())
+    named = yaml.safe_load((ROOT / "params.yaml").read_text()) | {"architectures": architectures_, "compress": {}}
+    named["tune"] |= {"architectures": [], "space": {}}
+    named["robustness"] |= {"baseline": None}
+    write_params(folder, named)
+    return load.for_stage(f"train@{next(iter(architectures_))}", folder=folder)
+
+
+def test_the_example_of_photographs_is_in_order(tmp_path):
+    (tmp_path / "dvc.yaml").write_bytes((ROOT / "dvc.yaml").read_bytes())
+    write_params(tmp_path, yaml.safe_load((ROOT / "examples/photographs/params.yaml").read_text()))
+    recipe = load.for_stage("train@lite0", folder=tmp_path).recipe("lite0")
+    assert (recipe.freeze, recipe.head_lr, recipe.augment[0]["method"]) == (2, 0.003, "random_resized_crop")
+    assert load.for_stage("train@lite0-probe", folder=tmp_path).recipe("lite0-probe").freeze == "backbone"
+
+
+@pytest.mark.parametrize(
+    ("name", "block", "said"),
+    [
+        (
+            "perceptron",
+            {"freeze": "norms", "nesterov": False},
+            r"perceptron\.freeze \(='norms'\): .*set architectures\.perceptron\.freeze: none",
+        ),
+        ("svm", {"class_weights": "balanced"}, r"svm\.class_weights \(='balanced'\): .*class_weights: none"),
+        ("resnet", {"freeze": "backbon"}, r"freeze \(='backbon'\)"),
+        (
+            "resnet",
+            {"pretrained": True},
+            r"pretrained \(=true\), but nobody has trained form \(=small\) before; set form: resnet18",
+        ),
+        (
+            "resnet",
+            {"pretrained": True, "form": "resnet18", "weights": "a"},
+            r"both say what it begins with; remove one",
+        ),
+        ("lenet", {"pretrained": True}, r"lenet\.pretrained .*unknown key"),
+        (
+            "resnet",
+            {"augment": [{"method": "flop"}]},
+            r"augment\[0\]\.method \(='flop'\): there is no such augmentation",
+        ),
+    ],
+)
+def test_blocks_that_cannot_be_are_refused_before_any_stage(name, block, said, tmp_path):
+    plain = {"label_smoothing": 0.0} if architectures.card(name).own_rule else {}
+    blocks(tmp_path, **{name: plain | ({"nesterov": False} if "nesterov" in block else {})})
+    with pytest.raises(UserError, match=said):
+        blocks(tmp_path, **{name: plain | block})

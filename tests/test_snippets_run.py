@@ -73,7 +73,16 @@ COMMANDS = list(dict.fromkeys(command for each in ALL for command in commands(ea
 RUN = [command for command in COMMANDS if not any(re.search(pattern, command) for pattern in NOT_RUN)]
 RUN = list({stood_in(command): command for command in reversed(RUN)}.values())[::-1]  # each once
 RUN.sort(key=lambda command: "dvc remote add" not in command)  # before the sentences that speak of `dvc push`
-IN_THIS_PROCESS = {"models", "shapes", "inspect", "explain", "fastest", "predict", "sensitivity"}  # torch is here
+IN_THIS_PROCESS = {
+    "augment",
+    "models",
+    "shapes",
+    "inspect",
+    "explain",
+    "fastest",
+    "predict",
+    "sensitivity",
+}  # torch is here
 INSTALLED = ("-o", ".venv/.locked")  # make takes the environment as it is
 pytestmark = pytest.mark.slow
 
