@@ -214,9 +214,9 @@ def blocks(folder, **architectures_):
 def test_the_example_of_photographs_is_in_order(tmp_path):
     (tmp_path / "dvc.yaml").write_bytes((ROOT / "dvc.yaml").read_bytes())
     write_params(tmp_path, yaml.safe_load((ROOT / "examples/photographs/params.yaml").read_text()))
-    recipe = load.for_stage("train@lite0", folder=tmp_path).recipe("lite0")
-    assert (recipe.freeze, recipe.head_lr, recipe.augment[0]["method"]) == (2, 0.003, "random_resized_crop")
-    assert load.for_stage("train@lite0-probe", folder=tmp_path).recipe("lite0-probe").freeze == "backbone"
+    recipe = load.for_stage("train@fine-tuned", folder=tmp_path).recipe("fine-tuned")
+    assert (recipe.freeze, recipe.layer_decay) == (1, 0.8)
+    assert load.for_stage("train@probe", folder=tmp_path).recipe("probe").freeze == "backbone"
 
 
 @pytest.mark.parametrize(

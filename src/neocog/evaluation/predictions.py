@@ -69,8 +69,7 @@ def averaged(
 ) -> tuple[NDArray[np.float32], int]:
     """The mean of the outputs [N, ...] over the `views` of the images, and their number: so many times longer it takes."""
     found = [outputs(bundle, each, batch_size=batch_size) for each in views(images, kind)]
-    mean: NDArray[np.float32] = np.mean(found, axis=0, dtype=np.float64).astype(np.float32)
-    return mean, len(found)
+    return np.asarray(np.mean(found, axis=0, dtype=np.float64), np.float32), len(found)
 
 
 def scores(bundle: Bundle, part: Split, *, batch_size: int = 256) -> NDArray[Any]:
