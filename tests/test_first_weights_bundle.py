@@ -1,5 +1,7 @@
 """A bundle tells what it began with, its graph normalizes as those weights were trained, and a changed file is another training."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,8 @@ from neocog import architectures
 from neocog.architectures.pretrained import digest
 from neocog.bundle import provenance, read, write
 from neocog.bundle.session import outputs, session
+from neocog.core.errors import UserError
+from neocog.reproduce.plan import Plan, check, first_weights_file
 from neocog.training.fit import fit
 from neocog.training.recipe import Recipe
 from pipelines.train import Training
@@ -63,3 +67,20 @@ def test_a_file_that_changes_is_another_training(bundles, digits, tmp_path):
     copied.write_bytes(copied.read_bytes() + b" ")
     assert Training("a", "lenet", RECIPE, sizes, digits, "neocog").work != before
     assert digest.of_file({"weights": str(tmp_path / "none")}) == digest.of_file({}) == {}
+
+
+def test_a_reproduction_asks_for_the_same_file(bundles):
+    first, second = bundles
+    project = SimpleNamespace(folder=first.folder.parent, file=lambda commit, name: "architectures: {second: {}}")
+    plan = Plan(second, project, SimpleNamespace(committed=True, commit="0123456789"))
+    assert first_weights_file(check(plan)) == first.folder
+    file = first.folder / read.WEIGHTS
+    held = file.read_bytes()
+    try:
+        file.write_bytes(held + b" ")
+        with pytest.raises(
+            UserError, match=r"began with the weights of .*no longer has SHA-256 [0-9a-f]{12}; put it there again"
+        ):
+            check(plan)
+    finally:
+        file.write_bytes(held)
