@@ -20,7 +20,7 @@ def register() -> None:
     """Promote a model by the rule; writes reports/registered.json, which says which (no version and no run: those differ by store)."""
     settings = load.for_stage("register")
     how = settings.register
-    bundle, row = choose.best(prefer=how.prefer, asked=how.goals.model_dump())
+    bundle, row = choose.best(prefer=how.prefer, limits=how.goals.model_dump())
     digest, metric = read.digest(bundle.folder), task(bundle.task).primary.name
     with tracking.start(
         "register",

@@ -50,14 +50,14 @@ def report() -> None:
         sweeps = [tuning.draw(sweep.read(folder, judged.primary)) for folder in tuned]
         compressed = compression.draw(found, recipe.gather(found), called=called)
         duels = compare.draw(found, data, scores.scores(judged, classes=len(data.classes)), called=called)
-        spoilt = robustness.draw(data, judged.primary, reports=REPORTS, called=called)
+        corrupted = robustness.draw(data, judged.primary, reports=REPORTS, called=called)
         looks = explained.draw(data, found, reports=REPORTS, called=called)
         how, tried = provenance.chapters(found, data, reports=REPORTS), provenance.sweeps(found, data=data.digest)
         general = [
             tuning.chapter(sweeps, made=tried),
             compression.chapter(compressed, made=how["compression"]),
             compare.chapter(duels, made=how["compare"]),
-            robustness.chapter(spoilt, made=how["robustness"]),
+            robustness.chapter(corrupted, made=how["robustness"]),
             explained.chapter(looks, made=how["explained"]),
             duplicates.chapter(data, judged.primary, reports=REPORTS, called=called, made=how["duplicates"]),
             activations.chapter(found, data, called=called, made=how["inside"]),

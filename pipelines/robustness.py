@@ -15,7 +15,7 @@ from neocog.core import image_size
 from neocog.core.errors import run
 from neocog.data import prepared
 from neocog.evaluation import mce, predictions
-from neocog.evaluation import robustness as spoilt
+from neocog.evaluation import robustness as corruption
 from neocog.params import load
 from neocog.tasks.task import task as task_named
 
@@ -40,8 +40,8 @@ def robustness() -> None:
         resume=tracking.memory("robustness"),
     ) as log:
         log.dataset(name=data.name, digest=data.digest, source="data/prepared", context="test")
-        px = image_size.told(data.size)
-        count = spoilt.count(how.images, size=data.size, megapixels=how.megapixels)
+        px = image_size.format_size(data.size)
+        count = corruption.count(how.images, size=data.size, megapixels=how.megapixels)
         wanted = min(how.images, data.num_images("test"))
         if count < wanted:
             print(
@@ -65,7 +65,7 @@ def robustness() -> None:
                         flush=True,
                     )
 
-            rows = spoilt.measure(
+            rows = corruption.measure(
                 bundles,
                 test.images,
                 test.targets,
@@ -76,9 +76,9 @@ def robustness() -> None:
         REPORTS.mkdir(exist_ok=True)
         metric = task_named(data.task).primary
         found = mce.summary(rows, metric, baseline=baseline)
-        spoilt.write(REPORTS / "robustness.csv", rows, metric)
-        told = {"baseline": baseline, "images": len(test.targets), "models": found}
-        (REPORTS / "robustness.json").write_text(json.dumps(told, indent=2) + "\n")
+        corruption.write(REPORTS / "robustness.csv", rows, metric)
+        content = {"baseline": baseline, "images": len(test.targets), "models": found}
+        (REPORTS / "robustness.json").write_text(json.dumps(content, indent=2) + "\n")
         for model, scores in found.items():
             log.metrics({f"robustness/{model.replace('/', '.')}/{name}": value for name, value in scores.items()})
             print(f"{model}: {mce.sentence(scores, metric, baseline=baseline)}")

@@ -242,7 +242,7 @@ class _Asked:
             tasks.task("classification"),
         )
 
-    def said(self, row: int) -> tuple[str, float]:
+    def label_and_confidence(self, row: int) -> tuple[str, float]:
         return str(self.predictions.predicted[row]), float(self.predictions.confidence[row])
 
 

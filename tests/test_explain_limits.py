@@ -228,7 +228,7 @@ def test_large_colour_photographs_stay_within_the_pages_budget():
     maps["grad_cam"] = np.abs(maps["grad_cam"])
     judged = SimpleNamespace(targets=[1] * 3)
     shown = SimpleNamespace(
-        predictions=judged, scores=[0] * 3, said=lambda row: ("a", 0.5), task=task("classification")
+        predictions=judged, scores=[0] * 3, label_and_confidence=lambda row: ("a", 0.5), task=task("classification")
     )
     found = SimpleNamespace(rows={"right": list(range(3))}, maps=maps, signed=("integrated_gradients",))
     sizes = [  # of two models with twelve images each

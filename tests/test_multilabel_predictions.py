@@ -28,7 +28,7 @@ def test_predictions_come_back_as_they_were_written(tmp_path: Path) -> None:
 
 def test_examples_are_right_missed_and_false() -> None:
     found = examples.choose(made(), images=2)
-    assert found == {"right": [0, 1], "with a label missed": [4, 2], "with a label given falsely": [3]}
+    assert found == {"exactly the right labels": [0, 1], "a label missed": [4, 2], "a label given falsely": [3]}
     assert examples.answered(made(), [0, 4, 2, 3]).tolist() == [0, 1, 2, 1]
     assert examples.correct(SAYS, TARGETS).tolist() == made().correct.tolist()
     assert examples.caption(TARGETS[0], classes=CLASSES) == "labelled sea, sand"
@@ -41,7 +41,7 @@ def test_targets_come_back_from_their_columns_and_strata_are_the_rarest_labels()
     table = pyarrow.table(targets.columns(TARGETS))
     np.testing.assert_array_equal(targets.of(table, classes=3), TARGETS)
     assert targets.counts(TARGETS, classes=3).tolist() == [2, 2, 1]
-    assert targets.shown(TARGETS) == [(0, 1), (), (0, 2), (), (1,)]
+    assert targets.present_classes(TARGETS) == [(0, 1), (), (0, 2), (), (1,)]
     strata, names = targets.strata(TARGETS, classes=CLASSES)
     assert [names[stratum] for stratum in strata] == ["sea", "no label", "people", "no label", "sand"]
 

@@ -23,9 +23,9 @@ from neocog.training.recipe import Recipe
 CLUSTER = Recipe(batch_size=640, accumulate=2, devices=8, num_nodes=8, strategy="ddp")
 
 
-def network(name: str, size: int = 28, **sizes: object) -> plan.Network:
+def network(name: str, size: int = 28, **sizes: object) -> plan.PlannedNetwork:
     build = partial(architectures.build, name, channels=1, size=(size, size), classes=10, sizes=sizes)
-    return plan.Network(build, name, 1, (size, size))
+    return plan.PlannedNetwork(build, name, 1, (size, size))
 
 
 def seen(recipe: Recipe, images: int, ranks: int) -> list[np.ndarray]:

@@ -127,15 +127,15 @@ def versions(store: MlflowClient) -> list[str]:
     ],
 )
 def test_the_best_of_those_that_meet_the_goals_is_chosen(project: Path, prefer: str, goals: dict, chosen: str) -> None:
-    assert choose.best(prefer=prefer, asked=goals)[0].model == chosen
+    assert choose.best(prefer=prefer, limits=goals)[0].model == chosen
 
 
 def test_what_missed_its_verdict_or_was_never_compared_is_not_chosen(project: Path) -> None:
     verdict(project / "models/compressed/small", met=False)
-    assert choose.best(prefer="size", asked={"min_top1": 0.9})[0].model == "trained/mlp"
+    assert choose.best(prefer="size", limits={"min_top1": 0.9})[0].model == "trained/mlp"
     card = bundle("trained/mlp").card
     (project / "models/trained/mlp/bundle.json").write_text(json.dumps({**card, "parity": {}}))
-    assert choose.best(prefer="top1", asked={})[0].model == "trained/perceptron"
+    assert choose.best(prefer="top1", limits={})[0].model == "trained/perceptron"
     with pytest.raises(UserError, match="held against PyTorch"):
         promote("trained/mlp")
 
@@ -181,20 +181,20 @@ def test_what_cannot_answer_an_image_becomes_no_champion(
     assert ended.value.code == 2 and told in said and said.count("\n") == 1
     assert not store.search_registered_models()
     if how in ("garbage", "NaN", "classes"):
-        assert choose.best(prefer="top1", asked={})[0].model == "compressed/small", "the next best is chosen"
+        assert choose.best(prefer="top1", limits={})[0].model == "compressed/small", "the next best is chosen"
 
 
 def test_when_none_is_good_enough_it_says_what_each_lacks(project: Path) -> None:
     verdict(project / "models/compressed/small", met=False)
     with pytest.raises(UserError) as error:
-        choose.best(prefer="top1", asked={"min_top1": 0.9, "max_latency_ms": 0.1})
+        choose.best(prefer="top1", limits={"min_top1": 0.9, "max_latency_ms": 0.1})
     for told in ("0.2 misses max_latency_ms 0.1", "0.85 misses min_top1 0.9", "missed max_top1_drop", "register.goals"):
         assert told in str(error.value)
     with pytest.raises(UserError, match="did you mean 'min_top1'"):
         choose.goals({"min_top": 0.9}, PRIMARY)
     Path("reports/leaderboard.csv").unlink()
     with pytest.raises(UserError, match="dvc repro report"):
-        choose.best(prefer="top1", asked={})
+        choose.best(prefer="top1", limits={})
 
 
 def test_a_champion_is_replaced_and_may_return_and_no_bundle_becomes_two_versions(

@@ -254,7 +254,11 @@ def test_the_front_moves_only_where_compression_moved_it():
     for accuracy, moved in ((0.92, True), (0.90, False)):
         child = point(2, accuracy, kind="compressed", name="child")
         drawing = charts.moves(
-            [parent, far, rival, child], [(parent, child)], score="top-1", price="size", told=lambda x: f"{x:g}"
+            [parent, far, rival, child],
+            [(parent, child)],
+            score="top-1",
+            price="size",
+            number_format=lambda x: f"{x:g}",
         )
         lines = fronts(drawing)
         assert (lines["before"] != lines["after"]) == moved

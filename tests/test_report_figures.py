@@ -112,7 +112,7 @@ def test_charts_are_well_formed_and_name_every_model(n):
     ]
     drawn = [
         figures.ladder(points, score="top-1"),
-        figures.tradeoff(points, score="top-1", price="size", told=lambda value: f"{value:g}"),
+        figures.tradeoff(points, score="top-1", price="size", number_format=lambda value: f"{value:g}"),
         curves.learning(learned, metric=task("classification").primary),
     ]
     for drawing in drawn:

@@ -184,7 +184,7 @@ def test_every_trial_is_in_every_drawing(tmp_path, n):
     whole = read.read(
         wrote(tmp_path / "resnet", lines(n, today=TODAY | {"weight_decay": 0.0, "optimizer": "lion"})), TOP1
     )
-    told = sorted(trial.told for trial in whole.trials)
+    told = sorted(trial.description for trial in whole.trials)
     for drawing in (figures.history(whole), parallel.parallel(whole)):
         assert set(hovers(drawing)) == set(told)
         assert "nan" not in drawing
@@ -250,7 +250,7 @@ def test_better_trials_are_bluer_and_the_winner_lies_on_top(found):
     drawing = ElementTree.fromstring(parallel.parallel(found))
     runs = [group for group in drawing.iter(f"{SVG}g") if (group.get("class") or "").startswith("run ")]
     assert len(runs) == len(found.trials) and runs[-1].get("class") == "run won"
-    by_title = {trial.told: trial.score for trial in found.trials}
+    by_title = {trial.description: trial.score for trial in found.trials}
     blue = [
         (by_title[run[0].text], float(stroke.get("stroke-opacity")))
         for run in runs

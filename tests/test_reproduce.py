@@ -158,7 +158,7 @@ def test_a_bundle_is_found_by_what_it_holds_in_any_branch(small):
         run(small, "git", *configured, "commit", "-qm", f"commit {number}")
     run(small, "git", "checkout", "-q", "-")
     found = origin.find(bundle, git.project(small), cache=Path)
-    assert found.how == "lock" and "commit 1" in git.project(small).told(found.commit)
+    assert found.how == "lock" and "commit 1" in git.project(small).describe(found.commit)
     assert origin.find(read.read(small / "models/trained/b"), git.project(small), cache=Path).how == "head"
 
 

@@ -100,7 +100,7 @@ def test_layers_before_any_normalization_can_be_tried(digits, norm):
     sizes = {"stem": 8, "growth": 4, "depths": [1, 1], "norm": norm}
     network = architectures.build("densenet", channels=1, size=16, classes=10, sizes=sizes).eval()
     images = torch.rand(2, 1, 16, 16)
-    larger = dataclasses.replace(digits, size=16)
+    larger = dataclasses.replace(digits, size=(16, 16))
     tried = [change for change in changes(network, larger) if change.kind == "ratio"]
     assert len(tried) >= 2 * len(RATIOS)
     for change in tried:

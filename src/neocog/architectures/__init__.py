@@ -36,7 +36,7 @@ FOLDER = Path(__file__).parent
 
 @dataclass(frozen=True)
 class ArchitectureCard:
-    """What the source text says of an architecture.
+    """Metadata of an architecture, read from its source text.
 
     `sizes` maps each key that shapes the network to (type, default): the keywords of `build`, `form` if there are
     others than the small one, and the exchangeable blocks, whose default None leaves what the paper has.

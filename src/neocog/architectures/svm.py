@@ -82,16 +82,16 @@ class SVM(nn.Module):
         self.votes.weight[present, :drawn] = weight.to(self.votes.weight)
         self.votes.bias[present] = bias.to(self.votes.bias)
         margins = torch.cat([self(part) for part in images.split(4096)])
-        loudness = self.loudness(margins, labels)
-        self.votes.weight.mul_(loudness)
-        self.votes.bias.mul_(loudness)
+        logit_scale = self.logit_scale(margins, labels)
+        self.votes.weight.mul_(logit_scale)
+        self.votes.bias.mul_(logit_scale)
         report(
             f"solved for {len(present)} classes: "
             f"{(margins.argmax(1) == labels).float().mean():.4f} of the training images are answered rightly"
         )
 
     @staticmethod
-    def loudness(margins: Tensor, labels: Tensor) -> float:
+    def logit_scale(margins: Tensor, labels: Tensor) -> float:
         """The factor with which margins [N, classes] are the logits of least cross-entropy: confidence from distance, answers unchanged."""
         factors = torch.logspace(-1, 2, 61).tolist()
         return min(factors, key=lambda factor: F.cross_entropy(factor * margins, labels).item())

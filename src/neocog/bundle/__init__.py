@@ -1,1 +1,1 @@
-"""The one thing that leaves training: a folder with the ONNX graph, the weights and how they came to be."""
+"""Bundle: a folder with the ONNX graph, the weights and their provenance; all that leaves a training."""

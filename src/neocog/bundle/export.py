@@ -1,4 +1,4 @@
-"""A network as the ONNX graph that is shipped: raw pixels in, the outputs of its task out."""
+"""Export a network as its ONNX graph: raw pixels in, the outputs of its task out."""
 
 import logging
 import warnings

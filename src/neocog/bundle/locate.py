@@ -1,4 +1,4 @@
-"""Where a bundle may be named: a folder, or `models:/name@alias` in MLflow's registry."""
+"""Locate a bundle by its name: a folder, or `models:/name@alias` in MLflow's registry."""
 
 import re
 

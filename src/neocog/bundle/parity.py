@@ -1,4 +1,4 @@
-"""The parity gate: a graph is shipped only if it answers real images as the network that was trained."""
+"""Parity check: a graph is shipped only if it answers real images as the trained network does."""
 
 import tempfile
 from collections.abc import Mapping

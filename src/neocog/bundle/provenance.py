@@ -1,4 +1,4 @@
-"""What determines a bundle: data, params, code, libraries. Nothing that differs between equal runs (paths, times, commits) is in it."""
+"""Provenance of a bundle: data, params, code, libraries. Nothing that differs between equal runs (paths, times, commits) is in it."""
 
 import hashlib
 from collections.abc import Mapping, Sequence

@@ -60,8 +60,8 @@ class Bundle:
     @property
     def normalization(self) -> tuple[list[float], list[float]] | None:
         """Mean and standard deviation by channel in the pixel scale 0..1: of its data, or of its first weights."""
-        told = self.card.get("preprocessing", {})
-        return (told["mean"], told["std"]) if "mean" in told else None
+        preprocessing = self.card.get("preprocessing", {})
+        return (preprocessing["mean"], preprocessing["std"]) if "mean" in preprocessing else None
 
     def check(self, name: str) -> None:
         """Raise UserError when the file `name` is not the one whose SHA-256 is in bundle.json."""

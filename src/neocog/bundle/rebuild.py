@@ -1,4 +1,4 @@
-"""A bundle as the PyTorch network it came from, without pickle."""
+"""Rebuild a bundle's PyTorch network, without pickle."""
 
 import torch
 from safetensors import SafetensorError

@@ -1,4 +1,4 @@
-"""A graph in ONNX Runtime, on the CPU: the one place that builds inference sessions. No torch; numpy only where a graph is run."""
+"""ONNX Runtime sessions on the CPU, which only this file builds. No torch; numpy only where a graph is run."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""The source files that decide what network an architecture gives for a task, found by their imports. No torch."""
+"""Source files that an architecture is built from for a task, found by their imports. No torch."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Weights of many zeros in their file: one bit for each element, and the values of those that are not 0.
+"""Sparse weights in their file: one bit for each element, and the values of those that are not 0.
 
 At 80 % of zeros that is 0.9 bytes an element in the place of 4. The graph keeps its zeros: ONNX knows `sparse_initializer`, and ONNX
 Runtime 1.31 loads it with equal answers, but its indices must be int64, so that 2.4 bytes an element remain (4.2 MB in the place of

@@ -1,4 +1,4 @@
-"""A network whose layers were made narrower, rebuilt from plain values: no pickle, no pruning library.
+"""Narrow layers: a pruned network rebuilt from plain values, without pickle and without a pruning library.
 
 A pruned network is the network that its architecture builds, with other widths. The widths of its tensors stand in the safetensors file
 already; what is left to remember are the numbers that modules keep of them (`out_channels`, `num_features`, `groups`, ...): JSON.

@@ -7,7 +7,7 @@ from typing import Any
 from neocog import architectures
 from neocog.cli.options import data_task, image_shape, image_size, network, positive, within
 from neocog.core import constrained_types, errors, output
-from neocog.core.image_size import told
+from neocog.core.image_size import format_size
 
 LONGEST = 3600  # seconds that a combination may be timed
 
@@ -66,7 +66,7 @@ def _run(options: argparse.Namespace) -> None:
             on_turn=status.update,
         )
     default = next(speed for speed in speeds if speed.precision == "32-true" and not speed.channels_last)
-    table = Table(title=f"{card.name} at {told(shape['size'])} px, batch {batch_size}: whole training steps")
+    table = Table(title=f"{card.name} at {format_size(shape['size'])} px, batch {batch_size}: whole training steps")
     for column in ("channels_last", "precision", "images/s", "against the default"):
         table.add_column(column, justify="right")
     for speed in speeds:

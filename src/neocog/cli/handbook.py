@@ -120,13 +120,13 @@ def _matrix(cards: Sequence[MethodCard]) -> Iterator[str]:
 
 def _card(card: MethodCard) -> Iterator[str]:
     """One method: what it does, what gets worse, its paper, its settings."""
-    told = ideas.parsed(card.about, brief=card.idea)
+    parsed = ideas.parsed(card.about, brief=card.idea)
     yield f"## {card.name}\n"
     yield f"**{card.idea}.** What gets worse: {card.cost[0].lower()}{card.cost[1:]}.\n"
-    for paragraph in told.paragraphs:
+    for paragraph in parsed.paragraphs:
         yield textwrap.fill(paragraph, WIDTH, break_long_words=False, break_on_hyphens=False) + "\n"
     yield f"- Works on {ON[card.on]}; {TRAINS[card.trains]}."
-    yield f"- Paper: {told.paper or card.paper}"
+    yield f"- Paper: {parsed.paper or card.paper}"
     suggested = {"method": card.name, **card.suggested}
     yield f"- To begin with: `- {_yaml(suggested)}`\n"
     if card.settings:

@@ -9,7 +9,7 @@ from typing import Any
 from neocog import architectures
 from neocog.cli.options import image_shape, image_size, network, params_file, positive, within
 from neocog.core import constrained_types, errors, output
-from neocog.core.image_size import told
+from neocog.core.image_size import format_size
 
 IMAGES = 60_000
 UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
@@ -87,7 +87,7 @@ def _run(options: argparse.Namespace) -> None:
     there = Path("data/prepared/dataset.json").is_file()
     images = options.images or (prepared.read("data/prepared").num_images("train") if there else IMAGES)
     recipe = _recipe(options)
-    planned = plan.Network(
+    planned = plan.PlannedNetwork(
         lambda: architectures.build(card.name, **shape, sizes=sizes), card.name, shape["channels"], shape["size"]
     )
     console, available = output.console(), plan.usable(options.memory)
@@ -96,7 +96,7 @@ def _run(options: argparse.Namespace) -> None:
         needed = plan.memory(planned, recipe)
     fits = needed.total <= available
     table = Table(
-        title=f"{options.architecture} at {told(shape['size'])} px over {recipe.num_nodes} x {recipe.devices} devices, "
+        title=f"{options.architecture} at {format_size(shape['size'])} px over {recipe.num_nodes} x {recipe.devices} devices, "
         f"strategy {recipe.strategy}, precision {recipe.precision}, optimizer {recipe.optimizer}",
         show_header=False,
     )

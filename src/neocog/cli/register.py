@@ -44,7 +44,7 @@ def _run(options: argparse.Namespace) -> None:
         bundle = locate.find(options.bundle)
         lacking = choose.shortfall(bundle, goals)
     else:
-        bundle, _ = choose.best(prefer=how.get("prefer"), asked=goals)
+        bundle, _ = choose.best(prefer=how.get("prefer"), limits=goals)
     if lacking and not options.anyway:
         raise UserError(f"{bundle.model} is not registered: {lacking}; name another, or add --anyway")
     promoted = register.register(bundle, name=name, experiment=tracking.get("experiment", "neocog"))

@@ -1,4 +1,4 @@
-"""One file, one method: what it does, what gets worse, suggested values, the paper, `apply`. The folder is the registry.
+"""Compression methods, one file each: what it does, what gets worse, suggested values, the paper, `apply`. The folder is the registry.
 
 A file exposes `IDEA` (one line: what it does), `COST` (what gets worse), `SUGGESTED` (settings to begin with),
 `PAPER`, `ON`, `TRAINS` (`never`, `may`: better with a training after it, `must`) and `apply(candidate, data, *,
@@ -37,7 +37,7 @@ FOLDER = Path(__file__).parent
 
 @dataclass(frozen=True)
 class MethodCard:
-    """What the source text says of a method. `settings` maps each key of its step to (type, default)."""
+    """Metadata of a method, read from its source text. `settings` maps each key of its step to (type, default)."""
 
     name: str
     idea: str

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 
 from neocog.compression.chain import export
-from neocog.compression.chain.append_node import behind
+from neocog.compression.chain.append_node import append_node
 from neocog.compression.chain.candidate import Candidate
 from neocog.data.prepared import Prepared
 from neocog.tasks.classification import temperature
@@ -28,4 +28,4 @@ def apply(candidate: Candidate, data: Prepared) -> Candidate:
     val, graph = data.split("val"), onnx.ModelProto()
     graph.CopyFrom(candidate.shipped(data))
     found = temperature.fit(export.logits(graph, val.images), val.targets)
-    return behind(candidate, graph, "Div", np.array(found), name="temperature")
+    return append_node(candidate, graph, "Div", np.array(found), name="temperature")

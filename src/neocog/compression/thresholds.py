@@ -13,7 +13,7 @@ group an image is of.
 import onnx
 
 from neocog.compression.chain import export
-from neocog.compression.chain.append_node import behind
+from neocog.compression.chain.append_node import append_node
 from neocog.compression.chain.candidate import Candidate
 from neocog.core.constrained_types import Fraction
 from neocog.data.prepared import Prepared
@@ -39,4 +39,4 @@ def apply(
     graph.CopyFrom(candidate.shipped(data))
     groups = val.targets if column is None else data.cells("val", column)[0]
     found = thresholds.fit(export.logits(graph, val.images), val.targets, groups, max_top1_drop=max_top1_drop)
-    return behind(candidate, graph, "Add", found, name="thresholds")
+    return append_node(candidate, graph, "Add", found, name="thresholds")

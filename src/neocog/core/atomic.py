@@ -1,4 +1,4 @@
-"""Folders that are there whole or not at all, written beside their place and moved into it; and locks between processes."""
+"""Atomic folders, written beside their place and moved into it; and locks between processes."""
 
 import fcntl
 import os

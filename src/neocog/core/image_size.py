@@ -21,11 +21,11 @@ def short(size: Size) -> int | list[int]:
     return size[0] if size[0] == size[1] else list(size)
 
 
-def told(size: Size) -> str:
+def format_size(size: Size) -> str:
     """As people read it: 28, or 28 x 40."""
     return str(size[0]) if size[0] == size[1] else f"{size[0]} x {size[1]}"
 
 
 def option(size: Size) -> str:
     """As the options of the command line take it: 28, or 28x40."""
-    return told(size).replace(" ", "")
+    return format_size(size).replace(" ", "")

@@ -1,4 +1,4 @@
-"""The source files that a Python file imports, found in the text of the files: nothing is imported to know them."""
+"""Imports of a Python file, found in the text of the source files: nothing is imported to know them."""
 
 import ast
 from collections.abc import Collection, Iterable, Mapping

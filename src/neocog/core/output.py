@@ -1,4 +1,4 @@
-"""Where a verb writes: the file that it is told, asked about before anything is computed, and whole lines to who reads."""
+"""Output of a verb: checks of `--out` before anything is computed, and lines for a terminal or a pipe."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""What a file of a registry says of itself, read from its source text: asking costs milliseconds, and no torch."""
+"""Plugin metadata: the constants and signatures of a registry's file, read from its source text in milliseconds, without torch."""
 
 import ast
 from collections.abc import Collection, Mapping, Sequence

@@ -1,1 +1,1 @@
-"""From where images lie to the one file that training reads: sources, gate, splits, prepared; then loader and augment."""
+"""Data: sources, quality checks, splits, the prepared data set, its loader and augmentation."""

@@ -1,4 +1,4 @@
-"""From packed uint8 to what the network sees, a whole batch at a time, on the device where the batch is."""
+"""Augmentation and normalization of whole batches, from packed uint8 to floats, on the device where the batch is."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Batches as slices of the packed array: no worker, no collate, no per-sample Python.
+"""Data loader: batches as slices of the packed array; no worker, no collate, no per-sample Python.
 
 The order of a training epoch is drawn from (seed, epoch) when iteration begins, so a resumed training sees the same
 images in the same order; the global batch is fixed and each rank takes its part of it, so the order does not depend on

@@ -1,4 +1,4 @@
-"""Mean and standard deviation of pixels that do not fit into memory, from exact integer sums."""
+"""Mean and standard deviation of more pixels than fit into memory, from exact integer sums."""
 
 import numpy as np
 

@@ -203,7 +203,7 @@ def _pass_gate(
     if table is not None:
         last += _group_notes(table, paths, [path for path, _ in refused])
         groups |= table.of(paths)
-    shown = kind.targets.shown(targets)
+    shown = kind.targets.present_classes(targets)
     carving: Carving = {"carved": found.carved, "val_fraction": val_fraction, "test_fraction": test_fraction}
     if split_by is not None:
         if split_by not in groups:

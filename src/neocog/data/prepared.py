@@ -1,4 +1,4 @@
-"""The prepared data set, the only thing training reads: one reader and one writer.
+"""Prepared data set: the one reader and the one writer of what training reads.
 
 | file | content |
 |---|---|
@@ -103,12 +103,12 @@ class Prepared:
             images = self._images()
             table = self.samples(name, columns=["id", *self._targets.COLUMNS])
         except (OSError, ValueError) as error:  # pyarrow's own errors are among them
-            raise self._spoilt(str(error)) from error
+            raise self._damaged(str(error)) from error
         if images.shape != shape or images.dtype != np.uint8 or table.num_rows != stop - start:
-            raise self._spoilt(f"its images are {images.dtype} {images.shape}, dataset.json says uint8 {shape}")
-        if spoilt := integrity.changed(self.folder, self.files):
+            raise self._damaged(f"its images are {images.dtype} {images.shape}, dataset.json says uint8 {shape}")
+        if damaged := integrity.changed(self.folder, self.files):
             remedy = integrity.REPAIR.format(stage="prepare")
-            raise UserError(f"{self.folder / spoilt} is damaged: its SHA-256 is not the one in dataset.json; {remedy}")
+            raise UserError(f"{self.folder / damaged} is damaged: its SHA-256 is not the one in dataset.json; {remedy}")
         table = table.slice(0, limit)
         stop = start + table.num_rows
         return Split(
@@ -174,7 +174,7 @@ class Prepared:
     def _targets(self) -> ModuleType:
         return tasks.task(self.task).targets
 
-    def _spoilt(self, why: str) -> UserError:
+    def _damaged(self, why: str) -> UserError:
         return UserError(f"{self.folder}: changed after it was written ({why}); run `dvc repro prepare --force`")
 
     def _bounds(self, name: str) -> tuple[int, int]:
@@ -273,8 +273,8 @@ def write(
             "source_digest": source_digest,
             **({"preparation": dict(preparation)} if preparation else {}),
         }
-        for told in ([task, list(classes), shape], *columns.items()):
-            content.update(json.dumps(told).encode())
+        for entry in ([task, list(classes), shape], *columns.items()):
+            content.update(json.dumps(entry).encode())
         card["digest"] = content.hexdigest()
         stored = (CONTENT, OFFSETS) if isinstance(images, EncodedFiles) else (PACKED,)
         card["files"] = integrity.digests(stage, *stored, "samples.parquet")

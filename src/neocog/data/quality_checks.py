@@ -1,4 +1,4 @@
-"""What is refused before anything is trained, and in which words."""
+"""Quality checks: the images that are refused before training, and the messages about them."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Which images are for training, for choosing and for judging: decided by each image's own content.
+"""Train, validation and test splits, decided by each image's own content.
 
 An image's place is its content hash read as a number in 0..1: the low end is test, the high end is val, the rest is
 train. So every class is cut in the same proportions (up to chance), equal images land in the same split, adding or
@@ -26,7 +26,7 @@ class Carving(TypedDict):
 
 
 def position(sha256: str) -> float:
-    """The place of a content hash in 0..1 (its first 52 bits)."""
+    """The position of a content hash in 0..1 (its first 52 bits)."""
     return int(sha256[:13], 16) / 16**13
 
 

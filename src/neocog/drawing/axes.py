@@ -1,4 +1,4 @@
-"""Pieces that several charts share: an axis of fractions, words that are turned, names beside marks."""
+"""Axes and labels that several charts share."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -24,7 +24,7 @@ def fractions(y: Scale, heading: str, *, end: float) -> str:
     return tag(
         "g",
         *(line(48, y(tick), end, y(tick), class_="grid") for tick, _ in ticks),
-        *(text(42, y(tick) + 4, told, class_="tick", text_anchor="end") for tick, told in ticks),
+        *(text(42, y(tick) + 4, words, class_="tick", text_anchor="end") for tick, words in ticks),
         text(0, 12, heading, class_="axis"),
     )
 

@@ -1,4 +1,4 @@
-"""Weights and activation maps as pictures: each in colours that tell its sign or strength, many on one sheet."""
+"""Colormaps: weights and activation maps as pictures, by sign or by strength, many on one sheet."""
 
 from base64 import b64encode
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Images as PNG data URIs: what a page can show without a second file."""
+"""Images as PNG data URIs, for a page without a second file."""
 
 from base64 import b64encode
 from io import BytesIO

@@ -1,4 +1,4 @@
-"""Names in a figure: cut to their room, and placed so that none covers another name, a mark or a line."""
+"""Label placement: names in a figure, cut to their room, none over another name, a mark or a line."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

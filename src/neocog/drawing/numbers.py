@@ -1,4 +1,4 @@
-"""Numbers as people read them: rounded, with a unit, a thin space between."""
+"""Number formats: rounded, with a unit, a thin space between."""
 
 from math import floor, log10
 
@@ -12,8 +12,8 @@ def percent(fraction: float, *, digits: int = 1) -> str:
 
 
 def points(fraction: float) -> str:
-    """A difference of two shares: 0.012 -> 1.2 points, 0.01 -> 1.0 points."""
-    return f"{100 * fraction:.1f} points"
+    """A difference of two shares: 0.012 -> 1.2 points, -0.01 -> −1.0 points."""
+    return f"{round(100 * fraction, 1) + 0.0:.1f} points".replace("-", "−")
 
 
 def significant(value: float, *, digits: int = 3) -> str:

@@ -1,4 +1,4 @@
-"""Small pieces of SVG as text: tags, scales, ticks. Everything written into them is escaped here."""
+"""SVG as text: tags, scales, ticks. Everything written into them is escaped here."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -18,13 +18,13 @@ MARGIN = 16  # px around a drawing that stands alone
 
 def tag(name: str, *children: str, **attributes: object) -> str:
     """`tag("circle", cx=1.234, class_="dot")` -> `<circle cx="1.23" class="dot"/>`. Children are markup."""
-    told = "".join(f' {key.rstrip("_").replace("_", "-")}="{_value(value)}"' for key, value in attributes.items())
+    written = "".join(f' {key.rstrip("_").replace("_", "-")}="{_value(value)}"' for key, value in attributes.items())
     inside = "".join(children)
-    return f"<{name}{told}>{inside}</{name}>" if inside else f"<{name}{told}/>"
+    return f"<{name}{written}>{inside}</{name}>" if inside else f"<{name}{written}/>"
 
 
 def text(x: Number, y: Number, words: str, *, room: float | None = None, **attributes: object) -> str:
-    """Words with their baseline at (x, y), cut to `room` px, and as wide as `lettering.width` says in any font."""
+    """Words with their baseline at (x, y), cut to `room` px, and as wide as `text_width.width` says in any font."""
     look, words = str(attributes.get("class_", "")), visible(words)
     if room is not None:
         words = text_width.cut(words, room, look=look)

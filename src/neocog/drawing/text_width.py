@@ -1,4 +1,4 @@
-"""How wide words are in a figure, and what of them fits into a room.
+"""Text width: how wide words are in a figure, and what of them fits into a room.
 
 Figures name Helvetica and its like; what a browser has in their place may be wider by a third. So every text is drawn exactly as wide
 as it is here (SVG's `textLength`), and no font makes two of them overlap.

@@ -1,1 +1,1 @@
-"""Each file one question, asked of bundles through ONNX Runtime; no torch here."""
+"""Evaluation of bundles through ONNX Runtime, for any task; no torch."""

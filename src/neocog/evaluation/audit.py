@@ -1,4 +1,4 @@
-"""Are the data right? Images that two splits share, and what a model's score is without them.
+"""Data audit: images that two splits share, and a model's score without them.
 
 What a task doubts of its own targets is in tasks/<task>/audit.py.
 """
@@ -40,7 +40,7 @@ def twins(data: Prepared, *, within: float) -> list[Twins]:
                 data.samples(name, columns=["source"]).column("source").to_pylist(),
                 (
                     ", ".join(data.classes[each] for each in shown)
-                    for shown in task(data.task).targets.shown(part.targets)
+                    for shown in task(data.task).targets.present_classes(part.targets)
                 ),
                 strict=True,
             )

@@ -1,4 +1,4 @@
-"""How big is the model? Trainable parameters, multiply-accumulates and bytes, counted from the files of its bundle."""
+"""Model complexity: trainable parameters, multiply-accumulates and bytes, counted from the files of a bundle."""
 
 from math import prod
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Does the test know what training saw? Images of one split that are nearly the same as one of another, in pixel space.
+"""Near duplicates: images of one split that are nearly the same as one of another, in pixel space.
 
 Barz, B. & Denzler, J. (2020). Do we train on test data? Purging CIFAR of near-duplicates. J. Imaging 6(6). arXiv:1902.00423.
 """

@@ -1,4 +1,4 @@
-"""How fast is the model? All in one process on one thread, taking turns, so that a drift hits all alike."""
+"""Latency and throughput, of all models in one process on one thread, taking turns, so that a drift hits all alike."""
 
 import gc
 from collections.abc import Callable, Iterator, Mapping

@@ -61,8 +61,8 @@ def choose_baseline(wanted: str | None, models: Sequence[str]) -> str:
 def sentence(scores: Mapping[str, float], metric: Metric, *, baseline: str) -> str:
     """`top-1 91.2 %, corrupted 73.4 %, mCE 84.1 (trained/mlp: 100)`."""
     clean, corrupted = metric.text(scores[metric.name]), metric.text(scores[f"{metric.name}_corrupted"])
-    told = f"{metric.heading} {clean}, corrupted {corrupted}"
-    return told + (f", mCE {scores['mce']:.1f} ({baseline}: 100)" if "mce" in scores else "")
+    sentence = f"{metric.heading} {clean}, corrupted {corrupted}"
+    return sentence + (f", mCE {scores['mce']:.1f} ({baseline}: 100)" if "mce" in scores else "")
 
 
 def _scores(own: Mapping[str, float], baseline: Mapping[str, float], metric: Metric) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""What a bundle answers about prepared images, through ONNX Runtime, and how good that was."""
+"""Predictions: a bundle's outputs for prepared images, through ONNX Runtime, and their scores."""
 
 import json
 from collections.abc import Iterator
@@ -19,14 +19,14 @@ SHOWN = 12  # classes named in an error
 
 
 def match(bundle: Bundle, prepared: Prepared) -> None:
-    """Raises UserError unless the prepared images are what the bundle wants: task, classes in order, channels, size."""
+    """Raise UserError unless the prepared images match the bundle: task, classes in order, channels, size."""
     for what in ("task", "classes", "channels", "size"):
         ours, theirs = getattr(bundle, what), getattr(prepared, what)
         if ours != theirs:
             order = " in another order" if what == "classes" and set(ours) == set(theirs) else ""
             raise UserError(
-                f"{what}: {bundle.folder} was trained with {_told(ours)}; "
-                f"{prepared.folder} has {_told(theirs)}{order}. "
+                f"{what}: {bundle.folder} was trained with {_text(ours)}; "
+                f"{prepared.folder} has {_text(theirs)}{order}. "
                 f"Train the model again on these data (`dvc repro`), or prepare the data it was trained on"
             )
 
@@ -89,9 +89,9 @@ def test_score(reports: Path, model: str, *, metric: str) -> float:
         raise UserError(f"{path} is missing or damaged ({error!r}); `dvc repro` makes it") from None
 
 
-def _told(value: object) -> str:
+def _text(value: object) -> str:
     if isinstance(value, tuple) and isinstance(value[0], int):
-        return image_size.told(value)
+        return image_size.format_size(value)
     if not isinstance(value, tuple):
         return str(value)
     return ", ".join(value[:SHOWN]) + (f" ... ({len(value)} of them)" if len(value) > SHOWN else "")

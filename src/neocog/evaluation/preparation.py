@@ -1,4 +1,4 @@
-"""How the images that a bundle was trained on were made of pictures, and how any other must be made for it."""
+"""Preprocessing of a bundle: how its training images were made of pictures, and how any other must be."""
 
 from neocog.bundle.read import Bundle
 from neocog.data.decoding.decode import INTERPOLATION, Preparation

@@ -59,9 +59,9 @@ def measure(
     """
     found: dict[str, list[RobustnessScore]] = {bundle.model: [] for bundle in bundles}
     wanted = conditions(severities)
-    for some, spoilt in _stacks(images, wanted, seed=seed):
+    for some, corrupted in _stacks(images, wanted, seed=seed):
         for bundle in bundles:
-            outputs = predictions.outputs(bundle, spoilt, batch_size=batch_size)
+            outputs = predictions.outputs(bundle, corrupted, batch_size=batch_size)
             primary = task(bundle.task).metrics.primary
             found[bundle.model] += [
                 RobustnessScore(bundle.model, *each, primary(part, targets))
@@ -97,9 +97,9 @@ def _stacks(
         some = wanted[start : start + step]
         stack = np.empty((len(some), *images.shape), np.uint8)
         for place, each in zip(stack, some, strict=True):
-            place[:] = _spoilt(images, *each, seed=seed)
+            place[:] = _corrupted(images, *each, seed=seed)
         yield some, stack.reshape(-1, *images.shape[1:])
 
 
-def _spoilt(images: NDArray[np.uint8], name: str, severity: int, *, seed: int) -> NDArray[np.uint8]:
+def _corrupted(images: NDArray[np.uint8], name: str, severity: int, *, seed: int) -> NDArray[np.uint8]:
     return images if name == CLEAN else corrupt(images, name, severity=severity, seed=seed)

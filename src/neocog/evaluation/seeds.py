@@ -1,4 +1,4 @@
-"""How much is chance? The same architecture trained with several seeds: the scores of each, their mean and spread.
+"""Several seeds: the scores of the same architecture trained with each, their mean and standard deviation.
 
 A bundle trained with `seeds: 3` holds the networks of the further seeds as bundles of their own, in seeds/<seed>/.
 """

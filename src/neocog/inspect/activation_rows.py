@@ -1,4 +1,4 @@
-"""The inside of a network as rows of pictures with their words: what the page and the poster both show."""
+"""Rows of pictures of a network's weights and activations, with their headings, for the page and the poster."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What goes on inside a trained network? Its first weights as pictures, and what one image becomes at several depths.
+"""First weights of a trained network, and the activations of one image at several depths.
 
 Everything is read from the ONNX graph by running it once with all its tensors as outputs. The first filters as pictures are those of
 Krizhevsky, Sutskever & Hinton (2012), fig. 3; maps at growing depth those of Zeiler & Fergus (2014), arXiv:1311.2901.

@@ -1,4 +1,4 @@
-"""One picture of what goes on inside a network: an image, what the model says of it, its first weights, its maps."""
+"""Poster of a network's activations: an image, the prediction, its first weights, its maps."""
 
 import textwrap
 from pathlib import Path

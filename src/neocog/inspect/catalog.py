@@ -1,4 +1,4 @@
-"""The architectures as text: a line each, or everything about one. Read from their source, so it costs no torch."""
+"""Catalog of architectures as text: a line each, or everything about one. Read from their source, without torch."""
 
 import re
 import shutil
@@ -68,8 +68,8 @@ def _methods(name: str) -> Iterator[str]:
 def _keys(card: architectures.ArchitectureCard) -> Iterator[str]:
     for key, (kind, default) in card.sizes.items():
         choices = get_args(CHOICES[key]) if key in card.blocks else get_args(kind) if key == "form" else ()
-        told = " | ".join(choices) if choices else ""
-        yield f"  {key + ':':<16} {_yaml(default):<20} {told}".rstrip()
+        allowed = " | ".join(choices) if choices else ""
+        yield f"  {key + ':':<16} {_yaml(default):<20} {allowed}".rstrip()
 
 
 def _yaml(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""The image that a bundle is asked about: one of the prepared test images, or any picture in a file."""
+"""Input image of a verb: one of the prepared test images, or any picture in a file."""
 
 from argparse import Namespace
 from pathlib import Path

@@ -63,7 +63,7 @@ class Option:
 
 
 @dataclass(frozen=True)
-class Network:
+class PlannedNetwork:
     """What is planned for: a function that builds the network, and the shape of its images."""
 
     build: Callable[[], nn.Module]
@@ -99,7 +99,7 @@ def usable(memory: int) -> int:
     return max(0, int((memory - OUTSIDE) * USABLE))
 
 
-def memory(network: Network, recipe: Recipe) -> Memory:
+def memory(network: PlannedNetwork, recipe: Recipe) -> Memory:
     """Memory of a training step of the rank that gets the largest share of a batch.
 
     Raises UserError for a network that does not learn by backpropagation, or where the smallest share of a batch is too small.
@@ -144,7 +144,7 @@ def largest_batch(recipe: Recipe, needed: Memory, *, available: int) -> int:
     return max(0, rest * share // max(1, needed.activations)) * world(recipe)
 
 
-def options(network: Network, recipe: Recipe, needed: Memory, *, available: int) -> Iterator[Option]:
+def options(network: PlannedNetwork, recipe: Recipe, needed: Memory, *, available: int) -> Iterator[Option]:
     """What to change so that a step fits: each change alone, and at the end all that save something, computed anew each time."""
     batch, parts = largest_batch(recipe, needed, available=available), 2
     while recipe.batch_size // parts > batch and recipe.batch_size // (2 * parts) >= world(recipe):

@@ -1,4 +1,4 @@
-"""What is wrong with params.yaml beyond its types: names of nothing, sweeps and recipes that cannot be carried out."""
+"""Checks of params.yaml beyond its types: unknown names, sweeps and recipes that cannot be carried out."""
 
 import json
 from pathlib import Path

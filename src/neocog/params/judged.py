@@ -1,4 +1,4 @@
-"""The sections of params.yaml whose keys bear the name of the primary metric of the data's task: `register`, and a recipe of `compress`."""
+"""Sections of params.yaml whose keys bear the name of the primary metric of the data's task: `register`, and a recipe of `compress`."""
 
 from collections.abc import Mapping
 from functools import cache

@@ -1,4 +1,4 @@
-"""Names in params.yaml of other parts of it - blocks, models, recipes - and whether what they name is there.
+"""References in params.yaml to blocks, models and recipes, and whether what they name is there.
 
 Found by the types of the keys (`limits.Names`), so that a new key cannot be forgotten. Cutting the ladder leaves several at once:
 one message names all of them, with the edits that let the file stand without what is gone.

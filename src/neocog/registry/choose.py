@@ -19,18 +19,18 @@ _NAMED = 5  # models that an error names with their reason
 Goals = Mapping[str, float | None]  # limits by the names of the goals; None = not asked for
 
 
-def goals(told: Goals, metric: Metric) -> Goals:
+def goals(limits: Goals, metric: Metric) -> Goals:
     """The `register.goals` of params.yaml: of the score on the test images, of ms for one image (the median), of bytes of the graph.
 
     Raises UserError for one that does not exist or is no number.
     """
     known = [metric.goal, "max_latency_ms", "max_bytes"]
-    for name, limit in told.items():
+    for name, limit in limits.items():
         if name not in known:
             raise UserError(f"params.yaml: register.goals.{name}: unknown key; {nearest(str(name), known)}")
         if limit is not None and not (type(limit) in (int, float) and limit >= 0):  # True is no number, nor is NaN
             raise UserError(f"params.yaml: register.goals.{name} (={limit!r}) must be a number of at least 0, or null")
-    return told
+    return limits
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class RankedModel:
 def best(
     *,
     prefer: str | None = None,
-    asked: Goals | None = None,
+    limits: Goals | None = None,
     leaderboard: Path = LEADERBOARD,
     models: Path = Path("models"),
 ) -> tuple[Bundle, RankedModel]:
@@ -63,7 +63,7 @@ def best(
     prefer = prefer or metric.name
     if prefer not in keys:
         raise UserError(f"register.prefer (={prefer!r}) is not one of the choices; {nearest(prefer, keys)}")
-    wanted = goals(asked or {}, metric)
+    wanted = goals(limits or {}, metric)
     rows.sort(key=lambda row: (keys[prefer](row), -metric.better * row.score, row.latency_ms, row.model))
     lacking: list[str] = []
     for row in rows:

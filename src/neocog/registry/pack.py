@@ -51,9 +51,9 @@ def write(folder: Path, bundle: Bundle, *, digest: str, model_id: str, location:
         shutil.copyfile(_SOURCE / name, path)
     _environment(folder)
     _example(folder, bundle)
-    told = _mlmodel(bundle, digest=digest, model_id=model_id, location=location, run_id=run_id)
-    told["model_size_bytes"] = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    (folder / "MLmodel").write_text(yaml.safe_dump(told, sort_keys=False), encoding="utf-8")
+    mlmodel = _mlmodel(bundle, digest=digest, model_id=model_id, location=location, run_id=run_id)
+    mlmodel["model_size_bytes"] = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    (folder / "MLmodel").write_text(yaml.safe_dump(mlmodel, sort_keys=False), encoding="utf-8")
 
 
 def _mlmodel(bundle: Bundle, *, digest: str, model_id: str, location: str, run_id: str | None) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def register(bundle: Bundle, *, name: str, experiment: str) -> Promoted:
             write = partial(pack.write, bundle=bundle, digest=digest, run_id=run_id)
             model_id = mlflow.log_model(experiment, digest, run_id=run_id, tags=tags, write=write)
             version = mlflow.publish(name, digest, model_id=model_id, run_id=run_id, tags=tags)
-        return Promoted(version, mlflow.crown(name, version), run_id)
+        return Promoted(version, mlflow.set_champion_alias(name, version), run_id)
 
 
 def score(leaderboard: Path = choose.LEADERBOARD, *, models: Path = Path("models")) -> int:

@@ -1,1 +1,1 @@
-"""What people look at: the leaderboard, the figures, one HTML page."""
+"""Report: the leaderboard, the figures, one HTML page."""

@@ -1,4 +1,4 @@
-"""The page's chapter "Filters and activation maps": one test image on its way through every model, and the first weights of each."""
+"""Chapter "Filters and activation maps": one test image on its way through every model, and the first weights of each."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from neocog.data.prepared import Prepared
 from neocog.drawing import colormaps, images
 from neocog.inspect import activation_rows, activations
 from neocog.report.chapters import Chapter
-from neocog.report.models import JudgedModel, class_names
+from neocog.report.models import JudgedModel, classes_phrase
 from neocog.report.templates import render
 
 LOOKED_AT = 100  # images among which to choose
@@ -21,7 +21,7 @@ def chapter(models: Sequence[JudgedModel], prepared: Prepared, *, called: Mappin
     """The chapter about `models`, best first, as each is `called`; `made` is how its pictures were made."""
     markup = render(
         Path(__file__).with_name("activations.html"),
-        look=told(models, prepared, called=called),
+        look=content(models, prepared, called=called),
         called=called,
         channels=prepared.channels,
         made=made,
@@ -29,7 +29,7 @@ def chapter(models: Sequence[JudgedModel], prepared: Prepared, *, called: Mappin
     return Chapter("inside", "Filters and activation maps", markup)
 
 
-def told(models: Sequence[JudgedModel], prepared: Prepared, *, called: Mapping[str, str]) -> dict[str, Any]:
+def content(models: Sequence[JudgedModel], prepared: Prepared, *, called: Mapping[str, str]) -> dict[str, Any]:
     """What the chapter shows: the image, the rows of pictures of each model by year, and which model to begin with.
 
     The image is the one of most detail among the first that the models answer best; `right` is how many of them get it right, None where
@@ -46,7 +46,7 @@ def told(models: Sequence[JudgedModel], prepared: Prepared, *, called: Mapping[s
     return {
         "picture": images.png(images.shrunk(image, side=112)),
         "id": str(test.ids[chosen]),
-        "label": class_names(prepared, test.targets[chosen : chosen + 1])[0],
+        "label": classes_phrase(prepared, test.targets[chosen : chosen + 1]),
         "right": int(good[chosen]) if models[0].scores.dtype == bool else None,
         "begin": begin.row.model,
         "choices": [(model.row.model, called[model.row.model]) for model in order],
@@ -62,10 +62,10 @@ def _detail(image: NDArray[np.uint8]) -> float:
 
 
 def _one(model: JudgedModel, found: activations.Inside, chosen: int, *, size: int) -> dict[str, Any]:
-    said, confidence = model.said(chosen)
+    label, confidence = model.label_and_confidence(chosen)
     return {
         "model": model.row.model,
-        "said": said,
+        "label": label,
         "confidence": confidence,
         "missing": activation_rows.missing(found),
         "rows": [_row(row, side=colormaps.side(size)) for row in activation_rows.rows(found)],

@@ -1,4 +1,4 @@
-"""Chapters of the page, in their order, and what they are drawn from."""
+"""Chapter: the result type of every chapter of the page, what a task's chapters are drawn from, and their order."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -41,7 +41,7 @@ def learning(curves: Sequence[LearningCurve], *, metric: Metric) -> str:
         x = Scale(1, epochs, left, left + wide - END)
         y = Scale(low - spare, min(1.0, max(seen) + spare), top + TALL - 34, top + 6)
         others = [other for other in curves if other is not curve]
-        panels.append(_panel(curve, others, x, y, told=i % columns == 0))
+        panels.append(_panel(curve, others, x, y, labelled=i % columns == 0))
     ends = ", ".join(f"{curve.name} {numbers.percent(curve.last)}" for curve in curves if isfinite(curve.last))
     return figure(
         *panels,
@@ -52,10 +52,10 @@ def learning(curves: Sequence[LearningCurve], *, metric: Metric) -> str:
     )
 
 
-def _panel(curve: LearningCurve, others: Sequence[LearningCurve], x: Scale, y: Scale, *, told: bool) -> str:
+def _panel(curve: LearningCurve, others: Sequence[LearningCurve], x: Scale, y: Scale, *, labelled: bool) -> str:
     ticks = [tick for tick in y.ticks(3) if tick < y.high]
     grid = [line(x.start, y(tick), x.end, y(tick), class_="grid") for tick in ticks]
-    if told:
+    if labelled:
         grid += [
             text(x.start - 6, y(tick) + 4, numbers.percent(tick, digits=0), class_="tick", text_anchor="end")
             for tick in ticks

@@ -1,4 +1,4 @@
-"""Which figures the page has of all models: their numbers handed to the charts."""
+"""Figures about all models: their values, handed to the charts."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -47,13 +47,13 @@ def draw(models: Sequence[JudgedModel], *, called: Mapping[str, str]) -> Drawing
             [point(row, called, row.latency_ms_p50, dated=True) for row in rows],
             score=metric.heading,
             price="time for one image on one thread",
-            told=partial(numbers.milliseconds, digits=1),
+            number_format=partial(numbers.milliseconds, digits=1),
         ),
         size=figures.tradeoff(
             [point(row, called, row.size_bytes, dated=True) for row in rows],
             score=metric.heading,
             price="size of the model file",
-            told=partial(numbers.size, digits=1),
+            number_format=partial(numbers.size, digits=1),
         ),
         learning=curves.learning(learned, metric=metric) if learned else "",
         whiskers={row.model: figures.whisker(each, low=low, high=high) for row, each in zip(rows, years, strict=True)},

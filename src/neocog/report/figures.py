@@ -64,8 +64,8 @@ def ladder(points: Sequence[ChartPoint], *, score: str) -> str:
     )
 
 
-def tradeoff(points: Sequence[ChartPoint], *, score: str, price: str, told: Callable[[float], str]) -> str:
-    """The `score`, as it is called, over a price on a log scale; `told` writes a price.
+def tradeoff(points: Sequence[ChartPoint], *, score: str, price: str, number_format: Callable[[float], str]) -> str:
+    """The `score`, as it is called, over a price on a log scale; `number_format` writes a price.
 
     The line joins the models that no other beats in both (the Pareto front).
     """
@@ -82,7 +82,7 @@ def tradeoff(points: Sequence[ChartPoint], *, score: str, price: str, told: Call
     order = [*best, *(point for point in points if point not in best)]
     return figure(
         axes.fractions(y, f"{score}, test images", end=HALF),
-        *(svg.tick(x(at), height - 34, told(at), end=HALF) for at in x.ticks(4)),
+        *(svg.tick(x(at), height - 34, number_format(at), end=HALF) for at in x.ticks(4)),
         text(HALF - 12, height - 10, price, class_="axis", text_anchor="end"),
         path(steps, class_="front") if len(points) > 1 else "",
         *_marks(

@@ -1,4 +1,4 @@
-"""An architecture's idea as its own file tells it: the docstring taken apart into paper and explanation."""
+"""The idea of an architecture and its paper, parsed from the docstring of its file."""
 
 import re
 from dataclasses import dataclass
@@ -34,8 +34,8 @@ def of(architecture: str, *, name: str = "", published: str = "") -> Idea:
     brief = f"{card.name}: {card.idea}"
     if card.name == "timm":
         brief = f"One of timm's networks; {card.year} is the year of the library, not of this network"
-    told = (" ".join(map(_without_small, SENTENCE.split(text))).strip() for text in found.paragraphs)
-    return Idea(brief, found.paper, tuple(text for text in told if text))
+    texts = (" ".join(map(_without_small, SENTENCE.split(text))).strip() for text in found.paragraphs)
+    return Idea(brief, found.paper, tuple(text for text in texts if text))
 
 
 def _without_small(sentence: str) -> str:

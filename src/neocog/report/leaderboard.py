@@ -1,4 +1,4 @@
-"""One row a model: what it is, how good, how big, how fast, what it cost. CSV for programs, Markdown for people."""
+"""Leaderboard: one row a model with scores, size, speed and training time. CSV for programs, Markdown for people."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence

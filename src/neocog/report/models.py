@@ -1,4 +1,4 @@
-"""All that the stages wrote about one model, gathered: its bundle, row, training history and predictions."""
+"""Judged model: a bundle with its leaderboard row, training history and predictions, gathered from what the stages wrote."""
 
 import json
 from collections.abc import Sequence
@@ -78,10 +78,10 @@ class JudgedModel:
             return paired.compare(np.asarray(self.scores, bool), np.asarray(other.scores, bool))
         return paired.from_resamples(self.row.score - other.row.score, self.resampled - other.resampled)
 
-    def said(self, row: int) -> tuple[str, float]:
+    def label_and_confidence(self, row: int) -> tuple[str, float]:
         """Its answer to an image of the test split in words, and how sure it was, calibrated."""
         answer = self.task.respond.calibrated(self.predictions.outputs[row : row + 1], card=self.bundle.card)[0]
-        words, sure = self.task.respond.said(answer, card=self.bundle.card)
+        words, sure = self.task.respond.label_and_confidence(answer, card=self.bundle.card)
         return words, sure
 
 
@@ -93,13 +93,19 @@ def makers(bundle: Bundle) -> tuple[str, str]:
 
 def classes_shown(prepared: Prepared, targets: Any) -> list[tuple[int, ...]]:
     """The classes of each image, by the targets of N images."""
-    found: list[tuple[int, ...]] = tasks.task(prepared.task).targets.shown(targets)
+    found: list[tuple[int, ...]] = tasks.task(prepared.task).targets.present_classes(targets)
     return found
 
 
 def class_names(prepared: Prepared, targets: Any) -> list[str]:
     """The classes of each image by name: `Coat`, or `3, 8`, or `no class`."""
     return [", ".join(prepared.classes[each] for each in one) or "no class" for one in classes_shown(prepared, targets)]
+
+
+def classes_phrase(prepared: Prepared, targets: Any) -> str:
+    """What one image shows, by its `targets` [1, ...], after `a test image of`: `the class Coat`, `the classes 3, 8`, `no class`."""
+    (shown,), (names,) = classes_shown(prepared, targets), class_names(prepared, targets)
+    return f"the {'class' if len(shown) == 1 else 'classes'} {names}" if shown else names
 
 
 def gather(bundles: Sequence[Bundle], prepared: Prepared, *, reports: Path) -> list[JudgedModel]:

@@ -1,4 +1,4 @@
-"""What the numbers say, in a headline and a few sentences. Sentences are computed, never guessed."""
+"""Headline and summary of the page, in sentences that are computed from the numbers."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -51,8 +51,8 @@ def standfirst(
     best = rows[0]
     sure = f"{numbers.percent(best.low)} to {numbers.percent(best.high)}"
     of = "The only model judged so far" if len(rows) == 1 else f"The best of {len(rows)} models"
-    told = [f"{of}, on {images:,} test images of {classes} classes that it never saw (95 % interval {sure})."]
-    return told + _price(rows, called) + _climb(rows if history is None else history, called)
+    sentences = [f"{of}, on {images:,} test images of {classes} classes that it never saw (95 % interval {sure})."]
+    return sentences + _price(rows, called) + _climb(rows if history is None else history, called)
 
 
 def gains(
@@ -83,8 +83,8 @@ def _price(rows: Sequence[LeaderboardRow], called: Mapping[str, str]) -> list[st
     if not rest:
         return []
     if not close:
-        behind = numbers.points(best.score - rest[0].score)
-        return [f"Nothing comes within {numbers.points(CLOSE)}: {called[rest[0].model]}, the next, is {behind} behind."]
+        gap = numbers.points(best.score - rest[0].score)
+        return [f"Nothing comes within {numbers.points(CLOSE)}: {called[rest[0].model]}, the next, is {gap} behind."]
     fast = min(close, key=lambda row: row.latency_ms_p50)
     small = min(close, key=lambda row: row.size_bytes)
     ratio = numbers.times(best.latency_ms_p50 / fast.latency_ms_p50)
@@ -95,9 +95,9 @@ def _price(rows: Sequence[LeaderboardRow], called: Mapping[str, str]) -> list[st
     smaller = best.size_bytes > NOTABLE * small.size_bytes
     if faster and smaller and fast is small:
         return [f"{_for(fast, best)} {called[fast.model]} {speed} and {space}."]
-    told = [f"{_for(fast, best)} {called[fast.model]} {speed}."] if faster else []
-    told += [f"{_for(small, best)} {called[small.model]} {space}."] if smaller else []
-    return told or [f"No model within {numbers.points(CLOSE)} of it is clearly faster or smaller."]
+    sentences = [f"{_for(fast, best)} {called[fast.model]} {speed}."] if faster else []
+    sentences += [f"{_for(small, best)} {called[small.model]} {space}."] if smaller else []
+    return sentences or [f"No model within {numbers.points(CLOSE)} of it is clearly faster or smaller."]
 
 
 def _for(row: LeaderboardRow, best: LeaderboardRow) -> str:

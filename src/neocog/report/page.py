@@ -1,4 +1,4 @@
-"""The report as one HTML page that needs nothing else: drawings, pictures, style and script are inside."""
+"""The report as one self-contained HTML page: figures, pictures, style and script are inside."""
 
 import json
 import re
@@ -41,14 +41,16 @@ def html(
     history = [model.row for model in rungs]
     by_name = {model.row.model: model for model in models}
     columns = scores.scores(models[0].task, classes=len(prepared.classes))
-    told = [chapter for chapter in chapters if chapter.markup]
+    shown = [chapter for chapter in chapters if chapter.markup]
     test = prepared.split("test")
     styles = [svg.STYLE, svg.STYLE.with_name("page.css")]
     page = render(
         FOLDER / "page.html",
-        style=Markup("".join([*(path.read_text(encoding="utf-8") for path in styles), *(each.style for each in told)])),
+        style=Markup(
+            "".join([*(path.read_text(encoding="utf-8") for path in styles), *(each.style for each in shown)])
+        ),
         script=Markup("".join((FOLDER / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS)),
-        chapters=told,
+        chapters=shown,
         kinds=[kind for kind in KINDS if any(row.kind == kind for row in rows)],
         made=provenance.chapters(models, prepared, reports=models[0].folder.parents[1]),
         metric=models[0].row.metric,
@@ -123,10 +125,11 @@ def _line(row: LeaderboardRow, rows: Sequence[LeaderboardRow], columns: Sequence
 
 
 def _faces(prepared: Prepared, test: Split) -> list[tuple[str, str]]:
-    """(class, picture): the first test image that shows each class; of evenly spread classes if there are many."""
+    """(class, picture): of the test images of each class the first with the fewest others; of evenly spread classes if there are many."""
     spread = np.linspace(0, len(prepared.classes) - 1, min(FACES, len(prepared.classes)))
     shown = classes_shown(prepared, test.targets)
-    first = {label: row for row in reversed(range(len(shown))) for label in shown[row]}
+    fewest = sorted(range(len(shown)), key=lambda row: len(shown[row]))
+    first = {label: row for row in reversed(fewest) for label in shown[row]}
     return [
         (prepared.classes[label], images.png(images.shrunk(test.images[first[label]], side=112)))
         for label in np.unique(spread.round().astype(int)).tolist()
@@ -135,13 +138,13 @@ def _faces(prepared: Prepared, test: Split) -> list[tuple[str, str]]:
 
 
 def _provenance(model: JudgedModel, called: Mapping[str, str]) -> dict[str, Any]:
-    told = model.bundle.card["provenance"]
+    recorded = model.bundle.card["provenance"]
     return {
         "name": called[model.row.model],
-        "params": json.dumps(told.get("params", {}), indent=2, ensure_ascii=False),
-        "code": told.get("code_digest", ""),
-        "seed": told.get("seed", ""),
-        "data": told.get("data_digest", ""),
-        "libraries": told.get("libraries", {}),
+        "params": json.dumps(recorded.get("params", {}), indent=2, ensure_ascii=False),
+        "code": recorded.get("code_digest", ""),
+        "seed": recorded.get("seed", ""),
+        "data": recorded.get("data_digest", ""),
+        "libraries": recorded.get("libraries", {}),
         "make": model.makers,
     }

@@ -1,4 +1,4 @@
-"""How a figure was made: the files it is drawn from, the commands that write them, their params, and how to find the commit.
+"""Provenance of a figure: the files it is drawn from, the commands that write them, their params, and how to find the commit.
 
 A page that named a commit could not be the same bytes before and after its own results are committed. So each file is named with its
 MD5, by which `dvc.lock` knows it: the commit that has this line is the one, and git finds it.
@@ -85,13 +85,13 @@ def sweeps(models: Sequence[JudgedModel], *, data: str) -> dict[str, str]:
 def chapters(models: Sequence[JudgedModel], prepared: Prepared, *, reports: Path) -> dict[str, str]:
     """The disclosures of the figures about all `models`, by the ids of their chapters."""
 
-    def told(stage: str, name: str) -> list[FigureSource]:
+    def of_stage(stage: str, name: str) -> list[FigureSource]:
         return [source(stage, f"reports/{name}", file=reports / name)] if (reports / name).exists() else []
 
     def each(name: str) -> list[FigureSource]:
         return [found for model in models for found in judged(model.bundle, model.folder, name)]
 
-    scored, timed = each("metrics.json"), told("benchmark", "benchmark.csv")
+    scored, timed = each("metrics.json"), of_stage("benchmark", "benchmark.csv")
     bundles = [bundled(model.bundle) for model in models]
     compressed = [found for found, model in zip(bundles, models, strict=True) if model.row.kind == "compressed"]
     found = {
@@ -101,10 +101,12 @@ def chapters(models: Sequence[JudgedModel], prepared: Prepared, *, reports: Path
         "learning": [found for model in models for found in trained(model.bundle, model.folder, "history.csv")],
         "compression": [*compressed, *timed, *scored],
         "compare": each("predictions.parquet"),
-        "explained": told("explain", "explained"),
-        "audit": [found for name in ("audit.json", "labels.csv") for found in told("audit", f"audit/{name}")],
-        "duplicates": [found for name in ("audit.json", "duplicates.csv") for found in told("audit", f"audit/{name}")],
-        "robustness": [*told("robustness", "robustness.csv"), *told("robustness", "robustness.json")],
+        "explained": of_stage("explain", "explained"),
+        "audit": [found for name in ("audit.json", "labels.csv") for found in of_stage("audit", f"audit/{name}")],
+        "duplicates": [
+            found for name in ("audit.json", "duplicates.csv") for found in of_stage("audit", f"audit/{name}")
+        ],
+        "robustness": [*of_stage("robustness", "robustness.csv"), *of_stage("robustness", "robustness.json")],
         "inside": bundles,
         "data": [source("prepare", "data/prepared", file=prepared.folder)],
     }

@@ -1,4 +1,4 @@
-"""The columns of a leaderboard as the page shows them: heading, what it says, how it is written, which way is better."""
+"""Columns of the page's leaderboard: heading, description, number format, which way is better."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,17 +17,17 @@ class Score:
     column: str
     heading: str
     about: str
-    told: Callable[[Any], str]
+    number_format: Callable[[Any], str]
     better: int
     below: Callable[[Any], str] = lambda row: ""
 
     @property
     def share(self) -> bool:
-        return self.told is numbers.percent
+        return self.number_format is numbers.percent
 
     def write(self, value: float | None) -> str:
         """The value as written, or that there is none."""
-        return numbers.MISSING if value is None else self.told(value)
+        return numbers.MISSING if value is None else self.number_format(value)
 
     def note(self, row: LeaderboardRow) -> str:
         """What stands below the value; empty where there is no value."""
@@ -72,6 +72,6 @@ def scores(task: Task, *, classes: int) -> list[Score]:
 
 
 def _score(metric: Metric, *, primary: bool) -> Score:
-    told = numbers.percent if metric.fraction else numbers.significant
-    score = Score(metric.name, metric.heading, metric.about, told, metric.better)
+    number_format = numbers.percent if metric.fraction else numbers.significant
+    score = Score(metric.name, metric.heading, metric.about, number_format, metric.better)
     return replace(score, about=f"{metric.about}, with its 95 % interval", below=_interval) if primary else score

@@ -16,8 +16,8 @@ def causes(before: Bundle, after: Bundle) -> list[str]:
         if was.get(name) != now.get(name):
             found.append(f"other {what} ({str(was.get(name))[:12]}, now {str(now.get(name))[:12]})")
     for what, name in (("params", "params"), ("libraries", "libraries")):
-        if told := _told(flat(was.get(name, {})), flat(now.get(name, {}))):
-            found.append(f"other {what} ({told})")
+        if changed := _changes(flat(was.get(name, {})), flat(now.get(name, {}))):
+            found.append(f"other {what} ({changed})")
     if was.get("threads") != now.get("threads"):
         found.append(f"{was.get('threads')} threads, now {now.get('threads')}")
     return found
@@ -31,7 +31,7 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def _told(was: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+def _changes(was: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     other = [name for name in sorted(was.keys() | now.keys()) if was.get(name) != now.get(name)]
-    said = [f"{name} {was.get(name, 'not set')}, now {now.get(name, 'not set')}" for name in other[:NAMED]]
-    return "; ".join(said) + (f" and {len(other) - NAMED} more" if len(other) > NAMED else "")
+    parts = [f"{name} {was.get(name, 'not set')}, now {now.get(name, 'not set')}" for name in other[:NAMED]]
+    return "; ".join(parts) + (f" and {len(other) - NAMED} more" if len(other) > NAMED else "")

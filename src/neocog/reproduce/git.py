@@ -45,7 +45,7 @@ class Project:
                 f"{name}: no commit of {self.folder} is called so; `git log --oneline` names them"
             ) from None
 
-    def told(self, commit: str) -> str:
+    def describe(self, commit: str) -> str:
         """`1a2b3c4d5e (2026-11-22, subject)`."""
         return self.git("show", "-s", "--abbrev=10", "--format=%h (%cs, %s)", commit).strip()
 

@@ -62,7 +62,7 @@ class Plan:
         made = self.bundle.card["provenance"]
         commit, project = self.origin.commit, self.project
         lines = {
-            "commit": f"{project.told(commit)}: {_WHY[self.origin.how]}",
+            "commit": f"{project.describe(commit)}: {_WHY[self.origin.how]}",
             "data": f"digest {made['data_digest'][:12]}",
             "params": f"{_params(made['params'])}: {self._params_from()}",
             "packages": self._packages(),
@@ -73,8 +73,8 @@ class Plan:
         if begun := made.get("first_weights"):
             lines["weights"] = f"{begun['origin']}, SHA-256 {begun['sha256'][:12]}"
         width = max(map(len, lines)) + 2
-        told = [f"{name.ljust(width)}{text}" for name, text in lines.items()]
-        return "\n".join([self.bundle.model, *told, *(f"warning: {each}" for each in self.warnings())])
+        entries = [f"{name.ljust(width)}{text}" for name, text in lines.items()]
+        return "\n".join([self.bundle.model, *entries, *(f"warning: {each}" for each in self.warnings())])
 
     def _params_from(self) -> str:
         if self.origin.committed:

@@ -52,18 +52,18 @@ class Copy:
             errors="replace",
             start_new_session=True,  # so that it can be ended with all that it has started
         )
-        said: list[str] = []
+        output: list[str] = []
         try:
             assert started.stdout is not None
             for line in started.stdout:
-                said = [*said[1 - TOLD :], line.rstrip()]
+                output = [*output[1 - TOLD :], line.rstrip()]
                 if line.strip():
                     self.say(line.strip()[:100])
             started.wait()
         finally:
             _end(started)
         if started.returncode:
-            raise NeocogError(f"dvc {' '.join(arguments)} failed in {self.folder}:\n" + "\n".join(said))
+            raise NeocogError(f"dvc {' '.join(arguments)} failed in {self.folder}:\n" + "\n".join(output))
 
     def _own_code(self) -> dict[str, str]:
         """The environment in which the code of that commit is imported; a project beside an installed neocog has none of its own."""
@@ -123,23 +123,23 @@ def _settings(plan: Plan, copy: Copy, cache: Path) -> None:
 
 def _own_params(plan: Plan, path: Path) -> None:
     """Put what the bundle's card says of its params into params.yaml, as far as it can be put there."""
-    told = plan.bundle.card["provenance"]["params"]
+    recorded = plan.bundle.card["provenance"]["params"]
     params = params_yaml.read(path)
     name = plan.bundle.name
-    if "compress" in told:
-        block = {key: value for key, value in told["compress"].items() if key != "parent"}
+    if "compress" in recorded:
+        block = {key: value for key, value in recorded["compress"].items() if key != "parent"}
         params.setdefault("compress", {})[name] = block
-    elif "tune" in told:  # its `train` is the winner's: the search began from params.yaml
-        params["tune"] = {**params.get("tune", {}), **told["tune"]}
+    elif "tune" in recorded:  # its `train` is the winner's: the search began from params.yaml
+        params["tune"] = {**params.get("tune", {}), **recorded["tune"]}
     else:
-        _put_recipe(params, name, told)
+        _put_recipe(params, name, recorded)
     path.write_text(params_yaml.dump(params), encoding="utf-8")
 
 
-def _put_recipe(params: dict[str, Any], name: str, told: Mapping[str, Any]) -> None:
-    sizes = {key: value for key, value in told["architecture"].items() if key != "name"}
-    own = {key: value for key, value in told["train"].items() if params["train"].get(key) != value}
-    named = {} if (architecture := told["architecture"]["name"]) == name else {"architecture": architecture}
+def _put_recipe(params: dict[str, Any], name: str, recorded: Mapping[str, Any]) -> None:
+    sizes = {key: value for key, value in recorded["architecture"].items() if key != "name"}
+    own = {key: value for key, value in recorded["train"].items() if params["train"].get(key) != value}
+    named = {} if (architecture := recorded["architecture"]["name"]) == name else {"architecture": architecture}
     params["architectures"][name] = {**named, **sizes, **own}
 
 

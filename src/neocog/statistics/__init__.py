@@ -1,4 +1,4 @@
-"""Intervals and tests over plain arrays: how far could chance alone have moved a score? No torch, nothing of images."""
+"""Statistics over plain arrays: confidence intervals, paired tests, slices. No torch, nothing of images."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,4 +1,4 @@
-"""How far could chance alone have moved a score? Intervals of 95 %.
+"""Confidence intervals of a score, 95 %.
 
 Of a share such as top-1 they are Wilson's (1927), which hold for few images and have a width where every image is right; of differences
 those that Newcombe makes of two of them (1998, Interval estimation for the difference between independent proportions, Statistics in

@@ -1,4 +1,4 @@
-"""Is one model better than another, on the same images? Where an image is right or wrong, only those count that tell the two apart.
+"""Paired comparison of two models on the same images. Where an image is right or wrong, only those count that tell the two apart.
 
 A score that is no mean over images, such as mean average precision, is compared by resampling the images.
 """

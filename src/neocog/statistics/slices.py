@@ -1,4 +1,4 @@
-"""For whom is it worse? Accuracy of each group of images, the worst group, and the gap to the best.
+"""Slices: the accuracy of each group of images, the worst group, and the gap to the best.
 
 A group is a value of a column that came with the images (`data.groups`), a class, or both: a cell.
 """

@@ -1,1 +1,1 @@
-"""What is learned: one folder a task, with the same file names inside. The folder is the registry; `task.py` is the protocol."""
+"""Tasks: one folder each, with the same file names inside. The folder is the registry; `task.py` is the protocol."""

@@ -3,7 +3,7 @@
 | file | what the other rooms call |
 |---|---|
 | `targets.py` (no torch) | targets [N, ...] as `COLUMNS` of samples.parquet: `columns(targets)`, `of(table, classes=)`; by `SOURCES` |
-| | their classes: `counts(targets, classes=)`, `shown(targets)`, `strata(targets, classes=)`, `without(targets, dropped)`; |
+| | their classes: `counts(targets, classes=)`, `present_classes(targets)`, `strata(targets, classes=)`, `without(targets, dropped)`; |
 | | two for equal pixels: `CONTRADICTION` |
 | `sources/<name>.py` | a source that only this task has: `read(root, scratch=, size=, ...)`, as `data/sources/folder.py` |
 | `objective.py` | `loss(outputs, targets)`; for mixed images `soften(targets, classes=)`; to time it `random(images, classes=)`; |
@@ -62,8 +62,8 @@ class Metric:
 
     @property
     def title(self) -> str:
-        """The heading at the beginning of a sentence."""
-        return self.heading[:1].upper() + self.heading[1:]
+        """The heading at the beginning of a sentence; `mAP` stays as it is."""
+        return self.heading if self.heading[1:2].isupper() else self.heading[:1].upper() + self.heading[1:]
 
     @property
     def goal(self) -> str:

@@ -79,11 +79,11 @@ class Registry(Store):
         if str(first.version) != str(own.version):
             self.client.delete_model_version(name, str(own.version))
         else:  # what the page of the logged model shows
-            told = json.dumps([{"name": name, "version": int(own.version)}])
-            self.client.set_logged_model_tags(model_id, {"mlflow.modelVersions": told})
+            versions = json.dumps([{"name": name, "version": int(own.version)}])
+            self.client.set_logged_model_tags(model_id, {"mlflow.modelVersions": versions})
         return str(first.version)
 
-    def crown(self, name: str, version: str) -> str | None:
+    def set_champion_alias(self, name: str, version: str) -> str | None:
         """Let @champion be `version`, and @previous what it was. Returns the version that was champion before, None without one."""
         aliases = {alias: str(each) for alias, each in self.client.get_registered_model(name).aliases.items()}
         before = aliases.get(CHAMPION)

@@ -43,8 +43,8 @@ def forget(file: Path, run: str) -> None:
 
 def _about(begin: dict) -> str:
     """Changes with what the run is about: data, bundle, settings."""
-    told = json.dumps([begin.get("tags"), begin.get("config")], sort_keys=True, default=str)
-    return hashlib.sha256(told.encode()).hexdigest()[:16]
+    content = json.dumps([begin.get("tags"), begin.get("config")], sort_keys=True, default=str)
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
 def _read(file: Path) -> dict:

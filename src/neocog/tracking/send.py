@@ -180,10 +180,10 @@ class Sender:
             select.select([0], [], [], min(0.5, seconds))
 
     def _sample(self, journal: Journal, stop: threading.Event) -> None:
-        from neocog.tracking.system import Sampler
+        from neocog.tracking.system import SystemSampler
 
         began = journal.begin().get("begun", 0) / 1000
-        sampler = Sampler(self._caller)
+        sampler = SystemSampler(self._caller)
         taken, pause = 0, 1.0
         while not stop.wait(pause) or not taken:
             self._write(journal, metrics=sampler.sample(), step=int((time.time() - began) / SAMPLING))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import psutil
 
 
-class Sampler:
+class SystemSampler:
     """Samples the machine and the process `pid`. To be used in the thread that made it, where CPU time is counted."""
 
     def __init__(self, pid: int) -> None:

@@ -70,8 +70,10 @@ class LiveTable:
         for trial in order[:SHOWN]:
             style = "bold" if trial is self.leader() else "dim" if trial.status in ("stopped", "failed") else ""
             score = _score(trial.score(self.metric))
-            told = trial.error if trial.status == "failed" else values(trial)
-            table.add_row(str(trial.number), trial.status, f"{len(trial.rows)}/{self.epochs}", score, told, style=style)
+            details = trial.error if trial.status == "failed" else values(trial)
+            table.add_row(
+                str(trial.number), trial.status, f"{len(trial.rows)}/{self.epochs}", score, details, style=style
+            )
         return table
 
     def leader(self) -> Trial | None:

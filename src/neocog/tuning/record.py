@@ -64,14 +64,14 @@ def write_best(
     folder: Path, choice: Choice, winner: Finalist | None, space: Space, *, metric: str, how: Mapping[str, Any]
 ) -> None:
     """The winner's values, ready for the architecture's block in params.yaml, and the evidence."""
-    told = asdict(choice)
+    content = asdict(choice)
     content = {
         "trial": winner.number if winner else 0,
         "values": dict(winner.values) if winner else {},
-        "better": told.pop("better"),
-        "baseline": {metric: told.pop("baseline")},
-        metric: told.pop("score"),
-        **told,
+        "better": content.pop("better"),
+        "baseline": {metric: content.pop("baseline")},
+        metric: content.pop("score"),
+        **content,
         "seeds": [run.values["seed"] for run in winner.runs] if winner else [],
         "scores": list(winner.scores) if winner else [],
         "mean": winner.mean if winner else None,
@@ -89,10 +89,10 @@ def sentence(choice: Choice, winner: Finalist | None, *, trials: int, metric: st
     spread = f" +- {winner.spread:.4f} over {len(winner.runs)} seeds" if winner.spread is not None else ""
     verdict = "so its settings are taken" if choice.better else "which chance could explain, so today's settings stay"
     low, high = 100 * (choice.low or 0), 100 * (choice.high or 0)
-    told = f"{100 * choice.difference:+.2f} points, 95 % {low:+.2f} to {high:+.2f}, p = {choice.p_value:.3f}"
+    content = f"{100 * choice.difference:+.2f} points, 95 % {low:+.2f} to {high:+.2f}, p = {choice.p_value:.3f}"
     return (
         f"trial {winner.number} of {trials}, trained in full: {metric} {choice.score:.4f}{spread} against {choice.baseline:.4f} "
-        f"({told}), {verdict}"
+        f"({content}), {verdict}"
     )
 
 
@@ -102,8 +102,8 @@ def _plain(value: Any) -> Any:
 
 def metrics(choice: Choice, winner: Finalist | None) -> dict[str, float]:
     """The outcome as numbers for tracking."""
-    told = {f"tune/{key}": float(value) for key, value in asdict(choice).items() if value is not None}
+    content = {f"tune/{key}": float(value) for key, value in asdict(choice).items() if value is not None}
     if winner:
-        told["tune/mean"] = winner.mean
-        told |= {"tune/spread": winner.spread} if winner.spread is not None else {}
-    return told
+        content["tune/mean"] = winner.mean
+        content |= {"tune/spread": winner.spread} if winner.spread is not None else {}
+    return content

@@ -1,4 +1,4 @@
-"""The nonlinearity between layers."""
+"""Activation functions."""
 
 from torch import nn
 

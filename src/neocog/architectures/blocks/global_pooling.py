@@ -1,4 +1,4 @@
-"""A whole feature map as one number: what stands between backbone and head (Lin, Chen & Yan 2014, arXiv:1312.4400)."""
+"""Global pooling between backbone and head (Lin, Chen & Yan 2014, arXiv:1312.4400)."""
 
 from torch import Tensor, nn
 

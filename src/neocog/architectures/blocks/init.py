@@ -1,4 +1,4 @@
-"""The weights before the first step.
+"""Weight initialization.
 
 kaiming: He et al. 2015, arXiv:1502.01852 (for ReLU, by fan out); xavier: Glorot & Bengio 2010; lecun: LeCun et al. 1998, Efficient
 BackProp; orthogonal: Saxe et al. 2014, arXiv:1312.6120.

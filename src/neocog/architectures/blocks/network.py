@@ -66,7 +66,7 @@ def check_multiple(form: str, size: Size, *, of: int) -> None:
         height, width = (side // of * of or of for side in size)
         nearest = image_size.short((height, width))
         raise UserError(
-            f"{form} takes images whose side is a multiple of {of}, not {image_size.told(size)}; set data.size: {nearest}"
+            f"{form} takes images whose side is a multiple of {of}, not {image_size.format_size(size)}; set data.size: {nearest}"
         )
 
 

@@ -1,4 +1,4 @@
-"""What a convolution sees beyond the border of its input."""
+"""Padding mode of convolutions."""
 
 from torch import nn
 

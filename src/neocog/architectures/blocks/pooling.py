@@ -1,4 +1,4 @@
-"""What a window of a feature map is reduced to: its maximum, its mean, or one of its values by chance."""
+"""Pooling: the maximum of a window, its mean, or one of its values by chance."""
 
 from typing import Any
 

@@ -1,1 +1,1 @@
-"""What carries a model from one step of a recipe to the next: the candidate, its training, its widths, its bundle."""
+"""Execution of recipes: the candidate that goes from step to step, its training, its widths, its bundle."""

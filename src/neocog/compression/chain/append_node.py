@@ -1,4 +1,4 @@
-"""One more operator behind everything else in a graph."""
+"""Append an operator to the end of an ONNX graph."""
 
 from dataclasses import replace
 
@@ -10,10 +10,10 @@ from onnx import helper, numpy_helper
 from neocog.compression.chain.candidate import Candidate
 
 
-def behind(
+def append_node(
     candidate: Candidate, graph: onnx.ModelProto, operator: str, numbers: NDArray[np.float32], *, name: str
 ) -> Candidate:
-    """The candidate whose graph gives `operator`(outputs of `graph`, numbers). In it the numbers are called `name`.
+    """The candidate with `operator`(outputs, `numbers`) at the end of `graph`; the initializer of the numbers is called `name`.
 
     Several of the same name may follow each other; each after the first gets a number.
     """

@@ -1,4 +1,4 @@
-"""A model on its way through a recipe."""
+"""Candidate: a model between the steps of a recipe."""
 
 import copy
 import json

@@ -1,4 +1,4 @@
-"""Channels that must go together, and their removal: torch-pruning's dependency graph over this project's networks.
+"""Channel groups, pruned together, by torch-pruning's dependency graph over this project's networks.
 
 Three questions kept apart: which channels belong together (`groups`), which matter (scores [n] of each group, from outside),
 when to cut (`remove`).

@@ -1,4 +1,4 @@
-"""A recipe, step by step: apply, judge on the validation images, go on while the accuracy that was asked for is kept."""
+"""Execute a recipe step by step: apply, evaluate on the validation images, go on while the goal for the score is kept."""
 
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -48,7 +48,7 @@ def walk(
     kept = candidate = begin(parent)
     outputs = before = _outputs(kept, data)
     start = point = _point(kept, data, outputs, task)
-    told: list[dict[str, Any]] = []
+    records: list[dict[str, Any]] = []
     ended = None
     waiting: list[dict[str, Any]] = []  # steps of which it is not known yet whether they are kept
     for number, (step, train) in enumerate(zip(steps, trains, strict=True), 1):
@@ -63,7 +63,7 @@ def walk(
             {"method": method, "settings": settings, "kept": False, **reached.entry(task.primary), "seconds": seconds}
         )
         print(f"{recipe} {number}/{len(steps)}  {method}: {reached.text(task.primary)}")
-        told.append(waiting[-1])
+        records.append(waiting[-1])
         if "train" not in step and number < len(steps) and "train" in steps[number]:
             continue
         ended = _too_far(
@@ -74,7 +74,7 @@ def walk(
             parent=parent.model,
             n=len(targets),
         )
-        if ended and not any(each["kept"] for each in told):
+        if ended and not any(each["kept"] for each in records):
             ended += "; what it made is kept, for nothing better was found"
         elif ended:
             ended += "; the model before is kept"
@@ -84,7 +84,7 @@ def walk(
         kept, point, outputs, waiting = candidate, reached, now, []
         if ended:
             break
-    changed = any(step["kept"] for step in told)
+    changed = any(step["kept"] for step in records)
     speedup = _speedup(parent, kept, data) if changed else 1.0
     found = compare_outputs(task.metrics, outputs, before, targets)
     judged = judge(goals, found=found, metric=task.primary, speedup=speedup, size_bytes=point.size_bytes)
@@ -99,7 +99,7 @@ def walk(
             "images": len(targets),
             "goals": [goal.entry() for goal in judged],
             "before": start.entry(task.primary),
-            "steps": told,
+            "steps": records,
             "paired": asdict(found),
             "speedup": round(speedup, 3),
         },
@@ -121,8 +121,10 @@ def _too_far(goals: Goals, found: Paired, step: str, *, metric: Metric, parent: 
 def sentence(verdict: Mapping[str, Any]) -> str:
     """The verdict in one line."""
     sides = [f"{goal['goal']} {goal['value']:g} ({_outcome(goal, verdict['images'])})" for goal in verdict["goals"]]
-    told = f"{outcome(verdict).replace('missed', 'MISSED')}; {verdict['speedup']:.2f}x as fast as {verdict['parent']}"
-    return "; ".join([told, *sides, *([verdict["ended"]] if verdict["ended"] else [])])
+    summary = (
+        f"{outcome(verdict).replace('missed', 'MISSED')}; {verdict['speedup']:.2f}x as fast as {verdict['parent']}"
+    )
+    return "; ".join([summary, *sides, *([verdict["ended"]] if verdict["ended"] else [])])
 
 
 def outcome(verdict: Mapping[str, Any]) -> str:
@@ -139,8 +141,8 @@ def _outcome(goal: Mapping[str, Any], images: int) -> str:
 def metrics(verdict: Mapping[str, Any], metric: Metric) -> dict[str, float]:
     """The outcome as numbers for tracking."""
     last = next((step for step in reversed(verdict["steps"]) if step["kept"]), verdict["before"])
-    told = {f"compress/{key}": float(last[key]) for key in (metric.name, "params", "macs", "size_bytes")}
-    return told | {
+    values = {f"compress/{key}": float(last[key]) for key in (metric.name, "params", "macs", "size_bytes")}
+    return values | {
         f"compress/{metric.name}_drop": metric.better * (verdict["before"][metric.name] - last[metric.name]),
         "compress/speedup": verdict["speedup"],
         "compress/met": float(verdict["met"]),

@@ -1,4 +1,4 @@
-"""The candidate as a bundle: proven before it is there."""
+"""Export a candidate as a bundle, after its parity check."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""A network that calculates in floats what its integer graph will calculate in integers.
+"""Fake quantization: a network that calculates in floats what its integer graph will calculate in integers.
 
 Jacob, B. et al. (2018). Quantization and training of neural networks for efficient integer-arithmetic-only inference. CVPR.
 arXiv:1712.05877. The gradient passes rounding as if it were not there (Bengio et al. 2013, arXiv:1308.3432).

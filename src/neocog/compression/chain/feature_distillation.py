@@ -1,4 +1,4 @@
-"""What a student can take from a teacher besides its answers: the maps before the head.
+"""Feature distillation: a student learns from the teacher's feature maps before the head, besides its outputs.
 
 Romero, A. et al. (2015). FitNets: hints for thin deep nets. ICLR. arXiv:1412.6550.
 Zagoruyko, S. & Komodakis, N. (2017). Paying more attention to attention. ICLR. arXiv:1612.03928.
@@ -67,12 +67,12 @@ class Hints:
         if self.hints:
             loss = loss + self.hints * F.mse_loss(self.watched.translation(student).float(), teacher)
         if self.attention:
-            loss = loss + self.attention * (places(student) - places(teacher)).square().sum(1).mean()
+            loss = loss + self.attention * (attention_map(student) - attention_map(teacher)).square().sum(1).mean()
         return loss
 
 
-def places(maps: Tensor) -> Tensor:
-    """Where maps [N, F, h, w] are large: their energy at each place, [N, h w], of length 1."""
+def attention_map(maps: Tensor) -> Tensor:
+    """Attention map of feature maps [N, F, h, w]: their energy at each position, [N, h w], normalized to length 1."""
     return F.normalize(maps.square().sum(1).flatten(1), dim=1)
 
 

@@ -1,4 +1,4 @@
-"""Training inside a recipe: the same `fit()` as everywhere, from the weights that are there."""
+"""Fine-tuning inside a recipe: the same `fit()` as everywhere, from the candidate's weights."""
 
 import copy
 from collections.abc import Iterator, Mapping
@@ -32,7 +32,7 @@ class Train(Protocol):
 
 @dataclass(frozen=True)
 class PrefixedRun:
-    """What a training tells `run` when it is one of several there: every name after `name`/."""
+    """Log of one training among several in the same `run`: every name is prefixed with `name`/."""
 
     run: Log
     name: str
@@ -53,7 +53,7 @@ def trainer(
     run: Log | None = None,
     fitted: list[Fitted] | None = None,
 ) -> Train:
-    """What a step trains with. Each training of the step has a folder of its own in `work`, so that a killed step goes on where it was.
+    """The function that a step trains with. Each training has a folder of its own in `work`, so that a killed step goes on where it was.
 
     `work` must be named by a key of all that determines the step: parent, data, code, the steps up to it. `fitted` gets the results.
     """

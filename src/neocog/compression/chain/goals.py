@@ -1,4 +1,4 @@
-"""What a recipe must reach, and whether it did."""
+"""Goals of a recipe, and whether they are met."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, make_dataclass

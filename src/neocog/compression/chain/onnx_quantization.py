@@ -1,4 +1,4 @@
-"""ONNX graphs in integers, by ONNX Runtime's own tools, which want files: models in, models out here."""
+"""Quantization of ONNX graphs by ONNX Runtime's own tools, which want files: models in, models out here."""
 
 import logging
 import tempfile

@@ -1,4 +1,4 @@
-"""Where a model stands between two steps of a recipe."""
+"""Measurements of a model between two steps of a recipe."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

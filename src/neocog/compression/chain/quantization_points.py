@@ -1,4 +1,4 @@
-"""Where an integer graph rounds, followed through the functions that a network calls.
+"""Quantization points: where an integer graph rounds, traced through the functions that a network calls.
 
 The rules are those of ONNX Runtime's static tool. Whether a result is rounded is decided where another function takes it: convolution,
 batch normalization and ReLU are one node of the graph, so only what comes out of the ReLU is. Batch normalization need not be folded for

@@ -1,4 +1,4 @@
-"""Colours: what `data.background` may say, and pixels of any ICC profile in sRGB."""
+"""Colour management: the choices of `data.background`, and pixels of any ICC profile converted to sRGB."""
 
 import re
 from functools import lru_cache

@@ -1,4 +1,4 @@
-"""One image file in, one row of pixels out: what every kind of picture becomes.
+"""Decode one image file to one row of pixels.
 
 | found | becomes |
 |---|---|

@@ -1,4 +1,4 @@
-"""Pictures that are small to send and take gigabytes or hours to decode, found before they are decoded."""
+"""Decompression bombs: images that are small as files and take gigabytes or hours to decode, detected beforehand."""
 
 import re
 

@@ -12,7 +12,7 @@ class RefusedError(Exception):
 
 
 @dataclass(frozen=True)
-class Span:
+class ByteRange:
     """Bytes that lie in a larger file."""
 
     path: Path
@@ -27,7 +27,7 @@ class Unavailable:
     reason: str
 
 
-Encoded = Path | Span | bytes | Unavailable
+Encoded = Path | ByteRange | bytes | Unavailable
 
 
 def open_encoded(encoded: Encoded, *, most: int, limit: str) -> BufferedReader | BytesIO:
@@ -49,8 +49,8 @@ def open_encoded(encoded: Encoded, *, most: int, limit: str) -> BufferedReader |
     return BytesIO(content)
 
 
-def _length(encoded: Path | Span) -> int:
-    return encoded.length if isinstance(encoded, Span) else encoded.stat().st_size
+def _length(encoded: Path | ByteRange) -> int:
+    return encoded.length if isinstance(encoded, ByteRange) else encoded.stat().st_size
 
 
 class Picked(Sequence[Encoded]):

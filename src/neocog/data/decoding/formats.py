@@ -1,4 +1,4 @@
-"""What a file is that cannot be read here, by its first bytes, and how to make an image of it that can."""
+"""Unsupported file formats, detected by their first bytes, and how to convert each to an image."""
 
 import re
 

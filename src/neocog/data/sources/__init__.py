@@ -1,1 +1,1 @@
-"""Where images come from: one file a source, and what reading a folder of pictures takes."""
+"""Data sources, one file each, and what reading a folder of images takes."""

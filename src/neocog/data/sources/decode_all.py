@@ -1,4 +1,4 @@
-"""Many image files to rows, in several processes: bounded memory, and a killed process ends nothing."""
+"""Decode many image files in several processes: bounded memory, and a worker that dies ends nothing."""
 
 import multiprocessing
 import os

@@ -1,4 +1,4 @@
-"""Group columns: what else is known of each image (camera, site, ...), from a CSV, for metrics by slice later.
+"""Group columns of images (camera, site, ...), read from a CSV file, for metrics by slice.
 
 The CSV has a column `path`, relative to data.root as in `quarantine.csv` (packed sets: `train/123`), and any further
 columns. Values are text; an image without a row, and an empty cell, have none.

@@ -64,13 +64,13 @@ def read_labelled(found: Labelled, **how: Unpack[Reading]) -> Source:
     source = read_listed(found.root, listing, targets, encoded=encoded, mean_bytes=found.mean_bytes, **how)
     groups = {name: [values[kept[row]] for row in source.rows] for name, values in found.groups.items()}
     digest = hashlib.sha256(source.digest.encode())
-    for told in (
+    for entry in (
         classes,
         listing.labels,
         listing.given,
         {name: [found.groups[name][i] for i in kept] for name in groups},
     ):
-        digest.update(json.dumps(told).encode())
+        digest.update(json.dumps(entry).encode())
     return replace(source, groups=groups, digest=digest.hexdigest())
 
 

@@ -1,4 +1,4 @@
-"""Class folders that are none: a level too high, or splits under names of their own."""
+"""Detect folders that are no class folders: one level too high, or splits under names of their own."""
 
 import json
 import re

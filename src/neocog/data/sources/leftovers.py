@@ -1,4 +1,4 @@
-"""Files and folders that systems and tools leave among images: never a class, never an image."""
+"""System files among images (Thumbs.db, .DS_Store, ...), which are neither class nor image."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Which entries of a folder may be opened: files, links to files inside it, and links into DVC's cache.
+"""Symbolic links in a folder of images: files, links to files inside it and links into DVC's cache may be opened.
 
 A link that leads elsewhere could show any file of the machine, so it is refused; DVC's own cache holds the same images
 that `dvc add` found here (`cache.type symlink`), wherever `dvc cache dir` puts it.

@@ -1,4 +1,4 @@
-"""What lies where in a folder of images, before any of it is read.
+"""List a folder of images before any of it is read.
 
 `<root>/<class>/**/<file>`, or `<root>/{train,val,test}/<class>/**/<file>` in any case (also `training`, `valid`,
 `validation`, `testing`; what is not there is cut out of train). Any file name will do; kinds are told by content, not

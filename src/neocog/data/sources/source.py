@@ -1,4 +1,4 @@
-"""What every source delivers."""
+"""Source: what every data source returns."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""One class, one spelling: folders whose names differ in case, spaces or accents alone."""
+"""Class folders whose names differ in case, spaces or accents alone."""
 
 import unicodedata
 from collections import defaultdict

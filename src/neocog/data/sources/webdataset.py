@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Unpack
 
 from neocog.core.errors import UserError
-from neocog.data.decoding.encoded import Encoded, Span
+from neocog.data.decoding.encoded import ByteRange, Encoded
 from neocog.data.sources.folder import Reading
 from neocog.data.sources.labelled import Labelled, class_names, read_labelled, splits_named
 from neocog.data.sources.listing import SUFFIXES, list_files, spelt
@@ -30,7 +30,7 @@ class _Sample:
     """The files of one name."""
 
     key: str
-    images: list[tuple[str, Span]] = field(default_factory=list)
+    images: list[tuple[str, ByteRange]] = field(default_factory=list)
     label: str | None = None
     also: dict[str, str] = field(default_factory=dict)
     wrong: str = ""
@@ -118,7 +118,7 @@ def _samples(path: Path, name: str, label: str, refused: list[tuple[str, str]]) 
 
 def _add(sample: _Sample, tar: tarfile.TarFile, member: tarfile.TarInfo, suffix: str, label: str) -> None:
     if suffix in SUFFIXES:
-        sample.images.append((member.name, Span(Path(str(tar.name)), member.offset_data, member.size)))
+        sample.images.append((member.name, ByteRange(Path(str(tar.name)), member.offset_data, member.size)))
     elif suffix in (".cls", ".json"):
         if member.size > _LARGEST:
             sample.wrong = f"no label: {suffix} holds {member.size:,} bytes"

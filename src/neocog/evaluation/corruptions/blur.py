@@ -1,4 +1,4 @@
-"""Blur: of a lens out of focus, of frosted glass, of a camera that moves, of one that zooms. Images float [N, H, W, C], 0 to 1."""
+"""Blur: defocus, frosted glass, motion, zoom. Images float [N, H, W, C], 0 to 1."""
 
 from math import ceil
 

@@ -1,4 +1,4 @@
-"""What processing does: a flat contrast, a bent image, coarse pixels, JPEG. Images float [N, H, W, C], 0 to 1."""
+"""Digital corruptions: contrast, elastic transform, pixelation, JPEG. Images float [N, H, W, C], 0 to 1."""
 
 from collections.abc import Callable
 from io import BytesIO

@@ -1,4 +1,4 @@
-"""Noise: of a sensor in the dark, of counted light, of broken pixels. Images float [N, H, W, C], 0 to 1."""
+"""Noise: Gaussian, shot, impulse. Images float [N, H, W, C], 0 to 1."""
 
 import numpy as np
 

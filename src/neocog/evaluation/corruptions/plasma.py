@@ -1,4 +1,4 @@
-"""Clouds: random heights that look alike at every scale, by the diamond-square algorithm.
+"""Plasma fractals (clouds): random heights that look alike at every scale, by the diamond-square algorithm.
 
 Fournier, A., Fussell, D. & Carpenter, L. (1982). Computer rendering of stochastic models. Communications of the ACM 25(6).
 """

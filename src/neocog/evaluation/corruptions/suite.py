@@ -38,12 +38,12 @@ def corrupt(images: Images, name: str, *, severity: int, seed: int = 0) -> Image
     strength = module.STRENGTHS[name][suite(min(images.shape[1:3]))][severity - 1]
     draw = np.random.default_rng([seed, list(CORRUPTIONS).index(name), severity])
     step = max(1, BLOCK // int(np.prod(images.shape[1:])))
-    spoilt = np.empty(images.shape, np.uint8)
+    corrupted = np.empty(images.shape, np.uint8)
     for start in range(0, len(images), step):
         pixels = images[start : start + step].astype(np.float32) / np.float32(255)
         found = getattr(module, name)(pixels, draw, *strength)
-        spoilt[start : start + step] = np.rint(np.clip(found, 0, 1) * 255)
-    return spoilt
+        corrupted[start : start + step] = np.rint(np.clip(found, 0, 1) * 255)
+    return corrupted
 
 
 def suite(side: int) -> str:

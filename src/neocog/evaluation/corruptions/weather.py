@@ -1,4 +1,4 @@
-"""Weather: snow, frost, fog, and a day too bright. Images float [N, H, W, C], 0 to 1."""
+"""Weather: snow, frost, fog, brightness. Images float [N, H, W, C], 0 to 1."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from neocog.bundle.read import Bundle
-from neocog.core.image_size import told
+from neocog.core.image_size import format_size
 from neocog.inspect import explain
 from neocog.inspect.explain import batch_size
 
@@ -26,7 +26,7 @@ SLOW = 30.0  # seconds that a network may take without a word
 
 
 @dataclass(frozen=True)
-class Shown:
+class ExplainedModel:
     """A model, the methods (the `signed` tell what spoke against an answer too), and the rows of the test split by kind of answer."""
 
     model: str
@@ -49,10 +49,10 @@ def choose(bundles: Sequence[Bundle], images: NDArray[np.uint8]) -> Iterator[tup
             yield bundle, model, tuple(dict.fromkeys((*able, WHERE[0], BESIDE)))
 
 
-def shown(bundle: Bundle, methods: Sequence[str], chosen: dict[str, list[int]]) -> Shown:
+def shown(bundle: Bundle, methods: Sequence[str], chosen: dict[str, list[int]]) -> ExplainedModel:
     """That `bundle` is shown by `methods` with the rows `chosen`."""
     signed = tuple(name for name in methods if explain.method(name).SIGNED)
-    return Shown(bundle.model, tuple(methods), signed, chosen)
+    return ExplainedModel(bundle.model, tuple(methods), signed, chosen)
 
 
 def expected_seconds(model: nn.Module, images: Tensor, methods: Sequence[str]) -> float:
@@ -72,7 +72,7 @@ def cost_warning(name: str, model: nn.Module, images: Tensor, methods: Sequence[
     seconds = expected_seconds(model, images, methods)
     if seconds < SLOW:
         return ""
-    shape = f"{len(images)} images of {told((images.shape[2], images.shape[3]))} px"
+    shape = f"{len(images)} images of {format_size((images.shape[2], images.shape[3]))} px"
     return f"explain: about {seconds:.0f} s for {name}: {shape} by {', '.join(methods)}; explain.images (={each}) of each kind"
 
 
@@ -89,7 +89,7 @@ def maps(
     return drawn
 
 
-def write(folder: Path, shown: Sequence[Shown], drawn: dict[str, NDArray[np.float16]]) -> None:
+def write(folder: Path, shown: Sequence[ExplainedModel], drawn: dict[str, NDArray[np.float16]]) -> None:
     """Both files."""
     folder.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(folder / "maps.npz", **drawn)  # type: ignore[arg-type]

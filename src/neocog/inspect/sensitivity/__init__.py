@@ -1,1 +1,1 @@
-"""Which layers of a network bear compression: each is narrowed, or rounded, alone, and the accuracy that is left is measured."""
+"""Sensitivity of layers to compression: each is narrowed, or rounded, alone, and the score that is left is measured."""

@@ -1,4 +1,4 @@
-"""The networks to try: one group of layers narrowed, or one layer's weights rounded, everything else as it is.
+"""Changed networks to measure: one group of layers narrowed, or one layer's weights rounded, everything else as it is.
 
 Narrowing is what `prune_structured` does, by magnitude; rounding is that of `quantize_static`: symmetric, a scale for each output channel.
 """

@@ -1,4 +1,4 @@
-"""Which layers are fragile, in sentences."""
+"""Sentences about the fragile layers of a network."""
 
 from neocog.drawing import numbers
 from neocog.inspect.sensitivity.changes import Kind
@@ -29,12 +29,12 @@ def _sentence(found: Sensitivity, kind: Kind) -> str:
     fragile = [each for each in tried if found.drop(each) > LIMIT]
     if not fragile:
         return f"No layer loses more than {numbers.points(LIMIT)} {words}; most, {_lost(found, tried[0])}."
-    told = ", ".join(_lost(found, each) for each in fragile[:NAMED])
+    losses = ", ".join(_lost(found, each) for each in fragile[:NAMED])
     more = f" and {len(fragile) - NAMED} more" if len(fragile) > NAMED else ""
     rest = tried[len(fragile) :]
     verb = "loses" if len(rest) == 1 else "lose"
     least = f"; the other {len(rest)} {verb} at most {_points(found, rest[0])}" if rest else ""
-    return f"Fragile {words}: {told}{more}{least}."
+    return f"Fragile {words}: {losses}{more}{least}."
 
 
 def _lost(found: Sensitivity, tried: Tried) -> str:

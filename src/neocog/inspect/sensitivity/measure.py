@@ -78,8 +78,8 @@ def measure(bundle: Bundle, data: Prepared, *, images: int) -> Sensitivity:
     found = {}
     for number, value in watched(_tried(network, wanted, batches, score), total=len(wanted) + 1, what="variants"):
         found[number] = value
-    told = tuple(Tried(each.kind, each.layers, each.amount, found[i]) for i, each in enumerate(wanted))
-    return Sensitivity(bundle.model, bundle.architecture, len(val.targets), task.primary, found[-1], told)
+    measured = tuple(Tried(each.kind, each.layers, each.amount, found[i]) for i, each in enumerate(wanted))
+    return Sensitivity(bundle.model, bundle.architecture, len(val.targets), task.primary, found[-1], measured)
 
 
 def write_csv(path: Path, found: Sensitivity) -> None:

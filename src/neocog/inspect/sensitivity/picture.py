@@ -1,4 +1,4 @@
-"""What each change costs as a picture: a row a layer, a column an amount, the darker the dearer. As SVG, HTML or PNG."""
+"""Sensitivity as a heat map: a row a layer, a column an amount. As SVG, HTML or PNG."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ MARGIN, SCALE, WRONG = 24, 2, (213, 94, 0)  # of the PNG: px around, how many do
 
 
 @dataclass(frozen=True)
-class Cell:
+class HeatmapCell:
     """A rectangle that is `depth` (0 to 1) dark; `hover` is told by it."""
 
     left: float
@@ -47,7 +47,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Words:
+class HeatmapText:
     x: float
     y: float
     words: str
@@ -55,7 +55,7 @@ class Words:
     anchor: Literal["start", "middle", "end"] = "start"
 
 
-Piece = Cell | Words
+Piece = HeatmapCell | HeatmapText
 
 
 def checked(path: Path) -> Path:
@@ -87,10 +87,10 @@ def html(found: Sensitivity) -> str:
     styles = [svg.STYLE, svg.STYLE.with_name("page.css")]
     style = "\n".join(path.read_text(encoding="utf-8") for path in styles)
     title = f"Sensitivity of {escape(found.model)}"
-    told = "".join(f"<p>{escape(sentence)}</p>" for sentence in sentences(found))
+    paragraphs = "".join(f"<p>{escape(sentence)}</p>" for sentence in sentences(found))
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>{style}</style></head>\n'
-        f'<body><h1>{title}</h1>{told}<div class="wide"><figure>{figure(found)}</figure></div></body></html>\n'
+        f'<body><h1>{title}</h1>{paragraphs}<div class="wide"><figure>{figure(found)}</figure></div></body></html>\n'
     )
 
 
@@ -113,7 +113,7 @@ def png(found: Sensitivity) -> Image.Image:
     canvas = Image.new("RGB", (round(SCALE * sides[0]), round(SCALE * sides[1])), PAPER)
     pen = ImageDraw.Draw(canvas)
     for piece in pieces:
-        if isinstance(piece, Cell):
+        if isinstance(piece, HeatmapCell):
             left, top = SCALE * (piece.left + MARGIN), SCALE * (piece.top + MARGIN)
             mixed = [round(p + piece.depth * (w - p)) for p, w in zip(PAPER, WRONG, strict=True)]
             right, bottom = left + SCALE * piece.width, top + SCALE * (ROW - 2)
@@ -131,22 +131,24 @@ def layout(found: Sensitivity) -> tuple[list[Piece], float]:
     """All pieces of the picture, px, and its height."""
     head = f"{found.model}: {found.metric.heading} {numbers.percent(found.score)} on {found.images:,} validation images"
     rule = "Points of that lost when one layer alone is changed, and nothing is trained again"
-    pieces: list[Piece] = [Words(0, 13, head, "name"), Words(0, 33, rule, "tick")]
+    pieces: list[Piece] = [HeatmapText(0, 13, head, "name"), HeatmapText(0, 33, rule, "tick")]
     heights = [TOP + ROW]
     for number, (kind, amounts, title, none) in enumerate(PANELS):
         left, tried = number * (HALF + GAP), found.of(kind)
         if not tried:
-            pieces.append(Words(left, TOP - 8, none, "tick"))
+            pieces.append(HeatmapText(left, TOP - 8, none, "tick"))
             continue
         wide = (HALF - LABEL) / len(amounts)
         middles = {amount: left + LABEL + (i + 0.5) * wide for i, amount in enumerate(amounts)}
-        pieces.append(Words(left + LABEL - 10, TOP - 8, title, "tick", "end"))
-        pieces += [Words(x, TOP - 8, _told(kind, amount), "tick", "middle") for amount, x in middles.items()]
+        pieces.append(HeatmapText(left + LABEL - 10, TOP - 8, title, "tick", "end"))
+        pieces += [HeatmapText(x, TOP - 8, _amount(kind, amount), "tick", "middle") for amount, x in middles.items()]
         rows = list(dict.fromkeys(each.layers for each in tried))
         for each in tried:
             top = TOP + rows.index(each.layers) * ROW
             if each.amount == amounts[0]:
-                pieces.append(Words(left + LABEL - 10, top + 16, cut(name(each), LONGEST, end=False), "name", "end"))
+                pieces.append(
+                    HeatmapText(left + LABEL - 10, top + 16, cut(name(each), LONGEST, end=False), "name", "end")
+                )
             pieces += _cell(found, each, middle=middles[each.amount], top=top, wide=wide)
         heights.append(TOP + len(rows) * ROW)
     return pieces, max(heights)
@@ -155,16 +157,16 @@ def layout(found: Sensitivity) -> tuple[list[Piece], float]:
 def _cell(found: Sensitivity, tried: Tried, *, middle: float, top: float, wide: float) -> list[Piece]:
     drop = found.drop(tried)
     depth = 0.06 + 0.9 * sqrt(min(max(drop, 0.0), WORST) / WORST)
-    hover = f"{' + '.join(tried.layers)}, {_told(tried.kind, tried.amount)}: {numbers.percent(tried.score)}"
+    hover = f"{' + '.join(tried.layers)}, {_amount(tried.kind, tried.amount)}: {numbers.percent(tried.score)}"
     look: Literal["in", "in deep"] = "in deep" if depth > 0.65 else "in"
     change = round(-100 * drop, 1)
     sign = "−" if change < 0 else "+" if change > 0 else ""
-    words = Words(middle, top + 16, f"{sign}{abs(change):.1f}", look, "middle")
-    return [Cell(middle - wide / 2, top, wide - 2, depth, hover), words]
+    words = HeatmapText(middle, top + 16, f"{sign}{abs(change):.1f}", look, "middle")
+    return [HeatmapCell(middle - wide / 2, top, wide - 2, depth, hover), words]
 
 
 def _drawn(piece: Piece) -> str:
-    if isinstance(piece, Words):
+    if isinstance(piece, HeatmapText):
         return svg.text(piece.x, piece.y, piece.words, class_=piece.look, text_anchor=piece.anchor)
     return svg.tag(
         "rect",
@@ -178,5 +180,5 @@ def _drawn(piece: Piece) -> str:
     )
 
 
-def _told(kind: Kind, amount: float) -> str:
+def _amount(kind: Kind, amount: float) -> str:
     return numbers.percent(amount, digits=0) if kind == "ratio" else f"{amount:.0f}"

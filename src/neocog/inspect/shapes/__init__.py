@@ -1,1 +1,1 @@
-"""What happens to an image in a network, layer by layer: sizes, receptive fields, parameters, multiplications, memory, unused pixels."""
+"""Layer shapes of a network: sizes, receptive fields, parameters, multiply-accumulates, memory, unused pixels."""

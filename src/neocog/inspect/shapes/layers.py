@@ -76,7 +76,9 @@ def layers(model: nn.Module, *, channels: int, size: Size | int) -> list[Layer]:
         with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), recorder:
             model.eval()(image)
     except (RuntimeError, AssertionError) as error:
-        raise UserError(f"{recorder.layer} fails on an image of {image_size.told(size)} pixels: {error}") from error
+        raise UserError(
+            f"{recorder.layer} fails on an image of {image_size.format_size(size)} pixels: {error}"
+        ) from error
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
         for hook in hooks:

@@ -163,12 +163,12 @@ def _product(factors: Sequence[Tensor], dims: int, known: Known) -> Sight:
 
 def _padded(own: Sight, shape: Sequence[int], pad: Sequence[int]) -> Sight:
     """`pad` counts from the last dimension. In front of a convolution it sees what would lie there, elsewhere nothing."""
-    for back, (before, behind) in enumerate(zip(pad[::2], pad[1::2], strict=True), start=1):
+    for back, (before, after) in enumerate(zip(pad[::2], pad[1::2], strict=True), start=1):
         dim = len(shape) - back
-        if (before or behind) and own.reach.shape[dim + 1] > 1:
+        if (before or after) and own.reach.shape[dim + 1] > 1:
             axis = 2 - back if len(shape) == 4 and back <= 2 else None
             jump = 0 if axis is None else own.jump[axis]
-            own = receptive_field.extend(own, dim, before=before, behind=behind, axis=axis, jump=jump)
+            own = receptive_field.extend(own, dim, before=before, after=after, axis=axis, jump=jump)
     return own
 
 

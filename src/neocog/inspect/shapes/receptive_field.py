@@ -1,4 +1,4 @@
-"""How much of the image the elements of a tensor see: their receptive fields, and what becomes of them.
+"""Receptive fields of the elements of a tensor, and how an operator changes them.
 
 Araujo, A., Norris, W. & Sim, J. (2019). Computing receptive fields of convolutional neural networks. Distill, doi:10.23915/distill.00021.
 On a chain of layers the field grows by (F - 1) jumps, and the jump is the product of the strides. Here every element knows how far
@@ -114,10 +114,10 @@ def join(sights: Sequence[Sight | None], shapes: Sequence[Sequence[int]], dim: i
     return Sight(torch.cat(parts, at), union.pitch)
 
 
-def extend(sight: Sight, dim: int, *, before: int, behind: int, axis: int | None = None, jump: int = 0) -> Sight:
+def extend(sight: Sight, dim: int, *, before: int, after: int, axis: int | None = None, jump: int = 0) -> Sight:
     """Padding along `dim`, or cutting if negative; along an `axis` of the image (0 rows, 1 columns) it sees what would lie there."""
     n = sight.reach.shape[dim + 1]
-    index = torch.arange(-before, n + behind)
+    index = torch.arange(-before, n + after)
     inside = index.clamp(0, n - 1)
     reach = sight.reach.index_select(dim + 1, inside)
     if axis is not None:
@@ -138,9 +138,9 @@ def slide(sight: Sight, shape: Sequence[int], windows: Sequence[Window]) -> Sigh
         sizes = [*sight.reach.shape[: dim + 1], shape[dim], *sight.reach.shape[dim + 2 :]]
         wide = extent(window.filter, window.dilation)
         last = (output_size(shape[dim], **vars(window)) - 1) * window.stride + wide
-        behind = last - window.padding - shape[dim]
+        after = last - window.padding - shape[dim]
         wider, jump = Sight(sight.reach.expand(sizes), sight.pitch), 0 if axis is None else pitch[axis]
-        padded = extend(wider, dim, before=window.padding, behind=behind, axis=axis, jump=jump)
+        padded = extend(wider, dim, before=window.padding, after=after, axis=axis, jump=jump)
         seen = padded.reach.unfold(dim + 1, wide, window.stride)[..., :: window.dilation]
         if axis is not None:
             pitch[axis] *= window.stride

@@ -1,4 +1,4 @@
-"""Follow every operator that a network calls: in which module, and what it makes of the image."""
+"""Recorder of every operator that a network calls: in which module, and what it makes of the image."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Which sizes of image suit a network: large enough for every layer, and without pixels that nothing looks at."""
+"""Image sizes that suit a network: large enough for every layer, and without unused pixels."""
 
 from collections.abc import Callable, Sequence
 from functools import partial

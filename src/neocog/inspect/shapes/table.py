@@ -1,4 +1,4 @@
-"""The layers of a network as one table, their sums and what to heed."""
+"""Table of a network's layers, their sums and warnings."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace

@@ -10,13 +10,13 @@ def sentence(layer: str, slid: Slid, *, image: Size) -> str | None:
     """What stays unused of the rows and columns that arrive at `layer`, for an `image` of this size; None if nothing does."""
     axes = list(zip(slid.sizes, slid.looked_at, slid.windows, slid.jump, strict=True))
     names = ["rows and columns"] if axes[0] == axes[1] and image[0] == image[1] else ["rows", "columns"]
-    told = [
+    parts = [
         f"{size - len(seen)} of {size} {name} that it gets are never looked at, "
         f"{_why(size, window, jump=jump, image=image, axis=axis)}"
         for axis, (name, (size, seen, window, jump)) in enumerate(zip(names, axes, strict=False))
         if len(seen) < size
     ]
-    return f"{layer}: {'; '.join(told)}." if told else None
+    return f"{layer}: {'; '.join(parts)}." if parts else None
 
 
 def image_that_fits(slid: Slid, *, image: Size) -> Size | None:

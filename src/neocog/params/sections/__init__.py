@@ -1,4 +1,4 @@
-"""What each section of params.yaml may hold: strict and typed, a file each, which its stage watches for the defaults in it."""
+"""Sections of params.yaml: one strict pydantic model a file, which its stage watches for the defaults in it."""
 
 from typing import Any
 

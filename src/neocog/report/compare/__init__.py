@@ -1,1 +1,1 @@
-"""The page's chapter that sets any two models against each other."""
+"""Chapter "Pairwise comparison"."""

@@ -54,8 +54,8 @@ def draw(
     if pairs.wins is not None:
         correct = np.stack([np.asarray(model.scores, bool) for model in models])
         sheet = gallery.sheet(prepared.split("test"), gallery.choose(correct, pairs.wins))
-    told = figures.triangle(pairs, names)
-    return PairFigures(tuple(models), called, tuple(scores), prepared, pairs, told, sheet)
+    triangle = figures.triangle(pairs, names)
+    return PairFigures(tuple(models), called, tuple(scores), prepared, pairs, triangle, sheet)
 
 
 def chapter(drawn: PairFigures | None, *, made: str = "") -> Chapter:
@@ -110,8 +110,8 @@ def _sheet(drawn: PairFigures) -> dict[str, Any]:
     rows = drawn.sheet.rows.tolist()
     first = drawn.models[0].predictions
     shown = class_names(drawn.prepared, first.targets[rows])
-    said = [model.said(row)[0] for model in drawn.models for row in rows]
-    words, places = _unique([*shown, *said])
+    answers = [model.label_and_confidence(row)[0] for model in drawn.models for row in rows]
+    words, places = _unique([*shown, *answers])
     sheet = {
         "columns": gallery.COLUMNS,
         "side": drawn.sheet.side,

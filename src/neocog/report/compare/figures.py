@@ -1,4 +1,4 @@
-"""Who beats whom as a triangle in SVG text: the number is how many points the row is ahead, the color whether that is beyond chance."""
+"""Significance matrix of all pairs as SVG text: the number is how many points the row is ahead, the color whether that is beyond chance."""
 
 from collections.abc import Sequence
 from math import ceil
@@ -64,12 +64,12 @@ def chance(pairs: Pairs, names: Sequence[str]) -> str:
     if len(names) < 2:
         return ""
     close = [names[j] for j in range(1, len(names)) if pairs.holm[0, j] >= LEVEL]
-    told = f"Of {pairs.comparisons} differences, {pairs.alone} are beyond chance (p < 0.05) when asked alone"
-    told += f" and {pairs.hold} still are when all are asked at once (Holm 1979)."
+    sentence = f"Of {pairs.comparisons} differences, {pairs.alone} are beyond chance (p < 0.05) when asked alone"
+    sentence += f" and {pairs.hold} still are when all are asked at once (Holm 1979)."
     if close:
-        return f"{told} {names[0]}, the first, is not clearly ahead of {_listed(close)}."
+        return f"{sentence} {names[0]}, the first, is not clearly ahead of {_listed(close)}."
     gap = numbers.points(float(pairs.difference[0, 1]))
-    return f"{told} {names[0]} is ahead of every other, of {names[1]} by {gap}."
+    return f"{sentence} {names[0]} is ahead of every other, of {names[1]} by {gap}."
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""Which test images show how models differ, and all of them as one picture, of which the page cuts what it needs."""
+"""Test images on which models differ, as one picture, of which the page cuts what it needs."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Every model against every other on the same images: by how much they differ, how sure that is, and after how many questions.
+"""Paired tests of every model against every other: difference, interval, p-value, corrected for the number of tests.
 
 McNemar, Q. (1947); Newcombe, R. G. (1998); Holm, S. (1979).
 """

@@ -1,1 +1,1 @@
-"""What recipes made of models: the page's chapter about compression."""
+"""Chapter "Compression"."""

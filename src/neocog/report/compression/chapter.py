@@ -41,11 +41,15 @@ def draw(
     if not recipes:
         return None
 
-    def chart(column: str, price: str, told: Callable[[float], str]) -> str:
+    def chart(column: str, price: str, number_format: Callable[[float], str]) -> str:
         points = {m.row.model: point(m.row, called, float(m.row.value(column) or 0)) for m in models}
         compressed = [(points[r.parent.row.model], points[r.model.row.model]) for r in recipes]
         return figures.moves(
-            list(points.values()), compressed, score=models[0].row.metric.heading, price=price, told=told
+            list(points.values()),
+            compressed,
+            score=models[0].row.metric.heading,
+            price=price,
+            number_format=number_format,
         )
 
     return CompressionFigures(

@@ -1,4 +1,4 @@
-"""The score against a price before and after compression as SVG text: an arrow from each parent to what became of it, and both fronts."""
+"""Score against cost before and after compression as SVG text: an arrow from each parent to its compressed model, and both fronts."""
 
 from collections.abc import Callable, Sequence
 from math import dist
@@ -14,9 +14,14 @@ Steps = list[tuple[float, float]]
 
 
 def moves(
-    points: Sequence[ChartPoint], compressed: Sequence[Move], *, score: str, price: str, told: Callable[[float], str]
+    points: Sequence[ChartPoint],
+    compressed: Sequence[Move],
+    *,
+    score: str,
+    price: str,
+    number_format: Callable[[float], str],
 ) -> str:
-    """The `score`, as it is called, over a price on a log scale, with an arrow for each of `compressed`; `told` writes a price.
+    """The `score`, as it is called, over a price on a log scale, with an arrow for each of `compressed`; `number_format` writes a price.
 
     The lines are the fronts: of the models that were not compressed, dashed, and of all. Models far below those that were
     compressed are left out, so that these can be told apart.
@@ -35,7 +40,7 @@ def moves(
     arrows = [((x(a.x), y(a.y)), (x(b.x), y(b.y))) for a, b in compressed]
     return figure(
         axes.fractions(y, f"{score}, test images", end=HALF),
-        *(svg.tick(x(at), HEIGHT - 34, told(at), end=HALF) for at in x.ticks(4)),
+        *(svg.tick(x(at), HEIGHT - 34, number_format(at), end=HALF) for at in x.ticks(4)),
         text(HALF - 12, HEIGHT - 10, price, class_="axis", text_anchor="end"),
         *(path(steps, class_=f"front {when}") for steps, when in zip(lines, ("before", "after"), strict=True) if steps),
         *(_mark(point, x, y, aside=point not in concerned) for point in sorted(shown, key=concerned.__contains__)),
@@ -46,7 +51,7 @@ def moves(
         height=HEIGHT,
         name=f"Accuracy against {price}, before and after compression",
         about="; ".join(
-            f"{b.name}: {numbers.percent(b.y)} at {told(b.x)}, from {numbers.percent(a.y)} at {told(a.x)}"
+            f"{b.name}: {numbers.percent(b.y)} at {number_format(b.x)}, from {numbers.percent(a.y)} at {number_format(a.x)}"
             for a, b in compressed
         ),
     )

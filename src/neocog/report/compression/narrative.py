@@ -1,4 +1,4 @@
-"""What a recipe achieved, in sentences that are computed from it."""
+"""Sentences about the result of a recipe, computed from it."""
 
 from collections.abc import Callable, Mapping
 
@@ -18,8 +18,8 @@ def verdict(recipe: CompressedModel, *, called: Mapping[str, str]) -> str:
     if not any(step.kept for step in recipe.verdict.steps):
         return f"No step was kept, so this is {parent} again."
     sizes = " instead of ".join(numbers.size(each.row.size_bytes) for each in (recipe.model, recipe.parent))
-    told = [f"{large(recipe.share)} as {parent} ({sizes})", fast(recipe.verdict.speedup), _accurate(recipe)]
-    whole = f"{told[0]}, {told[1]} and {told[2]}."
+    parts = [f"{large(recipe.share)} as {parent} ({sizes})", fast(recipe.verdict.speedup), _accurate(recipe)]
+    whole = f"{parts[0]}, {parts[1]} and {parts[2]}."
     return whole[0].upper() + whole[1:]
 
 

@@ -1,4 +1,4 @@
-"""A recipe as the report sees it: its verdict, the model that it made and the one it began with."""
+"""Compressed model: the verdict of its recipe, the model itself and the one it began with."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,11 +39,11 @@ def gather(models: Sequence[JudgedModel]) -> list[CompressedModel]:
     found = []
     for model in models:
         if model.row.kind == "compressed":
-            told = verdict.read(model.bundle.folder)
-            if told.parent not in known:
+            recorded = verdict.read(model.bundle.folder)
+            if recorded.parent not in known:
                 raise UserError(
-                    f"{model.bundle.folder / verdict.VERDICT}: parent (={told.parent}) is not among the models of the report; "
+                    f"{model.bundle.folder / verdict.VERDICT}: parent (={recorded.parent}) is not among the models of the report; "
                     "params.yaml must name it too, or the recipe another model"
                 )
-            found.append(CompressedModel(told, model, known[told.parent]))
+            found.append(CompressedModel(recorded, model, known[recorded.parent]))
     return found

@@ -1,4 +1,4 @@
-"""What a recipe left in its bundle's folder, read back: each step, each goal, and what became of them."""
+"""Read the verdict of a recipe from its bundle's folder: each step, each goal, and whether it was met."""
 
 import json
 from collections.abc import Mapping
@@ -76,23 +76,23 @@ def read(folder: Path) -> RecipeVerdict:
     if not path.is_file():
         raise UserError(f"{path} is missing; `dvc repro {make}` makes it")
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
         return RecipeVerdict(
-            recipe=told["recipe"],
-            parent=told["parent"],
-            met=told["met"],
-            ended=told["ended"],
+            recipe=content["recipe"],
+            parent=content["parent"],
+            met=content["met"],
+            ended=content["ended"],
             goals=tuple(
                 JudgedGoal(**{key: goal[key] for key in JudgedGoal.__annotations__ if key in goal})
-                for goal in told["goals"]
+                for goal in content["goals"]
             ),
-            before=point(told["before"]),
+            before=point(content["before"]),
             steps=tuple(
                 RecipeStep(each["method"], each["settings"], each["kept"], point(each), each["seconds"])
-                for each in told["steps"]
+                for each in content["steps"]
             ),
-            speedup=float(told["speedup"]),
-            images=int(told.get("images", 0)),
+            speedup=float(content["speedup"]),
+            images=int(content.get("images", 0)),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         said = f"{error} is missing" if isinstance(error, KeyError) else str(error)

@@ -44,17 +44,19 @@ def verdict(found: AuditRecord, metric: Metric) -> str:
     tested, seen = found.numbers["test_images"], found.numbers["test_twins"]
     if not found.twins:
         return "No image has a twin in another split."
-    told = f"{seen:,.0f} of {tested:,.0f} test images {'has' if seen == 1 else 'have'} a twin among the training images"
+    sentence = (
+        f"{seen:,.0f} of {tested:,.0f} test images {'has' if seen == 1 else 'have'} a twin among the training images"
+    )
     score, without = (found.numbers.get(f"{metric.name}{end}") for end in ("", "_without_twins"))
     if seen and score is not None and without is not None:
         now, then = (numbers.percent(each, digits=2) for each in (score, without))
-        told += f"; without them {metric.heading} of {found.model} " + (
+        sentence += f"; without them {metric.heading} of {found.model} " + (
             f"stays at {now}" if now == then else f"is {then}, not {now}"
         )
     other = found.numbers.get("twins_labelled_otherwise", 0)
     pairs = f"{len(found.twins):,} {'pair stands' if len(found.twins) == 1 else 'pairs stand'} across two splits"
     labelled = "all labelled alike" if not other else f"{other:,.0f} of them labelled differently"
-    return f"{told}. {pairs}, {labelled}."
+    return f"{sentence}. {pairs}, {labelled}."
 
 
 def shrunk(prepared: Prepared, places: Sequence[Place], *, budget: int) -> dict[Place, str]:

@@ -36,10 +36,10 @@ def read(reports: Path, *, called: Mapping[str, str]) -> AuditRecord | None:
     if not path.is_file():
         return None
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-        model, shown, within = str(told["model"]), told["shown"], float(told["within"])
+        content = json.loads(path.read_text(encoding="utf-8"))
+        model, shown, within = str(content["model"]), content["shown"], float(content["within"])
         images, duplicates = int(shown["images"]), int(shown["duplicates"])
-        numbers = {name: float(value) for name, value in told.items() if name not in ("model", "shown", "within")}
+        numbers = {name: float(value) for name, value in content.items() if name not in ("model", "shown", "within")}
         numbers["test_images"], numbers["test_twins"]
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} is damaged ({error!r}); `dvc repro --force audit` makes it again") from None

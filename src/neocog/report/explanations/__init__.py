@@ -1,1 +1,1 @@
-"""The page's chapter on where the networks looked."""
+"""Chapter "Explanations"."""

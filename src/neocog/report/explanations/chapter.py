@@ -1,4 +1,4 @@
-"""Chapter "Explanations", where the networks looked: an image, the place that spoke for the answer, the pixels for and against it."""
+"""Chapter "Explanations": test images, the regions that spoke for the answer, and the pixels for and against it."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class Face:
     """One image explained, as a picture of three tiles."""
 
     picture: str
-    said: str
+    label: str
     confidence: float
     caption: str
     right: bool
@@ -55,7 +55,7 @@ def draw(
         return None
     images = prepared.split("test").images
     for side in SIDES:
-        told = [
+        explained = [
             (
                 called[each.model],
                 tuple(each.maps),
@@ -63,9 +63,9 @@ def draw(
             )
             for each in found
         ]
-        if sum(len(face.picture) for _, _, kinds in told for faces in kinds.values() for face in faces) <= BUDGET:
+        if sum(len(face.picture) for _, _, kinds in explained for faces in kinds.values() for face in faces) <= BUDGET:
             break
-    return ExplanationFigures(tuple(told))
+    return ExplanationFigures(tuple(explained))
 
 
 def chapter(drawn: ExplanationFigures | None, *, made: str = "") -> Chapter:
@@ -90,7 +90,7 @@ def _faces(
             faces.append(
                 Face(
                     _picture(np.asarray(images[row]), maps, signed=found.signed, most=side),
-                    *model.said(row),
+                    *model.label_and_confidence(row),
                     caption(model.predictions.targets[row], classes=classes),
                     bool(model.scores[row] == 1),
                 )

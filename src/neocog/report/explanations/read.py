@@ -1,4 +1,4 @@
-"""What the stage explain found, read back."""
+"""Read what the stage `explain` wrote."""
 
 import json
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ def read(reports: Path) -> list[Explained]:
     if not folder.is_dir():
         return []
     try:
-        told = json.loads((folder / "explained.json").read_text())
+        entries = json.loads((folder / "explained.json").read_text())
         with np.load(folder / "maps.npz") as maps:
             return [
                 Explained(
@@ -38,7 +38,7 @@ def read(reports: Path) -> list[Explained]:
                     one["rows"],
                     {name: maps[f"{one['model']}/{name}"].astype(np.float32) for name in one["methods"]},
                 )
-                for one in told
+                for one in entries
             ]
     except (OSError, KeyError, ValueError) as error:
         raise UserError(f"{folder} is damaged ({error!r}); `dvc repro -f explain` makes it again") from None

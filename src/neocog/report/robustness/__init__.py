@@ -1,1 +1,1 @@
-"""The page's chapter about corrupted images (ImageNet-C)."""
+"""Chapter "Robustness"."""

@@ -11,7 +11,7 @@ from neocog.drawing import images as pictures
 from neocog.drawing.images import Pixels
 from neocog.evaluation.corruptions.suite import CORRUPTIONS, corrupt
 from neocog.report.chapters import Chapter
-from neocog.report.models import class_names
+from neocog.report.models import classes_phrase
 from neocog.report.robustness import figures, narrative
 from neocog.report.robustness.read import RobustnessFindings, read
 from neocog.report.templates import render
@@ -23,7 +23,7 @@ LOOKED_AT = 100  # test images among which to choose
 
 @dataclass(frozen=True)
 class RobustnessFigures:
-    """What was found, its heat map as SVG text, and (what was done to it, picture) of one test image of the class `label`."""
+    """What was found, its heat map as SVG text, and (what was done to it, picture) of one test image of `label`."""
 
     found: RobustnessFindings
     heatmap: str
@@ -45,11 +45,11 @@ def draw(prepared: Prepared, metric: Metric, *, reports: Path, called: Mapping[s
     order = np.argsort([_detail(image) for image in test.images], kind="stable")
     chosen = int(order[3 * (len(order) - 1) // 4])  # rich in detail, but not the richest: that is an odd one
     image = np.asarray(test.images[chosen : chosen + 1])
-    spoilt = {narrative.words(name): corrupt(image, name, severity=SEVERITY)[0] for name in CORRUPTIONS}
-    shown = {"clean": image[0]} | spoilt
-    told = tuple((words, pictures.png(pictures.shrunk(each, side=112))) for words, each in shown.items())
+    corrupted = {narrative.words(name): corrupt(image, name, severity=SEVERITY)[0] for name in CORRUPTIONS}
+    shown = {"clean": image[0]} | corrupted
+    tiles = tuple((words, pictures.png(pictures.shrunk(each, side=112))) for words, each in shown.items())
     return RobustnessFigures(
-        found, figures.heatmap(found), told, class_names(prepared, test.targets[chosen : chosen + 1])[0]
+        found, figures.heatmap(found), tiles, classes_phrase(prepared, test.targets[chosen : chosen + 1])
     )
 
 

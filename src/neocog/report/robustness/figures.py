@@ -30,7 +30,7 @@ def heatmap(found: RobustnessFindings) -> str:
     top = 34 + 0.71 * text_width.longest([narrative.words(name) for name in columns], look="tick")
     bottom, right = top + ROW * len(names), max(columns.values()) + cell
     rows = [_row(model, columns, y=top + ROW * i, cell=cell, left=left) for i, model in enumerate(found.models)]
-    told = [
+    parts = [
         text(left - 12, top + ROW * i + 19.5, name, text_anchor="end", class_="name") for i, name in enumerate(names)
     ]
     return figure(
@@ -38,7 +38,7 @@ def heatmap(found: RobustnessFindings) -> str:
         *(axes.turned(x + cell / 2 + 4, top - 9, narrative.words(name)) for name, x in columns.items()),
         text(right + MARGIN / 2, top - 9, "mCE", class_="tick", text_anchor="middle"),
         *rows,
-        *told,
+        *parts,
         *_scores(found.models, x=right + MARGIN / 2, top=top),
         *(_family(family, columns, cell=cell, y=bottom + 6) for family in families),
         width=right + MARGIN + 40,
@@ -81,8 +81,8 @@ def depth_of(lost: float) -> float:
 
 
 def _scores(models: Sequence[RobustnessScores], *, x: float, top: float) -> list[str]:
-    told = [numbers.MISSING if model.mce is None else f"{model.mce:.0f}" for model in models]
-    return [text(x, top + ROW * i + 19.5, words, class_="name", text_anchor="middle") for i, words in enumerate(told)]
+    values = [numbers.MISSING if model.mce is None else f"{model.mce:.0f}" for model in models]
+    return [text(x, top + ROW * i + 19.5, words, class_="name", text_anchor="middle") for i, words in enumerate(values)]
 
 
 def _family(family: str, columns: dict[str, float], *, cell: float, y: float) -> str:

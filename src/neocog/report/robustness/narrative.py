@@ -1,4 +1,4 @@
-"""What robustness means in sentences: who withstands best, and what hurts most."""
+"""Sentences about robustness: the most robust model, and the worst corruption."""
 
 from neocog.drawing import numbers
 from neocog.report.robustness.read import RobustnessFindings, RobustnessScores

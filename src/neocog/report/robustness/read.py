@@ -1,4 +1,4 @@
-"""What the stage robustness found, read back: each model's score under each corruption, and its mCE."""
+"""Read what the stage `robustness` wrote: each model's score under each corruption, and its mCE."""
 
 import json
 from collections.abc import Mapping
@@ -47,16 +47,16 @@ def read(reports: Path, metric: Metric, *, called: Mapping[str, str]) -> Robustn
         return None
     rows = robustness.read(table)
     try:
-        told = json.loads(scores.read_text(encoding="utf-8"))
+        content = json.loads(scores.read_text(encoding="utf-8"))
         found = [
-            _model(model, name, rows, told["models"][model].get("mce"))
+            _model(model, name, rows, content["models"][model].get("mce"))
             for model, name in called.items()
-            if model in told["models"]
+            if model in content["models"]
         ]
-        baseline = str(told["baseline"])
+        baseline = str(content["baseline"])
         order = sorted(found, key=lambda model: (inf if model.mce is None else model.mce, model.name))
         return (
-            RobustnessFindings(metric, tuple(order), called.get(baseline, baseline), int(told["images"]))
+            RobustnessFindings(metric, tuple(order), called.get(baseline, baseline), int(content["images"]))
             if found
             else None
         )

@@ -1,1 +1,1 @@
-"""The page's chapter about tuning."""
+"""Chapter "Hyper-parameter search"."""

@@ -1,4 +1,4 @@
-"""A sweep as SVG text: its trials in their order with the best so far, and how much each setting mattered.
+"""Figures of a sweep as SVG text: its trials in their order with the best so far, and the importance of each setting.
 
 The mark of a trial tells its status: a circle if finished, a triangle if stopped early, a cross if failed; the winner is the
 diamond of a tuned model, and a ring is around today's settings.
@@ -36,7 +36,7 @@ def history(sweep: Sweep) -> str:
     ticks = [tick for tick in x.ticks(6) if tick == round(tick) and tick <= last]
     return figure(
         *(line(48, y(tick), HALF, y(tick), class_="grid") for tick in y.ticks(4)),
-        *(text(42, y(tick) + 4, told, class_="tick", text_anchor="end") for tick, told in axes.percents(y, 4)),
+        *(text(42, y(tick) + 4, words, class_="tick", text_anchor="end") for tick, words in axes.percents(y, 4)),
         text(0, 12, f"{sweep.metric.heading}, validation images", class_="axis"),
         *(text(x(tick), HEIGHT - 30, f"{tick:.0f}", class_="tick", text_anchor="middle") for tick in ticks),
         text(HALF - 12, HEIGHT - 8, "trial", class_="axis", text_anchor="end"),
@@ -57,19 +57,19 @@ def bars(importances: Mapping[str, float], *, name: str, score: str) -> str:
     x = Scale(0, max(importances.values()) or 1.0, left, HALF - 52)
     drawn = []
     for i, (key, share) in enumerate(importances.items()):
-        middle, told = 36 + i * ROW, numbers.percent(share, digits=0)
+        middle, words = 36 + i * ROW, numbers.percent(share, digits=0)
         drawn += [
             text(left - 10, middle + 4, key, room=KEY, text_anchor="end"),
             tag(
                 "rect",
-                title(f"{key}: {told}"),
+                title(f"{key}: {words}"),
                 x=left,
                 y=middle - 8,
                 width=x(share) - left + 1,
                 height=16,
                 class_="share",
             ),
-            text(x(share) + 8, middle + 4, told, class_="tick"),
+            text(x(share) + 8, middle + 4, words, class_="tick"),
         ]
     return figure(
         text(0, 12, f"importance: share of the variance of {score} that it explains alone (fANOVA)", class_="axis"),
@@ -84,7 +84,7 @@ def bars(importances: Mapping[str, float], *, name: str, score: str) -> str:
 def about(sweep: Sweep) -> str:
     """The best trials in words, as many as an ear can take."""
     best = sorted(sweep.scored, key=lambda trial: -(trial.score or 0.0))[:TOLD]
-    return f"{len(sweep.trials)} trials, the most accurate first: " + "; ".join(trial.told for trial in best)
+    return f"{len(sweep.trials)} trials, the most accurate first: " + "; ".join(trial.description for trial in best)
 
 
 def accuracies(sweep: Sweep, *, bottom: float, top: float) -> Scale:
@@ -111,7 +111,9 @@ def mark(trial: SweepTrial, sweep: Sweep, x: float, y: float) -> str:
     """The mark of a trial at (x, y), with all about it on hover."""
     won = trial.number == sweep.verdict.trial
     ring = tag("circle", cx=x, cy=y, r=8.5, class_="ring") if trial.number == DEFAULTS else ""
-    return tag("g", title(trial.told), marker("tuned", x, y, radius=5.5) if won else _shape(trial.status, x, y), ring)
+    return tag(
+        "g", title(trial.description), marker("tuned", x, y, radius=5.5) if won else _shape(trial.status, x, y), ring
+    )
 
 
 def _shape(status: str, x: float, y: float) -> str:

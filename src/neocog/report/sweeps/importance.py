@@ -1,4 +1,4 @@
-"""Which settings made the difference between the trials of a sweep."""
+"""Hyperparameter importance in a sweep (fANOVA)."""
 
 import warnings
 from contextlib import suppress

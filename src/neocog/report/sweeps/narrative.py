@@ -1,4 +1,4 @@
-"""What a sweep found, in sentences that are computed from it."""
+"""Sentences about the result of a sweep, computed from it."""
 
 from neocog.drawing import numbers
 from neocog.report.sweeps.figures import below
@@ -78,15 +78,15 @@ def _apart(found: SweepVerdict, difference: float) -> str:
     """The paired difference to today's settings, with what is known of its certainty."""
     today = f"today's settings at {numbers.percent(found.baseline)}"
     size = numbers.points(abs(difference))
-    told = f"{size} {'above' if difference > 0 else 'below'} {today}"
+    position = f"{size} {'above' if difference > 0 else 'below'} {today}"
     if size == numbers.points(0):
-        told = f"level with {today}"
+        position = f"level with {today}"
     sure = []
     if found.low is not None and found.high is not None:
         sure.append(f"95{numbers.THIN}% interval {_signed(found.low)} to {_signed(found.high)}")
     if found.p_value is not None:
         sure.append("p < 0.001" if found.p_value < 0.001 else f"p = {found.p_value:.2g}")
-    return f"{told} ({', '.join(sure)})" if sure else told
+    return f"{position} ({', '.join(sure)})" if sure else position
 
 
 def _therefore(found: SweepVerdict, difference: float) -> str:

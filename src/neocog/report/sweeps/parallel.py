@@ -1,4 +1,4 @@
-"""A sweep in parallel coordinates (Inselberg 1985), as SVG text: an axis a setting, a line a trial, the score at the end."""
+"""Parallel coordinates of a sweep (Inselberg 1985), as SVG text: an axis a setting, a line a trial, the score at the end."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,18 +34,18 @@ def parallel(sweep: Sweep) -> str:
         Axis(
             f"val/{sweep.metric.name}",
             {t.number: spot(t, y) for t in sweep.scored},
-            [(y(at), told) for at, told in percents(y, 4)],
+            [(y(at), words) for at, words in percents(y, 4)],
         )
     )
     step = (WIDTH - LEFT - RIGHT) / max(1, len(axes) - 1)
-    places = [LEFT + i * step for i in range(len(axes))]
+    positions = [LEFT + i * step for i in range(len(axes))]
     ends = [trial for trial in sweep.scored if trial.number in (sweep.verdict.trial, DEFAULTS)]
     return figure(
-        *(tag("g", *_drawn(axis, x, i, step=step)) for i, (axis, x) in enumerate(zip(axes, places, strict=True))),
-        *(_line(trial, sweep, axes, places) for trial in _faint_first(sweep)),
-        *(tag("g", *_ticks(axis, x, step=step)) for axis, x in zip(axes, places, strict=True)),
-        *(mark(trial, sweep, places[-1], axes[-1].spots[trial.number]) for trial in ends),
-        *_ends(ends, sweep, axes[-1], places[-1]),
+        *(tag("g", *_drawn(axis, x, i, step=step)) for i, (axis, x) in enumerate(zip(axes, positions, strict=True))),
+        *(_line(trial, sweep, axes, positions) for trial in _faint_first(sweep)),
+        *(tag("g", *_ticks(axis, x, step=step)) for axis, x in zip(axes, positions, strict=True)),
+        *(mark(trial, sweep, positions[-1], axes[-1].spots[trial.number]) for trial in ends),
+        *_ends(ends, sweep, axes[-1], positions[-1]),
         width=WIDTH,
         height=HEIGHT,
         name=f"Settings and accuracy of the trials of {sweep.name}",
@@ -94,15 +94,15 @@ def _ticks(axis: Axis, x: float, *, step: float) -> list[str]:
     room = max(28.0, min(step, LEFT) - 16)
     return [
         line(x - 3, at, x + 3, at, class_="scale")
-        + text(x - 8, at + 4, told, room=room, class_="tick halo", text_anchor="end")
-        for at, told in axis.ticks
+        + text(x - 8, at + 4, words, room=room, class_="tick halo", text_anchor="end")
+        for at, words in axis.ticks
     ]
 
 
-def _line(trial: SweepTrial, sweep: Sweep, axes: Sequence[Axis], places: Sequence[float]) -> str:
+def _line(trial: SweepTrial, sweep: Sweep, axes: Sequence[Axis], positions: Sequence[float]) -> str:
     """A trial's line, broken where it has no value; its blue lies over a grey, the stronger the more trials it beats."""
     pieces: list[list[tuple[float, float]]] = [[]]
-    for axis, x in zip(axes, places, strict=True):
+    for axis, x in zip(axes, positions, strict=True):
         if trial.number in axis.spots:
             pieces[-1].append((x, axis.spots[trial.number]))
         elif pieces[-1]:
@@ -117,7 +117,7 @@ def _line(trial: SweepTrial, sweep: Sweep, axes: Sequence[Axis], places: Sequenc
     if look == "won":
         strokes = [path(piece) for piece in whole]
     reach = [path(piece, class_="reach") for piece in whole]
-    return tag("g", title(trial.told), *strokes, *reach, class_=f"run {look}{crowd}")
+    return tag("g", title(trial.description), *strokes, *reach, class_=f"run {look}{crowd}")
 
 
 def _faint_first(sweep: Sweep) -> list[SweepTrial]:

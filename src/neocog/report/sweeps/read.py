@@ -1,4 +1,4 @@
-"""What a sweep left in its bundle's folder, read back: every trial, and the verdict on the best of them."""
+"""Read a sweep from its bundle's folder: every trial, and the verdict on the best of them."""
 
 import json
 from collections.abc import Mapping
@@ -39,7 +39,7 @@ class SweepTrial:
     values: Mapping[str, Any]
 
     @property
-    def told(self) -> str:
+    def description(self) -> str:
         """All of it in a line."""
         score = "no epoch" if self.score is None else numbers.percent(self.score)
         settings = ", ".join(f"{key} {written(value)}" for key, value in self.values.items())
@@ -104,12 +104,18 @@ def read(folder: Path, metric: Metric) -> Sweep:
         found = tuple(_trial(line, f"val/{metric.name}") for line in lines)
         keys = [column for line in lines[:1] for column in line if column not in (*FIXED, f"val/{metric.name}")]
         path = best
-        told = yaml.safe_load(best.read_text(encoding="utf-8"))
-        if told["trial"] not in [trial.number for trial in found]:
-            raise ValueError(f"trials.csv has no trial {told['trial']}")
-        space = {key: _dimension(told["space"][key]) for key in keys}
+        content = yaml.safe_load(best.read_text(encoding="utf-8"))
+        if content["trial"] not in [trial.number for trial in found]:
+            raise ValueError(f"trials.csv has no trial {content['trial']}")
+        space = {key: _dimension(content["space"][key]) for key in keys}
         return Sweep(
-            folder.name, metric, found, space, _verdict(told, f"val/{metric.name}"), told["searcher"], told["scheduler"]
+            folder.name,
+            metric,
+            found,
+            space,
+            _verdict(content, f"val/{metric.name}"),
+            content["searcher"],
+            content["scheduler"],
         )
     except (KeyError, TypeError, ValueError, AttributeError, yaml.YAMLError) as error:
         said = f"{error} is missing" if isinstance(error, KeyError) else str(error)
@@ -157,17 +163,17 @@ def _dimension(spec: Mapping[Kind, Any]) -> Dimension:
     return Dimension(kind, tuple(values))
 
 
-def _verdict(told: Mapping[str, Any], scored: str) -> SweepVerdict:
+def _verdict(content: Mapping[str, Any], scored: str) -> SweepVerdict:
     return SweepVerdict(
-        trial=told["trial"],
-        values=told["values"],
-        seeds=len(told["seeds"]),
-        score=told.get(scored),
-        spread=told.get("spread"),
-        baseline=told["baseline"][scored],
-        better=told["better"],
-        p_value=told.get("p_value"),
-        difference=told.get("difference"),
-        low=told.get("low"),
-        high=told.get("high"),
+        trial=content["trial"],
+        values=content["values"],
+        seeds=len(content["seeds"]),
+        score=content.get(scored),
+        spread=content.get("spread"),
+        baseline=content["baseline"][scored],
+        better=content["better"],
+        p_value=content.get("p_value"),
+        difference=content.get("difference"),
+        low=content.get("low"),
+        high=content.get("high"),
     )

@@ -1,1 +1,1 @@
-"""One label for each image."""
+"""Classification: one label for each image."""

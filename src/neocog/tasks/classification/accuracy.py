@@ -1,4 +1,4 @@
-"""How often is the model right? Top-k, F1 and the confusion matrix, over labels [N] and predictions [N] in numpy.
+"""Top-k accuracy, F1 and the confusion matrix, over labels [N] and predictions [N] in numpy.
 
 `weights` [N] says how often each image counts (a bootstrap resample); None counts each once.
 """

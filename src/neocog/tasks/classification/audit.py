@@ -1,4 +1,4 @@
-"""Labels that a model surely takes for wrong (confident learning), by name, for a person to look at.
+"""Write suspected label errors (confident learning) to labels.csv, by name, for a person to look at.
 
 Nothing is dropped: about half of what confident learning flags in well-known test sets is a real error (Northcutt, Athalye & Mueller 2021,
 arXiv:2103.14749), the other half is hard images.
@@ -83,8 +83,8 @@ def able(judged: Mapping[str, Predictions]) -> bool:
 def _right(judged: Mapping[str, Predictions]) -> tuple[float, float, int]:
     """The share of images that it gets right of those it never trained on, the least share to be able to judge, and how many they are."""
     unseen = [each for split, each in judged.items() if split != IN_SAMPLE]
-    given, said = (np.concatenate([getattr(each, name) for each in unseen]) for name in ("labels", "predicted"))
-    return float((given == said).mean()), float(1 + np.bincount(given).max() / len(given)) / 2, len(given)
+    given, predicted = (np.concatenate([getattr(each, name) for each in unseen]) for name in ("labels", "predicted"))
+    return float((given == predicted).mean()), float(1 + np.bincount(given).max() / len(given)) / 2, len(given)
 
 
 def summary(judged: Mapping[str, Predictions], doubts: Sequence[Doubt]) -> dict[str, float]:
@@ -121,10 +121,10 @@ def _ranked(data: Prepared, judged: Mapping[str, Predictions]) -> list[Doubt]:
     places = [(name, row) for name, part in parts.items() for row in range(len(part.targets))]
     scores = np.concatenate([each.probabilities for each in judged.values()])
     found = label_errors.suspects(scores, np.concatenate([each.labels for each in judged.values()]))
-    told = []
+    doubts = []
     for rank, suspect in enumerate(found, start=1):
         name, row = places[suspect.row]
         given, suggested = (round(float(scores[suspect.row, each]), 6) for each in (suspect.label, suspect.suggested))
         known = (str(parts[name].ids[row]), str(sources[name][row]), data.classes[suspect.label])
-        told.append(Doubt(rank, name, *known, data.classes[suspect.suggested], given, suggested))
-    return told
+        doubts.append(Doubt(rank, name, *known, data.classes[suspect.suggested], given, suggested))
+    return doubts

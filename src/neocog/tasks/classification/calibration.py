@@ -1,4 +1,4 @@
-"""Does the model know how sure to be? Probabilities, calibration error and likelihood, from logits [N, K] in numpy."""
+"""Calibration: probabilities, expected calibration error and likelihood, from logits [N, K] in numpy."""
 
 from dataclasses import dataclass
 

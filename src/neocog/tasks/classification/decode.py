@@ -1,4 +1,4 @@
-"""What stands behind the network inside the graph: nothing, a classifier's graph gives out its logits."""
+"""Decoding inside the graph, behind the network: none, a classifier's graph gives out its logits."""
 
 from torch import Tensor, nn
 

@@ -1,4 +1,4 @@
-"""Test images worth a look: those that a classifier got right, and its mistakes of the least and the most confidence."""
+"""Example images for explanations: right answers, and mistakes of the least and the most confidence."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""How far is a model from treating groups alike? The numbers of the worst group and of the gaps between groups that metrics.json tells.
+"""Fairness metrics: the numbers of the worst group and of the gaps between groups, for metrics.json.
 
 The gaps are fairlearn's: demographic parity (is a class given to each group as often?) and equalized odds (Hardt et al. 2016: is it, to
 images that are of it, and to images that are not?). Intervals are as if the two groups furthest apart had been named beforehand; of many
@@ -24,13 +24,13 @@ def gaps(labels: Ints, predicted: Ints, columns: Columns, *, classes: Sequence[s
     """
     names, correct = [classes[label] for label in labels], predicted == labels
     found: dict[str, float] = {}
-    for told, of in (("class", {"class": names}), ("group", columns), ("cell", crossed(names, columns))):
+    for level, of in (("class", {"class": names}), ("group", columns), ("cell", crossed(names, columns))):
         ends = [pair for column in of if (pair := extremes(slices(correct, {column: of[column]}), column))]
         if not ends:
             continue
         worst = min((low for low, _ in ends), key=lambda each: each.score)
-        found |= {f"worst_{told}": worst.score, f"worst_{told}_low": worst.low, f"worst_{told}_high": worst.high}
-        if told == "group":
+        found |= {f"worst_{level}": worst.score, f"worst_{level}_low": worst.low, f"worst_{level}_high": worst.high}
+        if level == "group":
             found |= _widest("group_gap", [ahead(best, worst) for worst, best in ends])
     return found | treatment(labels, predicted, columns, num_classes=len(classes))
 

@@ -1,4 +1,4 @@
-"""Which labels may be wrong? Confident learning: images that a model surely takes for another class than their label says.
+"""Confident learning: images that a model surely takes for another class than their label says.
 
 The probabilities must come from a model that was not trained on these images. Northcutt, C. G., Jiang, L. & Chuang, I. L. (2021).
 Confident learning: estimating uncertainty in dataset labels. JAIR 70. arXiv:1911.00068.

@@ -1,4 +1,4 @@
-"""The few numbers a model is known by, each with its interval, from the logits of one split."""
+"""Metrics of a classifier, each with its interval, from the logits of one split."""
 
 from collections.abc import Callable, Mapping
 
@@ -91,8 +91,8 @@ def headlines(logits: NDArray[np.floating], labels: Ints, *, bins: int, resample
 
 def sentence(scores: Mapping[str, float]) -> str:
     """The headlines in one line: top-1 93.1 % (92.6 - 93.6), macro-F1 ..."""
-    told = {"top1": "top-1", "macro_f1": "macro-F1", "ece": "calibration error"}
+    headings = {"top1": "top-1", "macro_f1": "macro-F1", "ece": "calibration error"}
     return ", ".join(
         f"{words} {100 * scores[name]:.1f} % ({100 * scores[f'{name}_low']:.1f} - {100 * scores[f'{name}_high']:.1f})"
-        for name, words in told.items()
+        for name, words in headings.items()
     )

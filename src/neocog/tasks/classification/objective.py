@@ -1,4 +1,4 @@
-"""What a classifier minimizes, and what is watched while it trains, as sums that add up over batches and ranks."""
+"""Objective of classification: the loss, and the sums that are watched, which add up over batches and ranks."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""What a classifier says of each image: label, predicted class and probabilities, kept as predictions.parquet."""
+"""Predictions of a classifier, kept as predictions.parquet: label, predicted class and probabilities of each image."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

@@ -67,7 +67,7 @@ def likeliest(prediction: Floats, *, card: Card, top: int) -> list[tuple[str, fl
     return [(card["classes"][i], float(prediction[i])) for i in _ranked(prediction[None])[0, :top]]
 
 
-def said(prediction: Floats, *, card: Card) -> tuple[str, float]:
+def label_and_confidence(prediction: Floats, *, card: Card) -> tuple[str, float]:
     """The class that is answered, and its probability."""
     return likeliest(prediction, card=card, top=1)[0]
 

@@ -1,4 +1,4 @@
-"""What if the model may say "I do not know"? How often it is wrong on the images of which it is surest.
+"""Selective prediction: risk over coverage, when a model may abstain on the images of which it is least sure.
 
 Geifman, Y. & El-Yaniv, R. (2017). Selective classification for deep neural networks. NeurIPS. arXiv:1705.08500.
 """

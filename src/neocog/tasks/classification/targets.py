@@ -1,4 +1,4 @@
-"""The targets of classification: one label an image, int64 [N]."""
+"""Targets of classification: one label an image, int64 [N]."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -38,7 +38,7 @@ def counts(targets: Ints, *, classes: int) -> Ints:
     return np.bincount(np.asarray(targets, np.int64), minlength=classes)
 
 
-def shown(targets: Ints) -> list[tuple[int, ...]]:
+def present_classes(targets: Ints) -> list[tuple[int, ...]]:
     """The classes that each image shows, of labels [N]: one of an image."""
     return [(label,) for label in np.asarray(targets, np.int64).tolist()]
 

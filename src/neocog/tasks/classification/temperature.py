@@ -1,4 +1,4 @@
-"""How much too sure is the model? One number by which dividing its logits makes its probabilities honest.
+"""Temperature scaling: the number by which logits are divided for calibrated probabilities, fitted on validation images.
 
 Guo, C., Pleiss, G., Sun, Y. & Weinberger, K. Q. (2017). On calibration of modern neural networks. ICML. arXiv:1706.04599.
 """

@@ -1,4 +1,4 @@
-"""Numbers added to logits, so that the class or the group that a classifier goes worst for is right more often.
+"""Class thresholds: numbers added to logits, so that the worst class or group is right more often.
 
 Menon, A. K., Jayasumana, S., Rawat, A. S., Jain, H., Veit, A. & Kumar, S. (2021). Long-tail learning via logit adjustment. ICLR.
 arXiv:2007.07314.

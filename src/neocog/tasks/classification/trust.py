@@ -1,4 +1,4 @@
-"""The numbers that say how far a model's own confidence can be trusted, from the logits of one split."""
+"""Metrics of calibration and abstention, from the logits of one split."""
 
 import numpy as np
 from numpy.typing import NDArray

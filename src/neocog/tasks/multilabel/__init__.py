@@ -1,1 +1,1 @@
-"""Several true labels an image: sigmoid outputs, binary cross-entropy, mean average precision, a threshold for each label."""
+"""Multi-label classification (several true labels an image): sigmoid, binary cross-entropy, mean average precision, label thresholds."""

@@ -1,4 +1,4 @@
-"""Average precision: how well are the images of a label ranked before the others? As scikit-learn's `average_precision_score`.
+"""Average precision: how well the images of a label are ranked before the others. As scikit-learn's `average_precision_score`.
 
 AP = sum over thresholds of (recall - recall at the next higher threshold) * precision; images of equal score pass a threshold together.
 `weights` [N] says how often each image counts (a bootstrap resample); None counts each once.

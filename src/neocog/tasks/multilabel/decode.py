@@ -1,4 +1,4 @@
-"""What goes into the graph behind the network: logits -> the probability of each label."""
+"""Decoding inside the graph, behind the network: logits -> the probability of each label."""
 
 from torch import Tensor, nn
 

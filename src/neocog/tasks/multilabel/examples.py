@@ -1,4 +1,4 @@
-"""Test images worth a look: with exactly their labels, with a label missed, and with one given falsely."""
+"""Example images for explanations: with exactly their labels, with a label missed, and with one given falsely."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from neocog.statistics import Bools, Floats, Ints
 from neocog.tasks.multilabel.predictions import Predictions
 from neocog.tasks.multilabel.thresholds import DEFAULT
 
-RIGHT, MISSED, FALSE = "right", "with a label missed", "with a label given falsely"
+RIGHT, MISSED, FALSE = "exactly the right labels", "a label missed", "a label given falsely"
 
 
 def correct(outputs: Floats, targets: Bools) -> Bools:

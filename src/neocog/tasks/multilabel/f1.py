@@ -1,4 +1,4 @@
-"""Are the right labels given? F1, subset accuracy and Hamming loss over targets [N, K] and decisions [N, K].
+"""F1, subset accuracy and Hamming loss over targets [N, K] and decisions [N, K].
 
 Named and defined as in scikit-learn. `weights` [N] says how often each image counts; None counts each once.
 """

@@ -1,4 +1,4 @@
-"""The few numbers a model is known by, each with its interval, from the probabilities [N, K] and targets [N, K] of one split."""
+"""Metrics of a multi-label model, each with its interval, from the probabilities [N, K] and targets [N, K] of one split."""
 
 from collections.abc import Callable, Mapping, Sequence
 

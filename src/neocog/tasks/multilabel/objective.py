@@ -1,4 +1,4 @@
-"""What is minimized, and what is watched while a network trains, as sums that add up over batches and ranks."""
+"""Objective of multi-label classification: the loss, and the sums that are watched, which add up over batches and ranks."""
 
 import torch
 import torch.nn.functional as F

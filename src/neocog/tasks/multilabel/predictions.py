@@ -1,4 +1,4 @@
-"""What a network says of each image: its labels, those given and the probability of each, kept as predictions.parquet."""
+"""Predictions of a multi-label model, kept as predictions.parquet: labels, those given and the probability of each."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

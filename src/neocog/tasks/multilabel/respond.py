@@ -61,7 +61,7 @@ def answers(predictions: Floats, *, card: Card) -> list[dict[str, Any]]:
     return rows
 
 
-def said(prediction: Floats, *, card: Card) -> tuple[str, float]:
+def label_and_confidence(prediction: Floats, *, card: Card) -> tuple[str, float]:
     """The labels that are given, and the probability of the least certain of them; of none, that the likeliest is absent."""
     given = _given(prediction, card)
     names = ", ".join(name for name, _ in given) or NONE

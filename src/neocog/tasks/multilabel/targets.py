@@ -1,4 +1,4 @@
-"""The targets of multi-label classification: which labels each image has, bool [N, K]."""
+"""Targets of multi-label classification: which labels each image has, bool [N, K]."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -33,7 +33,7 @@ def counts(targets: Bools, *, classes: int) -> Ints:
     return np.asarray(targets, bool).reshape(-1, classes).sum(axis=0, dtype=np.int64)
 
 
-def shown(targets: Bools) -> list[tuple[int, ...]]:
+def present_classes(targets: Bools) -> list[tuple[int, ...]]:
     """The labels of each image."""
     return [tuple(labels) for labels in columns(targets)["labels"]]
 

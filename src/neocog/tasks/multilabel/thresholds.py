@@ -1,4 +1,4 @@
-"""From which probability on is a label given? For each label the threshold with the best F1 on the validation images."""
+"""Label thresholds: for each label the probability with the best F1 on the validation images."""
 
 import numpy as np
 from numpy.typing import NDArray

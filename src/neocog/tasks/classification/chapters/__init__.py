@@ -1,4 +1,4 @@
-"""The chapters of the report that only classification has: calibration and groups, label audit, errors."""
+"""Chapters of the report that only classification has: calibration and groups, label audit, errors."""
 
 from neocog.report.chapters import Chapter, Findings
 

@@ -1,4 +1,4 @@
-"""The confusion matrix as a drawing, and in words: which class is taken for which."""
+"""Confusion matrix as a drawing, and its most frequent confusions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

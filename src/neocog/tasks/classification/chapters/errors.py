@@ -1,4 +1,4 @@
-"""The page's chapter "Errors": the confusion matrix of each model, its most confident mistakes as pictures, its scores by class."""
+"""Chapter "Errors": the confusion matrix of each model, its most confident mistakes as pictures, its scores by class."""
 
 from collections.abc import Sequence
 from pathlib import Path

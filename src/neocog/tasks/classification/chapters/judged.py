@@ -1,4 +1,4 @@
-"""What a classifier answered to each test image: which answers are wrong, how sure it was, which classes it mixes up."""
+"""Judged classifier: its errors on the test images, their confidence, the confusion matrix."""
 
 from dataclasses import dataclass
 from functools import cached_property

@@ -1,4 +1,4 @@
-"""The chapter of the report that only multi-label classification has: the labels of each model, and pictures of its answers."""
+"""Chapter of the report that only multi-label classification has."""
 
 from neocog.report.chapters import Chapter, Findings
 

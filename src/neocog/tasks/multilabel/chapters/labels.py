@@ -1,4 +1,4 @@
-"""The page's chapter "Labels": the scores and the threshold of each label, and images with right, missed and false labels."""
+"""Chapter "Labels": the scores and the threshold of each label, and images with right, missed and false labels."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,1 +1,1 @@
-"""Where images with several labels come from: one file a source."""
+"""Data sources of images with several labels, one file each."""

@@ -1,4 +1,4 @@
-"""Chapter "Label audit": the labels that look wrong, as pictures."""
+"""Chapter "Label audit": suspected label errors as pictures."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What the audit means in sentences: how many labels are in doubt."""
+"""Sentences about the audit: how many labels are in doubt."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""What the stage audit found about labels, read back: suspected label errors and their numbers."""
+"""Read what the stage `audit` wrote about labels: suspected errors and their numbers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

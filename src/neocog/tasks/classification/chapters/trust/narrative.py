@@ -1,4 +1,4 @@
-"""What a model's confidence is worth, in sentences that follow from the numbers."""
+"""Sentences about a model's calibration, abstention and groups, computed from the numbers."""
 
 from neocog.drawing import numbers
 from neocog.statistics.slices import FEW, Gap, ahead
@@ -17,10 +17,10 @@ def calibrated(found: Trust) -> str:
     how = (
         "about as sure as it is right" if ece < HONEST else "more often right than it says" if lean > 0 else "too sure"
     )
-    told = f"It is {how}: confidence and accuracy are {numbers.points(ece)} apart on average (ECE)."
+    sentence = f"It is {how}: confidence and accuracy are {numbers.points(ece)} apart on average (ECE)."
     if after is None or temperature is None:
-        return told
-    return f"{told} With its logits divided by {temperature:.2f}, fitted on validation images, {numbers.points(after)}."
+        return sentence
+    return f"{sentence} With its logits divided by {temperature:.2f}, fitted on validation images, {numbers.points(after)}."
 
 
 def answering(found: Trust) -> str:
@@ -44,7 +44,7 @@ def fair(found: Trust) -> str:
     column = "class" if worst.column == CLASS else worst.column
     return (
         f"By {column}, it is worst on {worst.value}: {numbers.percent(worst.score)} "
-        f"[{numbers.percent(worst.low)} – {numbers.percent(worst.high)}], {_told(ahead(best, worst))} behind {best.value}."
+        f"[{numbers.percent(worst.low)} – {numbers.percent(worst.high)}], {_gap(ahead(best, worst))} behind {best.value}."
     )
 
 
@@ -53,13 +53,13 @@ def alike(found: Trust) -> str:
     parity, odds = (found.gap(name) for name in ("demographic_parity_gap", "equalized_odds_gap"))
     if parity is None:
         return ""
-    told = f"It calls images of one group by a class up to {_told(parity)} more often than those of another (demographic parity)"
+    sentence = f"It calls images of one group by a class up to {_gap(parity)} more often than those of another (demographic parity)"
     if odds is None:
-        return f"{told}."
-    return f"{told}; of images that are all of a class, or all of others, up to {_told(odds)} (equalized odds)."
+        return f"{sentence}."
+    return f"{sentence}; of images that are all of a class, or all of others, up to {_gap(odds)} (equalized odds)."
 
 
-def _told(gap: Gap) -> str:
+def _gap(gap: Gap) -> str:
     return f"{numbers.points(gap[0])} {interval(gap)}"
 
 
@@ -74,5 +74,7 @@ def seeds(found: Trust) -> str:
         return ""
     spread = f"{numbers.percent(found.seeds.mean)} ± {numbers.points(found.seeds.spread)}"
     runs = ", ".join(numbers.percent(top1) for top1 in found.seeds.top1)
-    told = f"Trained with {len(found.seeds.top1)} seeds it reaches {spread} (mean and standard deviation of {runs})."
-    return f"{told} The first is the one on this page."
+    sentence = (
+        f"Trained with {len(found.seeds.top1)} seeds it reaches {spread} (mean and standard deviation of {runs})."
+    )
+    return f"{sentence} The first is the one on this page."

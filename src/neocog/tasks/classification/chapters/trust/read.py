@@ -1,4 +1,4 @@
-"""What the stage evaluate found about a model's confidence, its groups of images and its seeds, read back."""
+"""Read what the stage `evaluate` wrote about calibration, groups of images and seeds."""
 
 import json
 from collections.abc import Mapping
@@ -110,16 +110,16 @@ def _bins(path: Path, judge: str) -> tuple[Bin, ...]:
 def _groups(model: JudgedModel, judge: str) -> dict[str, tuple[Slice, ...]]:
     """The groups that came with the images by column, and the classes."""
     rows = _rows(model.folder / "tables" / "groups.csv", COLUMNS, judge)
-    told = [
+    groups = [
         Slice(r["column"], r["value"], int(r["images"]), float(r["top1"]), float(r["low"]), float(r["high"]))
         for r in rows
     ]
-    if CLASS not in {each.column for each in told}:
+    if CLASS not in {each.column for each in groups}:
         judged = JudgedClassifier(model)
         names = [model.bundle.classes[label] for label in judged.predictions.labels]
-        told += slices.slices(~judged.wrong, {CLASS: names})
-    columns = dict.fromkeys(each.column for each in told)
-    return {column: tuple(each for each in told if each.column == column) for column in columns}
+        groups += slices.slices(~judged.wrong, {CLASS: names})
+    columns = dict.fromkeys(each.column for each in groups)
+    return {column: tuple(each for each in groups if each.column == column) for column in columns}
 
 
 def _confused(model: JudgedModel, groups: Mapping[str, tuple[Slice, ...]], judge: str) -> dict[str, tuple[Slice, Ints]]:
