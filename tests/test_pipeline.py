@@ -55,7 +55,7 @@ COLUMNS = [
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory):
-    """A repository of its own with everything that git tracks or would track here, after its first `dvc repro` on digits."""
+    """A repository of its own with everything that git tracks or would track here, after its first `neocog repro -j 2` on digits."""
     params = params_on_digits()
     given = yaml.safe_load((ROOT / "params.yaml").read_text())["architectures"]
     params["architectures"] = {
@@ -68,7 +68,7 @@ def clone(tmp_path_factory):
     params["compress"] = SMALLER
     folder = set_up(tmp_path_factory.mktemp("clone") / "project", params)
     commit(folder, "start")
-    run(folder, "dvc", "repro")
+    run(folder, "neocog", "repro", "-j", "2")
     commit(folder, "digits")
     return folder
 
@@ -109,6 +109,7 @@ def test_each_architecture_becomes_a_bundle_a_row_and_a_run(clone):
         "robustness",
         "report",
         "register",
+        "pipeline",
         f"tune@{TUNED}",
         f"evaluate_tuned@{TUNED}",
         *(f"{stage}@{name}" for stage in ("compress", "evaluate_compressed") for name in SMALLER),
@@ -156,6 +157,24 @@ def test_a_second_repro_does_nothing(clone):
 
 
 @pytest.mark.slow
+def test_one_stage_at_a_time_makes_the_same_bytes(clone):
+    """What DVC alone trains, another time, in the place of what was trained two at once."""
+    names = ("mlp", "perceptron")
+    before = (clone / "dvc.lock").read_text()
+    run(clone, "dvc", "repro", "--single-item", "--force", *(f"train@{name}" for name in names))
+    after = (clone / "dvc.lock").read_text()
+    (clone / "dvc.lock").write_text(before)
+    run(clone, "dvc", "checkout", "--force")
+    made = [yaml.safe_load(text)["stages"] for text in (before, after)]
+    assert list(made[0]) == list(made[1])
+    for name in names:
+        entries = [{out["path"]: out["md5"] for out in stages[f"train@{name}"]["outs"]} for stages in made]
+        assert entries[0][f"models/trained/{name}"] == entries[1][f"models/trained/{name}"]
+    page = (clone / "reports/pipeline.html").read_text()
+    assert "train@resnet" in page and "benchmark" in page
+
+
+@pytest.mark.slow
 def test_a_change_of_one_architecture_concerns_it_and_what_follows(clone):
     params = (clone / "params.yaml").read_text()
     (clone / "params.yaml").write_text(params.replace("margin: 1.0", "margin: 2.0"))
@@ -168,9 +187,9 @@ def test_a_change_of_one_architecture_concerns_it_and_what_follows(clone):
 def test_an_experiment_trains_what_it_changes_and_shows_beside_the_first(clone):
     before = len(runs(clone))
     wanted = ("evaluate@mlp", "evaluate_compressed@mlp-rounded")
-    said = run(clone, "dvc", "exp", "run", "--name", "longer", "-S", "+architectures.mlp.epochs=3", *wanted)
-    assert "train@mlp" in said and "Running stage 'train@resnet'" not in said
-    new = runs(clone)[: len(runs(clone)) - before]
+    said = run(clone, "neocog", "exp", "run", "--name", "longer", "-S", "+architectures.mlp.epochs=3", *wanted)
+    assert "[train@mlp] started" in said and "[train@resnet] started" not in said
+    new = [run for run in runs(clone)[: len(runs(clone)) - before] if run.info.run_name != "pipeline"]
     follows = {"architectures", "train@mlp", "compress@mlp-rounded", *wanted}
     assert {run.info.run_name for run in new} == follows, "no sweep again"
     assert {run.data.tags.get("dvc.exp") for run in new} == {"longer"}

@@ -120,7 +120,7 @@ def test_files_are_those_of_dvc_repro_and_each_has_nothing_to_do_after_the_other
     folder = tmp_path / "project"
     shutil.copytree(fresh, folder)
     if jobs > 1:
-        (folder / "hold-a").write_text("out/e.txt")  # e, later in the plan, ends before it
+        (folder / "hold-a").write_text("dvc.lock")  # e, later in the plan, is done before it
     said = neocog(folder, "repro", "-j", str(jobs))
     names = ran(folder)
     assert "6 done" in said and sorted(names) == sorted(GRAPH) and (names[0] == "e") == (jobs > 1)

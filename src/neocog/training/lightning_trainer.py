@@ -16,10 +16,14 @@ from neocog.training import checkpoint, ranks
 from neocog.training.epochs import Epochs
 from neocog.training.recipe import Recipe
 
+SHARE = "NEOCOG_CPUS"  # cores of this stage, set by `neocog repro` whatever else runs beside it
+
 
 def threads(recipe: Recipe) -> int:
     """CPU threads of one process of a training: the recipe's, or the cores that this process may use, shared by its devices."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if share := os.environ.get(SHARE):
+        cores = max(1, round(float(share)))
     return recipe.threads or max(1, cores // (recipe.devices if isinstance(recipe.devices, int) else 1))
 
 

@@ -5,6 +5,8 @@ One process, and in it one thread for all calls of DVC: only the commands of sta
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -14,16 +16,27 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from neocog.orchestration.parallel import ignored_outs, lock_entries, order, process, steps, timeline, usage
+from neocog.core.escape import say
+from neocog.orchestration.parallel import (
+    ignored_outs,
+    lock_entries,
+    order,
+    parsed_params,
+    process,
+    steps,
+    timeline,
+    usage,
+)
 from neocog.orchestration.parallel.display import LAST, Display
 from neocog.orchestration.parallel.path_locks import PathLocks
 from neocog.orchestration.parallel.process import Running, Watchdog
 from neocog.orchestration.parallel.resources import Machine, Resources, declared
 from neocog.orchestration.parallel.timeline import Span
 
-CPUS = (
-    "NEOCOG_CPUS"  # the share of cores of a stage, from which it derives its threads where params.yaml leaves them open
-)
+CPUS = "NEOCOG_CPUS"  # cores of a stage, from which it derives its threads where `threads` is 0
+STALE = Path(
+    "pipelines/stale.py"
+)  # what the stages that depend on it do to their dependencies, and so must not do in mid-run
 LOGS = Path(".neocog/logs")
 PATIENCE = 30.0  # s that stages may take to end when asked to
 _LOCKED = 0.3  # s between two looks at a lock that another process holds
@@ -73,6 +86,8 @@ class Coordinator:
             {stage: declared(names[stage], stage.meta, self.settings.resources) for stage in stages},
             order.Order(stages, order.needs(stages, graph), {stage: known.get(names[stage], 0.0) for stage in stages}),
         )
+        if any(Path(dep.fs_path) == self.root / STALE for stage in stages for dep in stage.deps):
+            _remove_stale(self.root)
         entries = lock_entries.LockEntries([_entry(stage) for stage in stages], self.root)
         ignored = ignored_outs.IgnoredOuts(list(names.values()), self.root)
         display = Display(list(names.values()), known, jobs=self.settings.machine.jobs, quiet=self.quiet)
@@ -92,7 +107,7 @@ class Coordinator:
         )
         began = time.monotonic()
         try:
-            with lock_entries.patched(entries.write), locks.patched(), self._caught():
+            with lock_entries.patched(entries.write), locks.patched(), parsed_params.patched(), self._caught():
                 try:
                     run.loop(repo, began)
                 finally:
@@ -365,13 +380,22 @@ class _Run:
 
 @contextmanager
 def _unlocked(repo: Any) -> Iterator[None]:
-    """DVC's lock of the project is free while stages run, as it is under plain `dvc repro`: a stage may call DVC itself."""
+    """DVC's lock of the project is free while stages run, as it is under plain `dvc repro`: a stage may call DVC itself.
+
+    Without DVC's own `repo._reset()`, after which it reads its configuration and ignore files anew for each stage: 0.3 s.
+    """
     repo.lock.unlock()
-    repo._reset()
     try:
         yield
     finally:
         repo.lock.lock()
+
+
+def _remove_stale(root: Path) -> None:
+    command = [sys.executable, "-m", ".".join(STALE.with_suffix("").parts)]
+    said = subprocess.run(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False)
+    if said.stdout:  # of wrong params the first stage tells
+        say(said.stdout.rstrip(), file=sys.stderr)
 
 
 def _entry(stage: Any) -> tuple[str, str]:

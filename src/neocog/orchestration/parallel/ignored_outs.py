@@ -39,6 +39,7 @@ class IgnoredOuts:
             new = self._new.setdefault(str(path), {})
             new.update(dict.fromkeys(added, stage.addressing))
             replace(self._note, json.dumps(self._new))
+            stage.repo.scm._reset()  # has read the file as it was
             moving = [line for line in lines if line in new]
             sorted_lines = iter(sorted(moving, key=lambda line: self._rank.get(new[line], -1)))
             placed = [next(sorted_lines) if line in new else line for line in lines]

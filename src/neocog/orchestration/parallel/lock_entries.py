@@ -15,9 +15,7 @@ from typing import Any
 
 _HEAD = "schema: '2.0'\nstages:\n"
 _ENTRY = re.compile(r"^  (?=\S)", re.MULTILINE)
-_UNUSUAL = re.compile(
-    r"(?:^|[ :-]) ?[&*]\w|^ *#|^(?! )", re.MULTILINE
-)  # anchors, comments, further keys of the top level
+_UNUSUAL = re.compile(r"(?:: |- )[&*]\w|^ *#|^\S", re.MULTILINE)  # anchors, comments, further keys of the top level
 _NOTE = Path(".neocog/repro/appended.json")
 
 
@@ -117,7 +115,7 @@ def patched(write: Callable[[str, str, Mapping[str, Any]], bool]) -> Iterator[No
 
 
 def _is_plain(text: str) -> bool:
-    return text.startswith(_HEAD) and text.endswith("\n") and not _UNUSUAL.search(text, len(_HEAD), len(text) - 1)
+    return text.startswith(_HEAD) and text.endswith("\n") and not _UNUSUAL.search(text, len(_HEAD))
 
 
 def _dumped(name: str, data: Mapping[str, Any]) -> str:

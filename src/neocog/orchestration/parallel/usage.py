@@ -39,9 +39,6 @@ class Sampler:
         if now < self._next or not running:
             return
         self._next = now + self.every
-        children: dict[int, list[int]] = defaultdict(list)
-        for process in psutil.process_iter(["ppid"]):
-            children[process.info["ppid"]].append(process.pid)
         for name, (pid, others) in running.items():
             usage, memory = self.usages[name], 0
             front, seen = [pid, *_read(others)], set[int]()
@@ -50,13 +47,28 @@ class Sampler:
                 if each in seen:
                     continue
                 seen.add(each)
-                front.extend(children[each])
+                front.extend(_children(each))
                 with suppress(psutil.Error):
                     process = psutil.Process(each)
                     times = process.cpu_times()
                     usage._of[each] = times.user + times.system
                     memory += process.memory_info().rss
             usage.memory, usage.peak = memory, max(usage.peak, memory)
+
+
+def _children(pid: int) -> list[int]:
+    """Its child processes; on Linux without a look at all processes there are."""
+    import psutil
+
+    tasks = Path(f"/proc/{pid}/task")
+    found: list[int] = []
+    with suppress(OSError):
+        for task in tasks.iterdir():
+            found += map(int, (task / "children").read_text().split())
+        return found
+    with suppress(psutil.Error):
+        return [] if tasks.parent.exists() else [child.pid for child in psutil.Process(pid).children()]
+    return []
 
 
 def _read(path: Path) -> list[int]:
