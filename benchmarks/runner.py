@@ -73,8 +73,8 @@ def dvc_project(folder: Path, stages: int) -> None:
     (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": made}, sort_keys=False))
     (folder / "params.yaml").write_text("some: {rate: 0.1, sizes: [1, 2, 3]}\n")
     (folder / "base.txt").write_text("base\n")
-    for command in (["git", "init", "-q"], ["dvc", "init", "-q"]):
-        subprocess.run(command, cwd=folder, check=True, env=_environment())
+    for program in ("git", "dvc"):
+        subprocess.run([program, "init", "-q"], cwd=folder, check=True, env=_environment())
 
 
 def pivot_project(folder: Path, stages: int, pivot: str) -> None:
@@ -136,9 +136,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     stages = 6 if options.tiny else options.stages
     source = str(Path(__file__).parents[1] / "src")
     ours = _environment() | {"PYTHONPATH": source}
-    runs = {
+    runs: dict[str, tuple[list[str], dict[str, str]]] = {
         "dvc repro": (["dvc", "repro", "-q"], ours),
-        "neocog repro -j 2": [[sys.executable, "-m", "neocog.cli.main", "repro", "-q", "-j", "2"], ours],
+        "neocog repro -j 2": ([sys.executable, "-m", "neocog.cli.main", "repro", "-q", "-j", "2"], ours),
     }
     if options.pivot:
         runs["pivot repro"] = ([str(Path(options.pivot).absolute()), "repro"], _environment())
