@@ -163,7 +163,7 @@ def test_one_stage_at_a_time_makes_the_same_bytes(clone):
     before = (clone / "dvc.lock").read_text()
     run(clone, "dvc", "repro", "--single-item", "--force", *(f"train@{name}" for name in names))
     after = (clone / "dvc.lock").read_text()
-    (clone / "dvc.lock").write_text(before)
+    run(clone, "git", "checkout", "-q", ".")
     run(clone, "dvc", "checkout", "--force")
     made = [yaml.safe_load(text)["stages"] for text in (before, after)]
     assert list(made[0]) == list(made[1])
