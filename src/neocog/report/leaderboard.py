@@ -138,15 +138,19 @@ def ranked(rows: Sequence[LeaderboardRow]) -> list[LeaderboardRow]:
 def write_csv(path: Path, rows: Sequence[LeaderboardRow], of: Task) -> None:
     """One line a row under its columns, fractions and seconds to six decimals."""
     names = columns(rows, of)
-    lines = ([row.value(name) for name in names] for row in rows)
-    rounded = ([round(value, 6) if isinstance(value, float) else value for value in line] for line in lines)
-    csv_table.write(path, names, rounded)
+    _write(path, names, rows)
 
 
 def write_pareto(path: Path, rows: Sequence[LeaderboardRow], of: Task) -> None:
     """What the score of each model costs, for `dvc plots`; the score stands last, which DVC draws without being given its name."""
     names = ("model", "kind", "size_bytes", "latency_ms_p50", of.primary.name)
-    csv_table.write(path, names, ([row.value(name) for name in names] for row in rows))
+    _write(path, names, rows)
+
+
+def _write(path: Path, names: Sequence[str], rows: Sequence[LeaderboardRow]) -> None:
+    lines = ([row.value(name) for name in names] for row in rows)
+    rounded = ([round(value, 6) if isinstance(value, float) else value for value in line] for line in lines)
+    csv_table.write(path, names, rounded)
 
 
 def markdown(rows: Sequence[LeaderboardRow], of: Task) -> str:
