@@ -267,7 +267,9 @@ def test_a_dvc_yaml_of_another_version_is_named_and_written_anew(neocog, tmp_pat
     stage_code()
     assert "watches no neocog.core; `neocog init --update`" in capsys.readouterr().out
     monkeypatch.chdir(tmp_path)
-    assert "written anew: dvc.yaml" in neocog(tmp_path / "mine", "init", "--update").stdout
+    (tmp_path / "mine/.gitignore").write_text("*.log\n/reports/*/*/tables\n")
+    assert "written anew: dvc.yaml, .gitignore" in neocog(tmp_path / "mine", "init", "--update").stdout
+    assert "/data/code" in (tmp_path / "mine/.gitignore").read_text().splitlines()
     code.write(pipeline)
     assert (tmp_path / "data/code/neocog.core").is_file() and (tmp_path / "data/code/pipelines.train.py").is_file()
     assert "all is as this version has it" in neocog(tmp_path, "init", "mine", "--update").stdout

@@ -61,12 +61,15 @@ def create(folder: Path, task: Task, *, images: Path | None) -> Created:
 
 
 def update(folder: Path) -> list[str]:
-    """Write dvc.yaml and DVC's plot templates anew, as this version of neocog has them; the names of those that changed."""
+    """Write dvc.yaml, DVC's plot templates and missing lines of .gitignore, as this version has them; the names of what changed."""
     if not (folder / "dvc.yaml").is_file():
         raise UserError(f"{folder / 'dvc.yaml'} is not there; `neocog init FOLDER` begins a project")
     new = {"dvc.yaml": template.pipeline()} | {
         f"{template.PLOTS}/{name}": text for name, text in template.plots().items()
     }
+    there = (folder / GITIGNORE).read_text("utf-8").splitlines() if (folder / GITIGNORE).is_file() else []
+    if missing := [line for line in template.ignored() if line.startswith(("/", "!")) and line not in there]:
+        new[GITIGNORE] = "\n".join([*there, *missing, ""])
     changed = [
         name
         for name, text in new.items()

@@ -53,11 +53,11 @@ def params() -> str:
 
 def files(name: str, *, images: str | None, data: str) -> dict[str, str]:
     """The other files, path -> text; `images`: a folder of the project for git to ignore, `data`: a sentence on where they are."""
-    ignored = ["/data/prepared", "/data/architectures", f"/{code.FOLDER.as_posix()}", "/data/raw"]
-    ignored += [f"/{_escaped(images)}"] if images not in (None, "data/raw") else []
     return {
         "dvc.yaml": pipeline(),
-        ".gitignore": "\n".join([_read("gitignore"), "# Images, and what is prepared from them", *ignored, ""]),
+        ".gitignore": "\n".join(
+            [*ignored(), *([f"/{_escaped(images)}"] if images not in (None, "data/raw") else []), ""]
+        ),
         ".dvcignore": _read("dvcignore"),
         ".dvc/config": "[core]\n    analytics = false\n",
         "README.md": _read("README.md").format(name=name, data=data),
@@ -69,6 +69,12 @@ def files(name: str, *, images: str | None, data: str) -> dict[str, str]:
         **{f"models/{kind}/.gitignore": "# in DVC's cache\n" for kind in MODELS},
         **{f"reports/{kind}/.gitkeep": "" for kind in MODELS},
     } | {f"{PLOTS}/{name}": text for name, text in plots().items()}
+
+
+def ignored() -> list[str]:
+    """The lines of .gitignore, but for a folder of images inside the project."""
+    prepared = ["/data/prepared", "/data/architectures", f"/{code.FOLDER.as_posix()}", "/data/raw"]
+    return [*_read("gitignore").splitlines(), "", "# Images, and what is prepared from them", *prepared]
 
 
 def _escaped(path: str) -> str:
