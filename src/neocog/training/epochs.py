@@ -118,7 +118,7 @@ class Epochs(pl.Callback):
                 state = learner.model.state_dict()
                 sharded = learner.recipe.strategy == "fsdp"
                 self.best = (
-                    {key: sharding.whole(value).cpu() for key, value in state.items()}
+                    {key: sharding.whole(value).cpu().clone() for key, value in state.items()}
                     if sharded
                     else copy.deepcopy(state)
                 )
