@@ -28,16 +28,18 @@ STAGES = ("prepare", "train resnet", "train vit", "evaluate vit")
 MEASURED = ("evaluate resnet", "robustness", "audit", "explain")
 
 
-def photographs(folder: Path, *, side: int, count: int) -> None:
-    """`count` pictures in four classes, each with the smooth large and noisy small structure of a photograph."""
+def photographs(folder: Path, *, side: int, count: int, height: int | None = None) -> None:
+    """`count` pictures in four classes, each with the smooth large and noisy small structure of a photograph; `side` wide, and as high
+    if `height` says nothing else."""
+    size = (side, height or side)
     draw = np.random.default_rng(0)
     for label in "abcd":
         (folder / label).mkdir(parents=True)
         tint = draw.integers(0, 128, 3)
         for i in range(count // 4):
             coarse = (draw.integers(0, 128, (12, 12, 3)) + tint).astype(np.uint8)
-            pixels = np.asarray(Image.fromarray(coarse).resize((side, side), Image.Resampling.BICUBIC))
-            noisy = np.clip(pixels + draw.normal(0, 8, (side, side, 1)), 0, 255).astype(np.uint8)
+            pixels = np.asarray(Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC))
+            noisy = np.clip(pixels + draw.normal(0, 8, (*size[::-1], 1)), 0, 255).astype(np.uint8)
             Image.fromarray(noisy).save(folder / label / f"{i}.jpg", quality=88)
 
 
