@@ -213,7 +213,11 @@ def blocks(folder, **architectures_):
 
 def test_the_example_of_photographs_is_in_order(tmp_path):
     (tmp_path / "dvc.yaml").write_bytes((ROOT / "dvc.yaml").read_bytes())
-    write_params(tmp_path, yaml.safe_load((ROOT / "examples/photographs/params.yaml").read_text()))
+    params = yaml.safe_load((ROOT / "examples/photographs/params.yaml").read_text())
+    write_params(tmp_path, params)
+    assert {"evaluate", "benchmark", "robustness", "audit", "explain", "register", "report"} <= set(params), (
+        "DVC asks for each"
+    )
     recipe = load.for_stage("train@fine-tuned", folder=tmp_path).recipe("fine-tuned")
     assert (recipe.freeze, recipe.layer_decay) == (1, 0.8)
     assert load.for_stage("train@probe", folder=tmp_path).recipe("probe").freeze == "backbone"
