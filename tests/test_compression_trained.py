@@ -129,7 +129,9 @@ def likeness(student, teacher, data, how):
     with torch.no_grad():
         own, other = (feature_distillation.features(network.eval(), images) for network in (student, teacher))
     if how == "attention":
-        return float((feature_distillation.places(own) * feature_distillation.places(other)).sum(1).mean())
+        return float(
+            (feature_distillation.attention_map(own) * feature_distillation.attention_map(other)).sum(1).mean()
+        )
     own, other = (maps.permute(0, 2, 3, 1).flatten(0, 2) for maps in (own, other))
     own = torch.cat([own, torch.ones(len(own), 1)], dim=1)
     left = other - own @ torch.linalg.lstsq(own, other).solution
@@ -151,8 +153,10 @@ def test_hints_make_the_student_s_maps_those_of_the_teacher(how, weight, trained
 def test_attention_is_where_the_energy_is():
     maps = torch.zeros(1, 2, 2, 2)
     maps[0, :, 1, 0] = torch.tensor([3.0, 4.0])
-    assert feature_distillation.places(maps).tolist() == [[0.0, 0.0, 1.0, 0.0]]
-    assert torch.allclose(feature_distillation.places(maps * 7), feature_distillation.places(maps)), "not how large"
+    assert feature_distillation.attention_map(maps).tolist() == [[0.0, 0.0, 1.0, 0.0]]
+    assert torch.allclose(feature_distillation.attention_map(maps * 7), feature_distillation.attention_map(maps)), (
+        "not how large"
+    )
 
 
 @pytest.mark.parametrize(

@@ -27,13 +27,20 @@ TEXT = {  # keys that hold text and name no part of params.yaml
         "data.source",
         "data.task",
         "data.groups",
+        "data.table",
+        "data.label",
+        "data.splits",
+        "data.split_by",
+        "train.augment",  # methods of data/augmentations
         "train.groups",
         "register.name",
         "register.prefer",
         "tracking.experiment",
     ),
     *("ray.address", "ray.resources_per_trial", "ray.storage_path", "ray.runtime_env"),
-    *("timm.model", "timm.weights", "distill.student", "distill.sizes", "thresholds.column"),
+    "repro.resources",  # of stages, whose names `neocog repro` knows
+    *(f"{name}.weights" for name in architectures.names() if "weights" in architectures.card(name).sizes),
+    *("timm.model", "distill.student", "distill.sizes", "thresholds.column"),
 }
 DISTILLED = {
     "model": "trained/vgg",

@@ -16,6 +16,7 @@ from neocog.core.errors import Diverged, OutOfMemory, UserError
 from neocog.data import augment
 from neocog.data.loader import Batches
 from neocog.inspect import fastest
+from neocog.tasks import task as tasks
 from neocog.tasks.classification import objective
 from neocog.training import checkpoint, gradients, memory, optimizer
 from neocog.training.fit import fit
@@ -305,7 +306,13 @@ def test_a_layer_whose_gradient_is_wrong_in_a_reduced_precision_is_named(precisi
 @pytest.mark.parametrize("broken", [True, False])
 def test_fastest_recommends_no_precision_with_wrong_gradients(broken):
     speeds = fastest.measure(
-        partial(lenet, broken=broken), channels=1, size=(8, 8), classes=10, batch_size=8, seconds=0.01
+        partial(lenet, broken=broken),
+        task=tasks.task("classification"),
+        channels=1,
+        size=(8, 8),
+        classes=10,
+        batch_size=8,
+        seconds=0.01,
     )
     wrong = {speed.precision for speed in speeds if speed.wrong}
     assert wrong == ({"bf16-mixed"} if broken else set())
