@@ -46,7 +46,7 @@ def photographs(folder: Path, *, side: int, count: int, height: int | None = Non
 def _params(side: int, *, tiny: bool) -> dict[str, Any]:
     params: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["data"] |= {"source": "folder", "root": "data/raw", "size": side, "test_fraction": 0.7}
-    params["train"] |= {"epochs": 1, "images": 64, "batch_size": 16}
+    params["train"] |= {"epochs": 1, "images": 64, "batch_size": 4 if tiny else 16}
     params["architectures"] = {"resnet": {}} if tiny else {"resnet": {"form": "resnet18"}, "vit": {}}
     params["tune"] |= {"architectures": [], "space": {}}
     params["robustness"]["baseline"] = "trained/resnet"

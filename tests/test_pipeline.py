@@ -227,8 +227,13 @@ def test_a_killed_pipeline_leaves_no_training_behind_and_continues(clone):
     params = (clone / "params.yaml").read_text()
     (clone / "params.yaml").write_text(params.replace("margin: 1.0", "margin: 3.0\n    epochs: 150"))
 
-    def working() -> list[Path]:
-        return list((clone / ".neocog/training").glob("perceptron-*/epoch-*.ckpt"))
+    def kept() -> set[Path]:
+        return set((clone / ".neocog/training").glob("perceptron-*/epoch-*.ckpt"))
+
+    before = kept()  # of the last training, until the next stage begins
+
+    def working() -> set[Path]:
+        return kept() - before
 
     def trainers() -> list[psutil.Process]:
         ours = [each for each in psutil.process_iter(["cmdline", "cwd"]) if each.info["cwd"] == str(clone)]

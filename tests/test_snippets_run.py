@@ -39,6 +39,8 @@ STAND_INS = {  # what a reader puts in the place of a name that only the text ha
     "/mnt/team/neocog": "../store",
     "~/photos": "data/raw",
     "--local /path": "--local .dvc/cache",
+    r"\bARCH\b": "resnet",
+    "--nodes 8 --gpus 8": "--nodes 2 --gpus 8",  # of 32 images a batch
 }
 ALSO = {  # what is added, so that it takes seconds
     "neocog fastest": "--seconds 0.05 --size 16",
@@ -53,9 +55,9 @@ NOT_RUN = {
     r"git clone \. ": "is what CI does with this commit",
     r"^python -m (pytest|benchmarks)": "tests run by themselves; tests/test_benchmarks.py runs every benchmark",
     r"--to (executorch|openvino)": "needs `make edge`, after which CI runs tests/test_edge.py",
-    r"dvc exp run|^for |^set |^done": "trainings of minutes; tests/test_snippets.py applies their overrides",
+    r"(dvc|neocog) exp run|^for |^set |^done": "trainings of minutes; tests/test_snippets.py applies their overrides",
     r"dvc repro (tune@|.*compress@)": "minutes; tests/test_tune_stage.py and test_compress_stage.py",
-    r"^(neocog (VERB|serve|reproduce|export)|mlflow models serve|mlflow ui|dvc exp|dvc exp run|git push|git pull)$": "a name in a sentence",
+    r"^(neocog (VERB|serve|reproduce|export|predict)|mlflow models serve|mlflow ui|dvc exp|dvc exp run|dvc plots|git push|git pull)$": "a name in a sentence",
     r"^curl": "asks the server below",
     r"^make (repro|ui)|^neocog serve": "have tests of their own below",
 }

@@ -14,9 +14,10 @@ from neocog.core import atomic, params_yaml
 from neocog.core.errors import Busy, UserError
 from neocog.orchestration import healing
 from neocog.orchestration.parallel import timeline
-from neocog.orchestration.parallel.coordinator import Coordinator, Settings
+from neocog.orchestration.parallel.coordinator import Coordinator
 from neocog.orchestration.parallel.process import Watchdog
 from neocog.orchestration.parallel.resources import machine
+from neocog.orchestration.parallel.stage_loop import Settings
 
 LOCK = Path(".neocog/repro/lock")
 PAGE = Path("reports/pipeline.html")
