@@ -21,7 +21,7 @@ from neocog.orchestration.parallel.display import Display
 from neocog.orchestration.parallel.path_locks import PathLocks
 from neocog.orchestration.parallel.process import Watchdog
 from neocog.orchestration.parallel.resources import declared
-from neocog.orchestration.parallel.stage_loop import Plan, Settings, StageLoop
+from neocog.orchestration.parallel.stage_loop import StagePlan, Settings, StageLoop
 from neocog.orchestration.parallel.timeline import Span
 
 STALE = Path(
@@ -59,7 +59,7 @@ class Coordinator:
         self.root = Path(repo.root_dir)
         names = {stage: stage.addressing for stage in stages}
         known = timeline.seconds(self.root)
-        plan = Plan(
+        plan = StagePlan(
             names,
             {stage: declared(names[stage], stage.meta, self.settings.resources) for stage in stages},
             order.Order(stages, order.needs(stages, graph), {stage: known.get(names[stage], 0.0) for stage in stages}),

@@ -31,7 +31,7 @@ class Settings:
 
 
 @dataclass
-class Plan:
+class StagePlan:
     """Stages with their names, what each takes of the machine, and the order in which they wait for each other."""
 
     names: dict[Any, str]
@@ -47,7 +47,7 @@ class StageLoop:
     tell what happened.
     """
 
-    plan: Plan
+    plan: StagePlan
     graph: Any
     settings: Settings
     watchdog: Watchdog
