@@ -21,7 +21,7 @@ from neocog.orchestration.parallel.display import Display
 from neocog.orchestration.parallel.path_locks import PathLocks
 from neocog.orchestration.parallel.process import Watchdog
 from neocog.orchestration.parallel.resources import declared
-from neocog.orchestration.parallel.stage_loop import StagePlan, Settings, StageLoop
+from neocog.orchestration.parallel.stage_loop import Settings, StageLoop, StagePlan
 from neocog.orchestration.parallel.timeline import Span
 
 STALE = Path(
