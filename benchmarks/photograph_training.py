@@ -18,7 +18,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
 import torch.nn.functional as F
 from timm.data import create_loader
@@ -30,7 +29,7 @@ from torchvision.transforms import v2
 
 from benchmarks import parser
 from benchmarks.photographs import photographs
-from benchmarks.training import First, bare
+from benchmarks.training import bare, by_lightning
 from neocog import architectures
 from neocog.data import prepare, prepared
 from neocog.training import lightning_trainer
@@ -81,17 +80,7 @@ def lightning(model: nn.Module, data: Data, recipe: Recipe, *, size: int) -> flo
         datasets.ImageFolder(data.files, transform=chain), range(data.packed.num_images("train"))
     )
     loader = DataLoader(images, batch_size=recipe.batch_size, shuffle=True, drop_last=True, num_workers=CORES)
-    learner = First(model, recipe)
-    trainer = pl.Trainer(
-        max_epochs=1,
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
-    trainer.fit(learner, loader)
-    return len(loader) * recipe.batch_size / learner.seconds
+    return by_lightning(model, loader, recipe)
 
 
 def timm(model: nn.Module, data: Data, recipe: Recipe, *, size: int) -> float:

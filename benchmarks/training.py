@@ -89,6 +89,21 @@ class First(pl.LightningModule):
         self.seconds = time.perf_counter() - self.begin
 
 
+def by_lightning(model: nn.Module, loader: DataLoader[Any], recipe: Recipe) -> float:
+    """Images per second of an epoch of plain Lightning."""
+    learner = First(model, recipe)
+    trainer = pl.Trainer(
+        max_epochs=1,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(learner, loader)
+    return len(loader) * recipe.batch_size / learner.seconds
+
+
 def plain(model: nn.Module, folder: Path, recipe: Recipe, data: prepared.Prepared) -> float:
     """What a user writes first: (b)."""
     chain = transforms.Compose(
@@ -101,17 +116,7 @@ def plain(model: nn.Module, folder: Path, recipe: Recipe, data: prepared.Prepare
     )
     images = datasets.FashionMNIST(folder, transform=chain)
     loader = DataLoader(images, batch_size=recipe.batch_size, shuffle=True, drop_last=True, num_workers=2)
-    learner = First(model, recipe)
-    trainer = pl.Trainer(
-        max_epochs=1,
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
-    trainer.fit(learner, loader)
-    return len(loader) * recipe.batch_size / learner.seconds
+    return by_lightning(model, loader, recipe)
 
 
 def ours(build: Build, name: str, data: prepared.Prepared, recipe: Recipe, folder: Path) -> float:
