@@ -9,7 +9,6 @@ which was decoded by `prepare`; (e) on one that keeps the files' bytes and decod
 batches, median of the rounds; validation, start-up and export left out of all.
 """
 
-import os
 import statistics
 import tempfile
 import time
@@ -32,6 +31,7 @@ from benchmarks.photographs import photographs
 from benchmarks.training import bare, by_lightning
 from neocog import architectures
 from neocog.data import prepare, prepared
+from neocog.orchestration.parallel.resources import cores
 from neocog.training import lightning_trainer
 from neocog.training.fit import fit
 from neocog.training.optimizer import decayed, optimizer
@@ -42,7 +42,7 @@ NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
     "resnet (small form)": ("resnet", {}),
     "mobilenetv3_small_100": ("timm", {"model": "mobilenetv3_small_100"}),
 }
-CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+CORES = cores()
 Build = Callable[[], nn.Module]
 
 

@@ -10,9 +10,9 @@ from neocog import architectures
 from neocog.cli.options import image_shape, image_size, network, params_file, positive, within
 from neocog.core import constrained_types, errors, output
 from neocog.core.image_size import format_size
+from neocog.orchestration.parallel.resources import UNITS
 
 IMAGES = 60_000
-UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 FILES = ("pretrained", "weights")  # keys of a block that read weights, whose content does not matter here
 
 

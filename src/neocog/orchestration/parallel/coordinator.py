@@ -24,9 +24,8 @@ from neocog.orchestration.parallel.resources import declared
 from neocog.orchestration.parallel.stage_loop import Settings, StageLoop, StagePlan
 from neocog.orchestration.parallel.timeline import Span
 
-STALE = Path(
-    "pipelines/stale.py"
-)  # what the stages that depend on it do to their dependencies, and so must not do in mid-run
+# What the stages that depend on it do to their dependencies, and so must not do in mid-run.
+STALE = Path("pipelines/stale.py")
 
 
 class Coordinator:

@@ -9,7 +9,7 @@ from typing import Any
 
 from neocog.core.errors import UserError, nearest
 
-_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}  # of memory, in bytes
 
 
 @dataclass(frozen=True)
@@ -112,5 +112,5 @@ def _bytes(value: object, key: str) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
     if isinstance(value, str) and (match := re.fullmatch(r"(\d+(?:\.\d+)?) ?([KMGT]?)(?:i?B)?", value.strip())):
-        return int(float(match[1]) * _UNITS[match[2]])
+        return int(float(match[1]) * UNITS[match[2]])
     raise UserError(f"{key} must be bytes, as 2G or 500M")

@@ -81,8 +81,7 @@ class StageLoop:
         stopped: float | None = None
         sent = 0
         while True:
-            if not self.stopping and not (self.failures and self.on_error == "fail"):
-                self._start_ready()
+            self._start_ready()
             if not self.running:
                 break
             with _unlocked(repo):
@@ -216,10 +215,7 @@ class StageLoop:
             text = f"{', '.join(edited)} changed meanwhile: it will run again" if edited else ""
             self._settle(stage, result, text=text, **measured)
         except Exception as error:
-            if running.code != 0:
-                self._fail(stage, error, shown=not self.stopping, running=running, **measured)
-            else:
-                self._fail(stage, error, **measured)
+            self._fail(stage, error, running=running if running.code != 0 else None, **measured)
 
     def _settle(self, stage: Any, result: Any, *, text: str = "", **measured: Any) -> None:
         self.locks.release(stage)
@@ -232,14 +228,12 @@ class StageLoop:
             self.forced.update(dict.fromkeys(self.graph.predecessors(stage), True))
         self.plan.order.done(stage)
 
-    def _fail(
-        self, stage: Any, error: Exception, *, shown: bool = False, running: Running | None = None, **measured: Any
-    ) -> None:
+    def _fail(self, stage: Any, error: Exception, *, running: Running | None = None, **measured: Any) -> None:
         from dvc.repo import reproduce
 
         self.locks.release(stage)
         self._note(stage, timeline.FAILED, f"exit code {running.code}" if running else str(error), **measured)
-        if running and shown:
+        if running and not self.stopping:
             self.display.failed(running.name, running.last_lines(LAST), running.log)
         self.failures[stage] = error
         if self.on_error == "fail" or self.stopping:

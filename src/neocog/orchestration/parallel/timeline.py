@@ -40,17 +40,16 @@ def keep_seconds(root: Path, spans: list[Span]) -> None:
 
 
 def write_page(path: Path, spans: list[Span], *, wall: float, jobs: int) -> None:
-    """A self-contained page: a Gantt chart and a table of the stages that ran."""
+    """A self-contained page: a Gantt chart and a table of `spans`, which are stages that ran."""
     from importlib.resources import files
 
     import jinja2
 
-    ran = [span for span in spans if span.seconds > 0]
     template = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
         (files("neocog.orchestration") / "parallel" / "timeline.html").read_text(encoding="utf-8")
     )
-    busy = sum(span.seconds for span in ran)
-    lock_entries.replace(path, template.render(spans=ran, wall=wall, jobs=jobs, busy=busy, total=_total(ran)))
+    total = _total(spans)
+    lock_entries.replace(path, template.render(spans=spans, wall=wall, jobs=jobs, busy=total.seconds, total=total))
 
 
 def _total(spans: list[Span]) -> Span:
@@ -65,16 +64,15 @@ def _total(spans: list[Span]) -> Span:
 
 
 def log(spans: list[Span], page: Path, *, wall: float, experiment: str) -> None:
-    """A run `pipeline` in MLflow: seconds, CPU seconds, memory and energy of each stage that ran, and the page."""
+    """A run `pipeline` in MLflow: seconds, CPU seconds, memory and energy of each of `spans`, stages that ran, and the page."""
     from neocog import tracking
 
-    ran = [span for span in spans if span.seconds > 0]
-    with tracking.start("pipeline", experiment=experiment, config={"stages": [asdict(span) for span in ran]}) as run:
-        total = _total(ran)
+    with tracking.start("pipeline", experiment=experiment, config={"stages": [asdict(span) for span in spans]}) as run:
+        total = _total(spans)
         run.metrics(
             {"pipeline/seconds": wall, "pipeline/cpu_seconds": total.cpu_seconds, "pipeline/energy_wh": total.energy}
         )
-        for span in ran:
+        for span in spans:
             values = {
                 "seconds": span.seconds,
                 "cpu_seconds": span.cpu_seconds,
