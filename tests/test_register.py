@@ -24,6 +24,7 @@ from imports import ROOT, closure
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model
+from mlflow.protos.databricks_pb2 import BAD_REQUEST
 from mlflow.pyfunc import PyFuncModel, scoring_server
 from PIL import Image
 from servers import base64_of
@@ -379,6 +380,26 @@ def test_twice_at_once_makes_one_version(project: Path, store: MlflowClient, whe
     assert len(list(project.glob("at-*"))) == (2 if where == "two machines" else 0)
     assert versions(store) == ["trained/mlp"]
     assert aliases(store) == {"champion": "trained/mlp"}
+
+
+def test_an_alias_that_another_machine_sets_in_the_same_moment_is_looked_at_again(
+    project: Path, store: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MLflow looks for the row and inserts it: of two at once its database refuses one."""
+    set_alias, refused = MlflowClient.set_registered_model_alias, []
+
+    def too_late(self: MlflowClient, *arguments: str) -> None:
+        set_alias(self, *arguments)
+        if not refused:
+            refused.append(arguments)
+            raise MlflowException("UNIQUE constraint failed: registered_model_aliases.alias", error_code=BAD_REQUEST)
+
+    monkeypatch.setattr(MlflowClient, "set_registered_model_alias", too_late)
+    promote("trained/mlp")
+    assert refused and aliases(store) == {"champion": "trained/mlp"}
+    refused.clear()
+    promote("trained/perceptron")
+    assert refused and aliases(store) == {"champion": "trained/perceptron", "previous": "trained/mlp"}
 
 
 def test_the_verb_follows_params_yaml_and_says_what_it_did(

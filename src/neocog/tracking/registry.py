@@ -84,13 +84,15 @@ class Registry(Store):
         return str(first.version)
 
     def set_champion_alias(self, name: str, version: str) -> str | None:
-        """Let @champion be `version`, and @previous what it was. Returns the version that was champion before, None without one."""
-        aliases = {alias: str(each) for alias, each in self.client.get_registered_model(name).aliases.items()}
-        before = aliases.get(CHAMPION)
-        if before != version:
-            if before is not None:
-                self.client.set_registered_model_alias(name, PREVIOUS, before)
-            self.client.set_registered_model_alias(name, CHAMPION, version)
+        """Let @champion be `version`, and @previous what it was. Returns the version that was champion before, None without one.
+
+        Where another machine sets an alias in the same moment, MLflow's database refuses one of the two; that one looks again.
+        """
+        before = self._aliases(name).get(CHAMPION)
+        try:
+            self._set_champion_alias(name, version, before=before)
+        except MlflowException:
+            self._set_champion_alias(name, version, before=self._aliases(name).get(CHAMPION))
         return before
 
     def named(self, name: str, which: str) -> ModelVersion:
@@ -122,6 +124,16 @@ class Registry(Store):
             return nearest(name, names)
         versions = [f"/{each.version}" for each in self.client.search_model_versions(f"name = '{name}'")]
         return nearest(which, [*(f"@{alias}" for alias in self.client.get_registered_model(name).aliases), *versions])
+
+    def _set_champion_alias(self, name: str, version: str, *, before: str | None) -> None:
+        if before == version:
+            return
+        if before is not None:
+            self.client.set_registered_model_alias(name, PREVIOUS, before)
+        self.client.set_registered_model_alias(name, CHAMPION, version)
+
+    def _aliases(self, name: str) -> dict[str, str]:
+        return {alias: str(each) for alias, each in self.client.get_registered_model(name).aliases.items()}
 
     def _made_by(self, run_id: str) -> list[str]:
         outputs = self.client.get_run(run_id).outputs
