@@ -86,6 +86,24 @@ WRONG = [  # (what stands there, what is put there, what the message must say)
         ["compress.vgg-int8.model (='trained/vggg')", "did you mean 'trained/vgg'?"],
     ),
     ("    model: trained/vgg", "    model: compressed/resnet-pruned", ["compress.vgg-int8.model", "further down"]),
+    (
+        "    stem_stride: 2",
+        "    weights: ./models/trained/vgg/weights.safetensors\n    stem_stride: 2",
+        [
+            "architectures.resnet.weights (='./models/trained/vgg/weights.safetensors') is written by another stage",
+            "name a copy instead, such as first-weights after `cp -rL models/trained/vgg first-weights`",
+        ],
+    ),
+    (
+        "student: lenet,",
+        "student: lenet, sizes: {weights: models/tuned/lenet},",
+        ["compress.lenet-distilled.steps[0].sizes.weights (='models/tuned/lenet') is written by another stage"],
+    ),
+    (
+        "width: {choice: [1, 2]}",
+        "weights: {choice: [models/compressed/vgg-int8, null]}",
+        ["tune.space.lenet.weights (='models/compressed/vgg-int8') is written by another stage"],
+    ),
     ("    model: trained/vgg", "    modle: trained/vgg", ["compress.vgg-int8.modle", "did you mean 'model'?"]),
     (
         "max_top1_drop: 0.005, min_speedup: 1.2",

@@ -1,6 +1,8 @@
 """A block under `architectures` in params.yaml: its architecture, what it may hold, and whether it makes sense. No torch."""
 
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 from annotated_types import Ge, Le
@@ -42,12 +44,26 @@ def check(name: Any, values: Any) -> None:
     keywords(sizes, f"architectures.{name}", architectures.sizes(card.name, values))
     keywords(TIMES, f"architectures.{name}", {key: values[key] for key in TIMES if key in values})
     _check_form(name, card, values)
+    check_weights(f"architectures.{name}.weights", values.get("weights"))
     lists = {key: values.get(key, sizes[key][1]) for key in ("widths", "depths") if key in sizes}
     if any(not stages for stages in lists.values()) and len(lists) > 1:
         raise UserError(f"params.yaml: architectures.{name}: {lists} must name at least one stage of the network")
     if len({len(stages) for stages in lists.values()}) > 1:
         raise UserError(
             f"params.yaml: architectures.{name}: {lists} must be equally long, one entry a stage of the network"
+        )
+
+
+def check_weights(key: str, weights: Any) -> None:
+    """Raise UserError for first weights that a stage writes: deps are those of all blocks, so that no block can wait for another."""
+    if not isinstance(weights, str):
+        return
+    inside = Path(os.path.relpath(weights)).parts
+    if inside[:1] == ("models",) and len(inside) > 2:
+        bundle = "/".join(inside[:3])
+        raise UserError(
+            f"params.yaml: {key} (={weights!r}) is written by another stage, for which DVC would not wait; "
+            f"name a copy instead, such as first-weights after `cp -rL {bundle} first-weights`"
         )
 
 

@@ -122,6 +122,8 @@ def _check_space(params: "Params", name: str) -> None:
         for value in dimension.values:
             if key in sizes:
                 keywords(sizes, f"tune.space.{name}", params.sizes(name) | {key: value})
+                if key == "weights":
+                    block.check_weights(where, value)
             else:
                 merged = params.recipe(name).asdict() | {key: value}
                 found = typed(SECTIONS["train"], f"tune.space.{name}", merged, shown={key: value})
@@ -224,6 +226,7 @@ def _check_compress(params: "Params") -> None:
                     )
                 architecture = student
                 keywords(architectures.card(student).sizes, f"{here}.sizes", step.get("sizes", {}))
+                block.check_weights(f"{here}.sizes.weights", step.get("sizes", {}).get("weights"))
             compression.check_task(step["method"], params.task, where=f"params.yaml: {here}")
             compression.check_architecture(step["method"], architecture, where=f"params.yaml: {here}")
         made[str(name)] = architecture
