@@ -30,8 +30,8 @@ from benchmarks import parser
 from benchmarks.photographs import photographs
 from benchmarks.training import bare, by_lightning
 from neocog import architectures
+from neocog.core.machine import cores
 from neocog.data import prepare, prepared
-from neocog.orchestration.parallel.resources import cores
 from neocog.training import lightning_trainer
 from neocog.training.fit import fit
 from neocog.training.optimizer import decayed, optimizer

@@ -29,7 +29,7 @@ from torchvision import datasets, transforms
 from benchmarks import _tiny, parser
 from neocog import architectures
 from neocog.core.errors import UserError
-from neocog.data import prepared
+from neocog.data import prepared, prepared_writer
 from neocog.data.augment import Augmentation, training_batch
 from neocog.params import load
 from neocog.training import lightning_trainer
@@ -133,8 +133,10 @@ def subset(data: prepared.Prepared, folder: Path, count: int) -> prepared.Prepar
     labels = np.concatenate([split.targets[:count], val.targets[:held], val.targets[:held]])
     splits = ["train"] * count + ["val"] * held + ["test"] * held
     names = [f"{i:08d}" for i in range(len(images))]
-    samples = prepared.Samples(rows=np.arange(len(images)), targets=labels, splits=splits, sha256=names, sources=names)
-    small = prepared.write(
+    samples = prepared_writer.Samples(
+        rows=np.arange(len(images)), targets=labels, splits=splits, sha256=names, sources=names
+    )
+    small = prepared_writer.write(
         folder / "prepared", name="subset", classes=data.classes, images=images, samples=samples, source_digest="subset"
     )
     raw = folder / "FashionMNIST" / "raw"

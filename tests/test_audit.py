@@ -19,7 +19,7 @@ from imports import ROOT
 
 from neocog.core import csv_table
 from neocog.core.errors import UserError
-from neocog.data import prepared
+from neocog.data import prepared_writer
 from neocog.data.prepared import Prepared
 from neocog.data.sources.digits import digits
 from neocog.drawing import images as pictures
@@ -61,14 +61,14 @@ def plant(folder: Path) -> Planted:
     )
     true = labels[spoilt].copy()
     labels[spoilt] = (true + draw.integers(1, 10, WRONG)) % 10
-    samples = prepared.Samples(
+    samples = prepared_writer.Samples(
         rows=np.arange(len(labels)),
         targets=labels,
         splits=splits.tolist(),
         sha256=source.sha256,
         sources=source.paths,
     )
-    data = prepared.write(
+    data = prepared_writer.write(
         folder, name="digits", classes=source.classes, images=images, samples=samples, source_digest=source.digest
     )
     return Planted(

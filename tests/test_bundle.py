@@ -16,7 +16,7 @@ from neocog.bundle import export as graphs
 from neocog.bundle import parity, read, rebuild, session, write
 from neocog.core import image_size
 from neocog.core.errors import UserError
-from neocog.data import prepared
+from neocog.data import prepared_writer
 
 NAMES = architectures.names()
 
@@ -32,7 +32,7 @@ def make(folder, name="lenet", *, channels=1, size=8, classes=10, model=None, ta
         torch.nn.init.normal_(parameter, std=0.1)
     images = np.random.default_rng(0).integers(0, 256, (96, height, width, channels), dtype=np.uint8)
     labels = np.arange(96) % classes
-    samples = prepared.Samples(
+    samples = prepared_writer.Samples(
         rows=np.arange(96),
         targets=labels if task == "classification" else np.eye(classes, dtype=bool)[labels],
         splits=["train"] * 16 + ["val"] * 64 + ["test"] * 16,
@@ -41,7 +41,7 @@ def make(folder, name="lenet", *, channels=1, size=8, classes=10, model=None, ta
     )
     names = [f"class {label}" for label in range(classes)]
     with tempfile.TemporaryDirectory() as temporary:
-        data = prepared.write(
+        data = prepared_writer.write(
             Path(temporary) / "prepared",
             name="noise",
             classes=names,

@@ -93,7 +93,7 @@ def test_batches_are_the_packed_ones_in_order_whatever_threads_and_ranks(
     packed = run(root, tmp_path / "packed")
     wanted = list(Batches(packed.split("train"), 8, shuffle=True, seed=3))
     for threads in (1, 3):
-        monkeypatch.setattr(encoded_images, "_cores", lambda threads=threads: threads)
+        monkeypatch.setattr(encoded_images, "cores", lambda threads=threads: threads)
         parts = [
             list(Batches(encoded.split("train"), 8, shuffle=True, seed=3, rank=rank, ranks=ranks))
             for rank in range(ranks)

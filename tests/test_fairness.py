@@ -16,10 +16,10 @@ from neocog.bundle import write
 from neocog.compression.chain import export
 from neocog.compression.chain.candidate import begin
 from neocog.core.errors import UserError
-from neocog.data import prepared
+from neocog.data import prepared_writer
 from neocog.data.augment import normalize
 from neocog.data.loader import Batches, drawn_alike
-from neocog.data.prepared import SPLITS, Samples
+from neocog.data.prepared import SPLITS
 from neocog.params import load
 from neocog.statistics.slices import FEW
 from neocog.tasks.classification import group_gaps, objective, thresholds
@@ -51,12 +51,12 @@ def planted(digits, tmp_path_factory):
         np.arange(len(labels)) % 2,
     )
     images[marked == 1, :3, :3] = 255
-    return prepared.write(
+    return prepared_writer.write(
         tmp_path_factory.mktemp("planted") / "prepared",
         name="planted",
         classes=("one", "seven", "nine"),
         images=images,
-        samples=Samples(
+        samples=prepared_writer.Samples(
             rows=np.arange(len(labels)),
             targets=np.searchsorted((1, 7, 9), labels),
             splits=splits,

@@ -14,7 +14,7 @@ import pytest
 from pictures import content
 
 from neocog.core.errors import Busy, UserError
-from neocog.data import prepared
+from neocog.data import prepared, prepared_writer
 
 COUNTS = {"train": 70, "val": 10, "test": 20}
 
@@ -28,12 +28,12 @@ def write(folder: Path, *, seed: int = 0, order: int = 0, flip: int | None = Non
         labels[flip] = 1 - labels[flip]
     splits = [split for split, count in COUNTS.items() for _ in range(count)]
     rows = np.random.default_rng(order).permutation(100)
-    return prepared.write(
+    return prepared_writer.write(
         folder,
         name="noise",
         classes=["even", "odd"],
         images=images,
-        samples=prepared.Samples(
+        samples=prepared_writer.Samples(
             rows=rows,
             targets=labels[rows],
             splits=[splits[i] for i in rows],
@@ -112,12 +112,12 @@ def test_the_quarantine_is_read_as_written(tmp_path: Path) -> None:
 
 def test_equal_images_get_ids_of_their_own(tmp_path: Path) -> None:
     images = np.zeros((3, 4, 4, 1), np.uint8)
-    data = prepared.write(
+    data = prepared_writer.write(
         tmp_path / "p",
         name="blank",
         classes=["a", "b"],
         images=images,
-        samples=prepared.Samples(np.arange(3), np.zeros(3), ["train"] * 3, ["ab" * 32] * 3, ["x", "y", "z"]),
+        samples=prepared_writer.Samples(np.arange(3), np.zeros(3), ["train"] * 3, ["ab" * 32] * 3, ["x", "y", "z"]),
         source_digest="",
     )
     assert data.split("train").ids.tolist() == ["ab" * 8, "ab" * 8 + "-2", "ab" * 8 + "-3"]
@@ -161,12 +161,12 @@ def test_an_unknown_split_names_the_nearest(tmp_path: Path) -> None:
 def test_a_write_that_fails_leaves_the_old_one_and_nothing_else(tmp_path: Path) -> None:
     before = content(write(tmp_path / "p").folder)
     with pytest.raises(IndexError):
-        prepared.write(
+        prepared_writer.write(
             tmp_path / "p",
             name="broken",
             classes=["a"],
             images=np.zeros((1, 4, 4, 1), np.uint8),
-            samples=prepared.Samples(np.array([7]), np.zeros(1), ["train"], ["ab" * 32], ["x"]),
+            samples=prepared_writer.Samples(np.array([7]), np.zeros(1), ["train"], ["ab" * 32], ["x"]),
             source_digest="",
         )
     assert content(tmp_path / "p") == before
@@ -209,11 +209,11 @@ def test_a_task_of_several_labels_an_image_keeps_its_columns_and_the_number_of_i
     )
     monkeypatch.setattr(prepared.tasks, "task", lambda name: SimpleNamespace(targets=targets))
     several = np.array([[True, True, False], [False, False, False], [False, True, True]])
-    samples = prepared.Samples(
+    samples = prepared_writer.Samples(
         np.arange(3), several, list(prepared.SPLITS), ["ab" * 32] * 3, ["x", "y", "z"], {"site": ["a", "b", None]}
     )
     images = np.zeros((3, 2, 2, 1), np.uint8)
-    written = prepared.write(
+    written = prepared_writer.write(
         tmp_path / "data",
         name="x",
         task="several",

@@ -15,7 +15,7 @@ from safetensors.numpy import save_file
 
 from neocog.bundle.read import Bundle, read
 from neocog.core import image_size
-from neocog.data import prepared
+from neocog.data import prepared_writer
 from neocog.data.prepared import Prepared
 from neocog.data.sources.digits import digits as all_digits
 from neocog.evaluation import complexity, latency, predictions
@@ -31,14 +31,14 @@ def digits(folder: Path, *, classes: Sequence[str] | None = None) -> Prepared:
     names = tuple(classes or source.classes)
     rows = np.flatnonzero(source.targets < len(names))
     splits = ["test" if i % 5 == 0 else "val" if i % 5 == 1 else "train" for i in range(len(rows))]
-    samples = prepared.Samples(
+    samples = prepared_writer.Samples(
         rows=rows,
         targets=source.targets[rows],
         splits=splits,
         sha256=[source.sha256[row] for row in rows],
         sources=[source.paths[row] for row in rows],
     )
-    return prepared.write(
+    return prepared_writer.write(
         folder, name="digits", classes=names, images=source.images, samples=samples, source_digest=source.digest
     )
 

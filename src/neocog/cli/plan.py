@@ -1,7 +1,6 @@
 """`neocog plan`: dry run of a training over many devices on one CPU."""
 
 import argparse
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from neocog import architectures
 from neocog.cli.options import image_shape, image_size, network, params_file, positive, within
 from neocog.core import constrained_types, errors, output
 from neocog.core.image_size import format_size
-from neocog.orchestration.parallel.resources import UNITS
+from neocog.core.machine import UNITS, memory_size
 
 IMAGES = 60_000
 FILES = ("pretrained", "weights")  # keys of a block that read weights, whose content does not matter here
@@ -60,10 +59,10 @@ def add(verbs: Any) -> None:
 
 def size_in_bytes(text: str) -> int:
     """Bytes of `80G`, `24576M`, for argparse; G are 2^30."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
-    if not found or not float(found[1]):
+    size = memory_size(text)
+    if not size:
         raise argparse.ArgumentTypeError(f"{text} is no amount of memory such as 80G")
-    return int(float(found[1]) * UNITS[found[2].upper()])
+    return size
 
 
 def _run(options: argparse.Namespace) -> None:

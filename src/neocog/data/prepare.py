@@ -14,11 +14,12 @@ from neocog.core import image_size
 from neocog.core.errors import NeocogError, UserError, nearest
 from neocog.data import quality_checks
 from neocog.data.decoding.colour import rgb
-from neocog.data.decoding.decode import INTERPOLATION, INTERPOLATIONS
 from neocog.data.decoding.encoded_files import EncodedFiles
+from neocog.data.decoding.resize import INTERPOLATION, INTERPOLATIONS
 from neocog.data.fixed_splits import FixedSplits, read_splits
 from neocog.data.group_splits import check_whole
-from neocog.data.prepared import SPLITS, Prepared, Samples, write
+from neocog.data.prepared import SPLITS, Prepared
+from neocog.data.prepared_writer import Samples, write
 from neocog.data.sources.digits import digits
 from neocog.data.sources.fashion_mnist import fashion_mnist
 from neocog.data.sources.folder import folder

@@ -1,4 +1,4 @@
-"""Prepared data set: the one reader and the one writer of what training reads.
+"""Prepared data set: the one reader of what training reads; `prepared_writer.py` is its one writer.
 
 | file | content |
 |---|---|
@@ -11,10 +11,8 @@
 The same input gives the same bytes: no time, no absolute path, nothing of the machine.
 """
 
-import hashlib
 import json
-import mmap
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
@@ -22,13 +20,10 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from neocog.core import csv_table, image_size, integrity, parquet_table
-from neocog.core.atomic import staged
+from neocog.core import csv_table, image_size, integrity
 from neocog.core.errors import UserError, nearest
 from neocog.core.image_size import Size
-from neocog.data.decoding.encoded_files import EncodedFiles
-from neocog.data.decoding.encoded_images import CONTENT, OFFSETS, EncodedImages
-from neocog.data.pixel_statistics import PixelSums
+from neocog.data.decoding.encoded_images import CONTENT, EncodedImages
 from neocog.tasks import task as tasks
 
 if TYPE_CHECKING:
@@ -39,7 +34,6 @@ if TYPE_CHECKING:
 SPLITS = ("train", "val", "test")
 OWN_COLUMNS = ("id", "split", "sha256", "source")  # besides those of the task
 PACKED = "images.npy"
-_BLOCK = 1 << 22  # bytes of images handled at a time
 
 
 @dataclass(frozen=True)
@@ -49,18 +43,6 @@ class Split:
     images: np.ndarray  # uint8 [n, H, W, C]: a memmap, or EncodedImages, which an index decodes
     targets: np.ndarray  # [n, ...], as the task's `targets.py` has them
     ids: np.ndarray  # str [n]
-
-
-@dataclass(frozen=True)
-class Samples:
-    """What is known of n images, in any order. `rows[i]` is the place of image i in the array they are read from."""
-
-    rows: np.ndarray  # int64 [n]
-    targets: np.ndarray  # [n, ...], as the task's `targets.py` has them
-    splits: Sequence[str]
-    sha256: Sequence[str]
-    sources: Sequence[str]
-    groups: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -202,7 +184,7 @@ def read(folder: Path | str = "data/prepared") -> Prepared:
             digest=card["digest"],
             preparation=card.get("preparation", {}),
             files=card.get("files", {}),
-            images=card.get("images") or _totals(card["counts"]),
+            images=card.get("images") or one_class_totals(card["counts"]),
         )
     except FileNotFoundError:
         raise UserError(f"{folder}: no prepared data set is there (no dataset.json); run `dvc repro prepare`") from None
@@ -212,113 +194,11 @@ def read(folder: Path | str = "data/prepared") -> Prepared:
         ) from None
 
 
-def write(
-    folder: Path | str,
-    *,
-    name: str,
-    classes: Sequence[str],
-    images: np.ndarray | EncodedFiles,
-    samples: Samples,
-    source_digest: str,
-    quarantine: Sequence[tuple[str, str]] = (),
-    notes: Sequence[str] = (),
-    task: str = "classification",
-    preparation: Mapping[str, str | int] | None = None,
-) -> Prepared:
-    """Write `images[samples.rows]` (of uint8 [N, H, W, C], which may be a memmap, or encoded), whole or not at all.
-
-    `preparation` is how files became these pixels, for whoever asks a model about more files.
-    """
-    order = sorted(
-        range(len(samples.rows)),
-        key=lambda i: (SPLITS.index(samples.splits[i]), samples.sha256[i], samples.sources[i]),
-    )
-    kind = tasks.task(task).targets
-    targets = samples.targets[order]
-    splits = [samples.splits[i] for i in order]
-    num_train = splits.count("train")
-    with staged(Path(folder)) as stage:
-        shape = (len(order), *images.shape[1:])
-        content = hashlib.sha256()
-        rows = samples.rows[order]
-        if isinstance(images, EncodedFiles):
-            sums = images.write(stage, rows, num_train=num_train, content=content)
-        else:
-            sums = _write_packed(stage / PACKED, images, rows, num_train=num_train, content=content)
-        columns: dict[str, Sequence[object]] = {
-            "id": _ids([samples.sha256[i] for i in order]),
-            "split": splits,
-            **kind.columns(targets),
-            "sha256": [samples.sha256[i] for i in order],
-            "source": [samples.sources[i] for i in order],
-            **{group: [values[i] for i in order] for group, values in samples.groups.items()},
-        }
-        parquet_table.write(stage / "samples.parquet", columns, types=kind.COLUMNS, repetitive=["split"])
-        csv_table.write(stage / "quarantine.csv", ("path", "reason"), sorted(quarantine))
-        where = np.asarray(splits)
-        shown = {split: kind.counts(targets[where == split], classes=len(classes)).tolist() for split in SPLITS}
-        counts = {split: dict(zip(classes, numbers, strict=True)) for split, numbers in shown.items()}
-        per_split = {split: splits.count(split) for split in SPLITS}
-        card: dict[str, object] = {
-            "name": name,
-            "task": task,
-            "classes": list(classes),
-            "channels": shape[3],
-            "size": image_size.short((shape[1], shape[2])),
-            "mean": sums.mean(),
-            "std": sums.std(),
-            "counts": counts,
-            **({"images": per_split} if per_split != _totals(counts) else {}),  # an image may show several classes
-            "notes": list(notes),
-            "source_digest": source_digest,
-            **({"preparation": dict(preparation)} if preparation else {}),
-        }
-        for entry in ([task, list(classes), shape], *columns.items()):
-            content.update(json.dumps(entry).encode())
-        card["digest"] = content.hexdigest()
-        stored = (CONTENT, OFFSETS) if isinstance(images, EncodedFiles) else (PACKED,)
-        card["files"] = integrity.digests(stage, *stored, "samples.parquet")
-        (stage / "dataset.json").write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    return read(folder)
-
-
-def _write_packed(
-    path: Path, images: np.ndarray, rows: np.ndarray, *, num_train: int, content: "hashlib._Hash"
-) -> PixelSums:
-    shape = (len(rows), *images.shape[1:])
-    sums = PixelSums(shape[3])
-    with path.open("wb") as file:
-        np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
-        for block in _blocks(shape):
-            pixels = np.ascontiguousarray(images[rows[block]])
-            file.write(pixels.data)
-            content.update(pixels.data)
-            sums.add(pixels[: max(0, num_train - block.start)])
-            if isinstance(images, np.memmap):  # let go of what was read, or the whole file counts as memory in use
-                images._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
-    return sums
-
-
-def _blocks(shape: tuple[int, ...]) -> Iterator[slice]:
-    step = max(1, _BLOCK // int(np.prod(shape[1:])))
-    return (slice(start, min(shape[0], start + step)) for start in range(0, shape[0], step))
-
-
-def _ids(hashes: Sequence[str]) -> list[str]:
-    """The first 16 digits of each content hash; a repeated one gets -2, -3, ... so that every id is unique."""
-    seen: dict[str, int] = {}
-    ids = []
-    for short in (sha256[:16] for sha256 in hashes):
-        seen[short] = seen.get(short, 0) + 1
-        ids.append(short if seen[short] == 1 else f"{short}-{seen[short]}")
-    return ids
-
-
 def own_columns(task: str) -> Collection[str]:
     """The columns of samples.parquet that are no groups."""
     return {*OWN_COLUMNS, *tasks.task(task).targets.COLUMNS}
 
 
-def _totals(counts: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
+def one_class_totals(counts: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
     """The number of images of each split, where each shows one class."""
     return {split: sum(of.values()) for split, of in counts.items()}

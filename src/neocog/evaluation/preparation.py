@@ -1,7 +1,8 @@
 """Preprocessing of a bundle: how its training images were made of pictures, and how any other must be."""
 
 from neocog.bundle.read import Bundle
-from neocog.data.decoding.decode import INTERPOLATION, Preparation
+from neocog.data.decoding.decode import Preparation
+from neocog.data.decoding.resize import INTERPOLATION
 
 RESIZE, MAX_PIXELS = "crop", 50_000_000  # for bundles whose card does not say: the defaults of `data` in params.yaml
 

@@ -1,6 +1,5 @@
 """Plan of a reproduction: what made a bundle, and what would run again."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -9,7 +8,7 @@ from typing import Any
 
 from neocog.architectures.pretrained import digest
 from neocog.bundle.read import CARD, Bundle
-from neocog.core import params_yaml
+from neocog.core import machine, params_yaml
 from neocog.core.errors import UserError, nearest
 from neocog.reproduce.git import Project
 from neocog.reproduce.origin import LOCK, Origin
@@ -50,7 +49,7 @@ class Plan:
             for name, there in made["libraries"].items()
             if (here := _installed(name)) != there
         ]
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        cores = machine.cores()
         if self.threads > cores:
             found.append(f"{self.threads} threads made it, here are {cores} cores")
         if made.get("device", "cpu") != "cpu":

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from neocog.core import private_apis
+from neocog.core import machine, private_apis
 from neocog.training import checkpoint, ranks
 from neocog.training.epochs import Epochs
 from neocog.training.recipe import Recipe
@@ -21,9 +21,8 @@ SHARE = "NEOCOG_CPUS"  # cores of this stage, set by `neocog repro` whatever els
 
 def threads(recipe: Recipe) -> int:
     """CPU threads of one process of a training: the recipe's, or the cores that this process may use, shared by its devices."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if share := os.environ.get(SHARE):
-        cores = max(1, round(float(share)))
+    share = os.environ.get(SHARE)
+    cores = max(1, round(float(share))) if share else machine.cores()
     return recipe.threads or max(1, cores // (recipe.devices if isinstance(recipe.devices, int) else 1))
 
 

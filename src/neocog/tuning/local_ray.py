@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from neocog.core import private_apis
+from neocog.core import machine, private_apis
 from neocog.core.errors import NeocogError, UserError
 
 STORE = 128 << 20  # bytes of Ray's object store on this machine: trials share their data by memory map, not through it
@@ -48,7 +48,7 @@ def started() -> Iterator[dict[str, Any]]:
                 "object_store_memory": STORE,
                 "_node_ip_address": "127.0.0.1",
                 "_temp_dir": str(folder),
-                "num_cpus": len(os.sched_getaffinity(0)),
+                "num_cpus": machine.cores(),
             }
     finally:
         _set(before)

@@ -29,15 +29,12 @@ from neocog.data.decoding.colour import ProfileError, rgb, to_srgb
 from neocog.data.decoding.decompression_bombs import MAX_SCANS, has_too_many_scans, num_pixels
 from neocog.data.decoding.encoded import Encoded, RefusedError, open_encoded
 from neocog.data.decoding.formats import READ, SNIFFED, unknown
+from neocog.data.decoding.resize import INTERPOLATION, to_row
 from neocog.data.pixel_statistics import sums_of
 
 # A JPEG is decoded at the smallest scale (1/8, 1/4, 1/2, 1) whose short side still has this many pixels, or those of the
 # final size: 2-4x faster for photographs.
 SMALLEST_SIDE = 160
-INTERPOLATIONS = {
-    kind.name.lower(): kind for kind in Image.Resampling
-}  # bicubic, bilinear, box, hamming, lanczos, nearest
-INTERPOLATION = "bicubic"  # where nothing is said
 _JPEG = ("JPEG", "MPO")
 _SMALLEST_CAP = 1 << 26  # bytes: a file may always be this large
 _VISIBLE = 8  # gray levels by which something must differ from the background to be seen
@@ -183,46 +180,6 @@ def read_picture(file: BinaryIO, how: Preparation) -> Picture:
         raise
     except Exception as error:  # whatever a spoilt file makes a decoder raise is a reason, not an end
         raise RefusedError(_broken(error)) from None
-
-
-def to_row(
-    image: Image.Image,
-    *,
-    size: Size,
-    channels: int,
-    resize: str,
-    padding: tuple[int, int, int] = (255, 255, 255),
-    interpolation: str = INTERPOLATION,
-) -> np.ndarray:
-    """A picture, L or RGB, as uint8 [*size, channels]; `resize` is how it gets that shape.
-
-    `crop` keeps the middle, `pad` adds `padding`, `stretch` bends. Antialiased, as Pillow does it, but for `nearest`.
-    """
-    if channels == 1 and image.mode != "L":
-        image = image.convert("L")
-    whole = inner = size[::-1]  # width, height, as Pillow has them
-    if resize == "crop":
-        across, down = _largest(image.size, shape=whole)
-        left, top = (image.width - across) // 2, (image.height - down) // 2
-        image = image.crop((left, top, left + across, top + down))  # not resize(box=): that looks beyond the box
-    elif resize == "pad":
-        inner = _largest(whole, shape=image.size)
-    image = image.resize(inner, INTERPOLATIONS[interpolation], reducing_gap=2.0)
-    if inner != whole:
-        canvas = Image.new("RGB", whole, padding)
-        canvas = canvas.convert("L") if channels == 1 or (image.mode == "L" and len({*padding}) == 1) else canvas
-        image = image.convert(canvas.mode)
-        canvas.paste(image, ((whole[0] - inner[0]) // 2, (whole[1] - inner[1]) // 2))
-        image = canvas
-    row = np.asarray(image)
-    return np.broadcast_to(row[..., None], (*size, channels)) if row.ndim == 2 else row
-
-
-def _largest(box: tuple[int, int], *, shape: tuple[int, int]) -> tuple[int, int]:
-    """The largest (width, height) inside `box` that has the proportions of `shape`, to a pixel; one at least."""
-    if box[0] * shape[1] <= box[1] * shape[0]:
-        return box[0], max(1, round(box[0] * shape[1] / shape[0]))
-    return max(1, round(box[1] * shape[0] / shape[1])), box[1]
 
 
 def _upright(opened: Image.Image, how: Preparation, *, deep: bool) -> Picture:

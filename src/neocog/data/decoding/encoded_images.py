@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neocog.core.errors import UserError
+from neocog.core.machine import cores
 
 if TYPE_CHECKING:
     from neocog.data.decoding.decode import Preparation
@@ -77,7 +78,7 @@ class EncodedImages:
         todo = iter(batches)
         self._opened()
         flying: deque[list[Future[np.ndarray]]] = deque()
-        with ThreadPoolExecutor(_cores()) as pool:
+        with ThreadPoolExecutor(cores()) as pool:
             try:
                 while True:
                     while len(flying) <= _AHEAD and (rows := next(todo, None)) is not None:
@@ -116,7 +117,3 @@ class EncodedImages:
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_file": None}  # another process opens it again
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

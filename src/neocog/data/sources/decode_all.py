@@ -18,6 +18,7 @@ from typing import Any, Unpack
 from PIL import Image
 
 from neocog.core.errors import NeocogError
+from neocog.core.machine import cores
 from neocog.data.decoding.decode import Decoded, Preparation, decode
 from neocog.data.decoding.encoded import Encoded
 from neocog.data.sources.listing import spelt
@@ -48,7 +49,7 @@ def decode_all(
     images = encoded if encoded is not None else _Files(root, paths)
     step = max(1, min(64, _CHUNK_BYTES // max(mean_bytes, prod(how["size"]) * how["channels"])))
     todo = [list(range(start, min(len(paths), start + step))) for start in range(0, len(paths), step)][::-1]
-    workers = max(1, min(workers or _cores(), len(todo)))
+    workers = max(1, min(workers or cores(), len(todo)))
     killers: list[str] = []
     while todo:
         lost: list[list[int]] = []
@@ -146,7 +147,3 @@ def _settle() -> None:
         os._exit(1)
 
     threading.Thread(target=leave_with_parent, daemon=True).start()
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -12,8 +12,8 @@ import numpy as np
 from neocog.core.image_size import Size
 from neocog.core.progress import watched
 from neocog.data.decoding.colour import rgb
-from neocog.data.decoding.decode import INTERPOLATION
 from neocog.data.decoding.encoded import Encoded
+from neocog.data.decoding.resize import INTERPOLATION
 from neocog.data.quality_checks import check_any
 from neocog.data.sources.decode_all import decode_all
 from neocog.data.sources.listing import Listing, list_images, spelt

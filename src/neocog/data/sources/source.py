@@ -8,7 +8,8 @@ import numpy as np
 from PIL import Image
 
 from neocog.core.image_size import Size
-from neocog.data.decoding.decode import content_hash, to_row
+from neocog.data.decoding.decode import content_hash
+from neocog.data.decoding.resize import to_row
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,12 @@
 """Resources of a stage (`meta` in dvc.yaml, `repro.resources` in params.yaml), and what this machine has of them."""
 
-import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from neocog.core.errors import UserError, nearest
-
-UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}  # of memory, in bytes
+from neocog.core.machine import cores, memory_size
 
 
 @dataclass(frozen=True)
@@ -103,14 +100,9 @@ def machine(jobs: int = 0) -> Machine:
     return Machine(jobs, float(max(jobs, cores())), psutil.virtual_memory().total, gpus)
 
 
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _bytes(value: object, key: str) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
-    if isinstance(value, str) and (match := re.fullmatch(r"(\d+(?:\.\d+)?) ?([KMGT]?)(?:i?B)?", value.strip())):
-        return int(float(match[1]) * UNITS[match[2]])
+    if isinstance(value, str) and (size := memory_size(value)) is not None:
+        return size
     raise UserError(f"{key} must be bytes, as 2G or 500M")
