@@ -68,7 +68,7 @@ def clone(tmp_path_factory):
     params["compress"] = SMALLER
     folder = set_up(tmp_path_factory.mktemp("clone") / "project", params)
     commit(folder, "start")
-    run(folder, "neocog", "repro", "-j", "2")
+    run(folder, "neocog", "repro", "-j", "2", "--isolated")
     commit(folder, "digits")
     return folder
 

@@ -242,3 +242,18 @@ def test_a_second_one_waits_and_says_for_whom(folder):
             _, said = second.communicate(timeout=60)
     assert first.returncode == second.returncode == 0 and "6 unchanged" in said
     assert sorted(ran(folder)) == sorted(GRAPH)
+
+
+UNDECLARED = {"c": {"cmd": f"{sys.executable} -S stage.py c out/a.txt out/e.txt", "deps": ["stage.py", "out/a.txt"]}}
+
+
+def test_isolated_stages_give_the_same_files_and_miss_what_they_do_not_declare(serial, folder, tmp_path):
+    neocog(folder, "repro", "-j", "2", "--isolated")
+    assert files(folder) == files(serial[0])
+    assert not ran(folder), "the log that each stage keeps is declared by none: it was in the stage's folder"
+    assert not any((folder / ".dvc/tmp/stages").glob("[!.]*")), "their folders are gone"
+    other = project(tmp_path / "undeclared", {"a": [], "e": ["a"], "c": ["a", "e"]}, **UNDECLARED)
+    said = neocog(other, "repro", "-j", "1", "--isolated", code=255)
+    assert "No such file or directory: 'out/e.txt'" in said and entries(other) == ["a", "e"]
+    neocog(other, "repro", "-j", "1")
+    assert ran(other) == ["c"], "the control: in the project the file is there"

@@ -18,7 +18,7 @@ def add(verbs: Any) -> None:
         "for byte. What a stage takes of the machine is its `meta` in dvc.yaml, or repro.resources in params.yaml. Each stage's output is "
         "in .neocog/logs; a terminal shows one table. Waits while another `neocog repro` is at work here.",
         epilog="examples: neocog repro | neocog repro -j 2 evaluate --keep-going | neocog repro train@lenet --force --single-item",
-        usage="neocog repro [-h] [-j N] [targets and options of dvc repro ...]",
+        usage="neocog repro [-h] [-j N] [--isolated] [targets and options of dvc repro ...]",
         allow_abbrev=False,
     )
     repro.set_defaults(run=_repro, takes_more=True)
@@ -27,29 +27,34 @@ def add(verbs: Any) -> None:
         help="`exp run`: run an experiment, several stages at once",
         description="`neocog exp run` is `dvc exp run`, with all its arguments, several stages at once.",
         epilog="example: neocog exp run -S train.epochs=2 --name short",
-        usage="neocog exp run [-h] [-j N] [options of dvc exp run ...]",
+        usage="neocog exp run [-h] [-j N] [--isolated] [options of dvc exp run ...]",
         allow_abbrev=False,
     )
     experiment.set_defaults(run=_experiment, takes_more=True)
     for parser in (repro, experiment):
         parser.add_argument("-j", "--jobs", metavar="N", type=_jobs, default=0, help=f"stages at once; {_COMMON}")
+        parser.add_argument(
+            "--isolated",
+            action="store_true",
+            help="run each stage in a folder that holds its declared dependencies and nothing else: an undeclared read fails",
+        )
 
 
 def _repro(options: argparse.Namespace) -> None:
-    _run(["repro", *options.more], options.jobs)
+    _run(["repro", *options.more], options)
 
 
 def _experiment(options: argparse.Namespace) -> None:
     if options.more[:1] != ["run"]:
         said = " ".join(options.more) or "nothing"
         raise UserError(f"neocog exp takes `run`, not {said!r}; for all else there is `dvc exp`")
-    _run(["exp", *options.more], options.jobs)
+    _run(["exp", *options.more], options)
 
 
-def _run(command: list[str], jobs: int) -> None:
+def _run(command: list[str], options: argparse.Namespace) -> None:
     from neocog.orchestration.parallel import run
 
-    if code := run.run(command, jobs=jobs):
+    if code := run.run(command, jobs=options.jobs, isolated=options.isolated):
         sys.exit(code)
 
 

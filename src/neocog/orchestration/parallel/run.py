@@ -17,6 +17,7 @@ from neocog.orchestration.parallel import timeline
 from neocog.orchestration.parallel.coordinator import Coordinator
 from neocog.orchestration.parallel.process import Watchdog
 from neocog.orchestration.parallel.resources import machine
+from neocog.orchestration.parallel.scratch import IsolatedStages
 from neocog.orchestration.parallel.stage_loop import Settings
 
 LOCK = Path(".neocog/repro/lock")
@@ -24,8 +25,11 @@ PAGE = Path("reports/pipeline.html")
 _PLAIN = {"--dry", "-i", "--interactive"}  # nothing runs, or each stage is asked for: DVC's own loop does that
 
 
-def run(command: list[str], *, jobs: int = 0) -> int:
-    """Run DVC's `command` (`repro ...`, `exp run ...`), `jobs` stages at once (0: `repro.jobs`). Returns its exit code."""
+def run(command: list[str], *, jobs: int = 0, isolated: bool = False) -> int:
+    """Run DVC's `command` (`repro ...`, `exp run ...`), `jobs` stages at once (0: `repro.jobs`). Returns its exit code.
+
+    isolated: each stage in a folder that holds its declared dependencies and nothing else.
+    """
     from dvc.cli import main
     from dvc.exceptions import NotDvcRepoError
     from dvc.repo import Repo, reproduce
@@ -37,6 +41,8 @@ def run(command: list[str], *, jobs: int = 0) -> int:
     except NotDvcRepoError:
         raise UserError(f"{Path.cwd()} is in no DVC project; run `dvc init` in the project's folder") from None
     settings = _settings(root, jobs)
+    if isolated:
+        settings.executor = IsolatedStages()
     with _alone(root) as descriptor:
         _heal(root)
         watchdog = Watchdog(descriptor)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from neocog.orchestration.parallel import ignored_outs, order, process, steps, timeline, usage
 from neocog.orchestration.parallel.display import LAST, Display
@@ -21,13 +21,33 @@ PATIENCE = 30.0  # s that stages may take to end when asked to
 _LOCKED = 0.3  # s between two looks at a lock that another process holds
 
 
+class Executor(Protocol):
+    """Where commands of stages run other than as processes in the project's folder."""
+
+    def start(
+        self,
+        stage: Any,
+        commands: steps.Commands,
+        *,
+        asked: Resources,
+        environment: Mapping[str, str],
+        log: Path,
+        watchdog: Watchdog,
+    ) -> Running:
+        """Start the commands of `stage`. Once they have ended well, its outs are in the project."""
+
+    def wait(self, running: list[Running], seconds: float) -> None:
+        """Return when something has happened to one of them, or after `seconds`."""
+
+
 @dataclass
 class Settings:
-    """What the user asked for: resources by stage or kind, watts of a busy core (W), where the page goes."""
+    """What the user asked for: resources by stage or kind, watts of a busy core (W), where stages run (None: in the project)."""
 
     machine: Machine
     resources: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     watts_per_core: float = 10.0
+    executor: Executor | None = None
 
 
 @dataclass
@@ -156,9 +176,11 @@ class StageLoop:
         if self.settings.machine.gpus:
             environment["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, devices))
         try:
-            running = Running(
-                name, commands.commands, commands.popen, environment=environment, log=log, watchdog=self.watchdog
-            )
+            given: dict[str, Any] = {"environment": environment, "log": log, "watchdog": self.watchdog}
+            if self.settings.executor:
+                running = self.settings.executor.start(stage, commands, asked=asked, **given)
+            else:
+                running = Running(name, commands.commands, commands.popen, **given)
         except BaseException:
             self.settings.machine.give_back(name)
             raise
@@ -166,7 +188,8 @@ class StageLoop:
         self.display.started(name, log)
 
     def _wait(self) -> None:
-        process.wait((running for running, _, _ in self.running.values()), 0.25)
+        wait = self.settings.executor.wait if self.settings.executor else process.wait
+        wait([running for running, _, _ in self.running.values()], 0.25)
         self.sampler.sample(
             {running.name: (running.pid, running.log.with_suffix(".pids")) for running, _, _ in self.running.values()}
         )
