@@ -18,7 +18,7 @@ def add(verbs: Any) -> None:
         "for byte. What a stage takes of the machine is its `meta` in dvc.yaml, or repro.resources in params.yaml. Each stage's output is "
         "in .neocog/logs; a terminal shows one table. Waits while another `neocog repro` is at work here.",
         epilog="examples: neocog repro | neocog repro -j 2 evaluate --keep-going | neocog repro train@lenet --force --single-item",
-        usage="neocog repro [-h] [-j N] [--isolated] [targets and options of dvc repro ...]",
+        usage="neocog repro [-h] [-j N] [--isolated | --ray ADDRESS] [targets and options of dvc repro ...]",
         allow_abbrev=False,
     )
     repro.set_defaults(run=_repro, takes_more=True)
@@ -27,7 +27,7 @@ def add(verbs: Any) -> None:
         help="`exp run`: run an experiment, several stages at once",
         description="`neocog exp run` is `dvc exp run`, with all its arguments, several stages at once.",
         epilog="example: neocog exp run -S train.epochs=2 --name short",
-        usage="neocog exp run [-h] [-j N] [--isolated] [options of dvc exp run ...]",
+        usage="neocog exp run [-h] [-j N] [--isolated | --ray ADDRESS] [options of dvc exp run ...]",
         allow_abbrev=False,
     )
     experiment.set_defaults(run=_experiment, takes_more=True)
@@ -37,6 +37,14 @@ def add(verbs: Any) -> None:
             "--isolated",
             action="store_true",
             help="run each stage in a folder that holds its declared dependencies and nothing else: an undeclared read fails",
+        )
+
+        parser.add_argument(
+            "--ray",
+            metavar="ADDRESS",
+            default="",
+            help="run the stages on the nodes of the Ray cluster at ADDRESS (auto, host:port, ray://host:port, or params: ray.address of "
+            "params.yaml), each in such a folder; files travel through the DVC remote or a shared cache (docs/cluster.md)",
         )
 
 
@@ -54,7 +62,7 @@ def _experiment(options: argparse.Namespace) -> None:
 def _run(command: list[str], options: argparse.Namespace) -> None:
     from neocog.orchestration.parallel import run
 
-    if code := run.run(command, jobs=options.jobs, isolated=options.isolated):
+    if code := run.run(command, jobs=options.jobs, isolated=options.isolated, ray=options.ray):
         sys.exit(code)
 
 

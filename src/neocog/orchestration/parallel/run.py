@@ -6,7 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +16,21 @@ from neocog.orchestration import healing
 from neocog.orchestration.parallel import timeline
 from neocog.orchestration.parallel.coordinator import Coordinator
 from neocog.orchestration.parallel.process import Watchdog
-from neocog.orchestration.parallel.resources import machine
+from neocog.orchestration.parallel.resources import Machine, machine
 from neocog.orchestration.parallel.scratch import IsolatedStages
-from neocog.orchestration.parallel.stage_loop import Settings
+from neocog.orchestration.parallel.stage_loop import Executor, Settings
 
 LOCK = Path(".neocog/repro/lock")
+PARAMS, LOCAL = "params", "local"  # for `ray`: as ray.address says; a Ray on this machine
 PAGE = Path("reports/pipeline.html")
 _PLAIN = {"--dry", "-i", "--interactive"}  # nothing runs, or each stage is asked for: DVC's own loop does that
 
 
-def run(command: list[str], *, jobs: int = 0, isolated: bool = False) -> int:
+def run(command: list[str], *, jobs: int = 0, isolated: bool = False, ray: str = "") -> int:
     """Run DVC's `command` (`repro ...`, `exp run ...`), `jobs` stages at once (0: `repro.jobs`). Returns its exit code.
 
-    isolated: each stage in a folder that holds its declared dependencies and nothing else.
+    isolated: each stage in a folder that holds its declared dependencies and nothing else. ray: the address of a cluster whose nodes run
+    the stages, likewise; `params`: that of ray.address.
     """
     from dvc.cli import main
     from dvc.exceptions import NotDvcRepoError
@@ -43,8 +45,11 @@ def run(command: list[str], *, jobs: int = 0, isolated: bool = False) -> int:
     settings = _settings(root, jobs)
     if isolated:
         settings.executor = IsolatedStages()
-    with _alone(root) as descriptor:
+    with ExitStack() as stack:
+        descriptor = stack.enter_context(_alone(root))
         _heal(root)
+        if ray:
+            settings.machine, settings.executor = stack.enter_context(_cluster(root, ray, jobs))
         watchdog = Watchdog(descriptor)
         coordinator = Coordinator(settings, watchdog, quiet=bool({"-q", "--quiet"} & set(command)))
         before, reproduce._reproduce = reproduce._reproduce, coordinator.reproduce
@@ -68,6 +73,20 @@ def _settings(root: Path, jobs: int) -> Settings:
             given = params_yaml.read(root / "params.yaml").get("repro") or {}
     section = typed(SECTIONS["repro"], "repro", given)
     return Settings(machine(jobs or section.jobs), section.resources, section.watts_per_core)
+
+
+def _cluster(root: Path, address: str, jobs: int) -> AbstractContextManager[tuple[Machine, Executor]]:
+    """The nodes of the cluster at `address`, and what runs stages there."""
+    from dvc.repo import Repo
+
+    from neocog.orchestration.cluster.executor import joined
+
+    given: Any = params_yaml.read(root / "params.yaml") if (root / "params.yaml").exists() else {}
+    if address == PARAMS:
+        address = str((given.get("ray") or {}).get("address", LOCAL))
+    return joined(
+        address, Repo(str(root)), jobs=jobs, patience=float((given.get("repro") or {}).get("wait_for_nodes", 0.0))
+    )
 
 
 @contextmanager

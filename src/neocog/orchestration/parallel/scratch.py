@@ -123,9 +123,10 @@ class IsolatedStages:
             has=has,
         )
 
-    def wait(self, running: list[Running], seconds: float) -> None:
+    def wait(self, running: list[Running], seconds: float) -> Mapping[str, int]:
         """Return when one of them has ended, or after `seconds`."""
         wait_for_processes(running, seconds)
+        return {}
 
 
 class _Isolated(Running):

@@ -36,8 +36,8 @@ class Executor(Protocol):
     ) -> Running:
         """Start the commands of `stage`. Once they have ended well, its outs are in the project."""
 
-    def wait(self, running: list[Running], seconds: float) -> None:
-        """Return when something has happened to one of them, or after `seconds`."""
+    def wait(self, running: list[Running], seconds: float) -> Mapping[str, int]:
+        """Return when something has happened to one of them, or after `seconds`; bytes of memory of those that are on other machines."""
 
 
 @dataclass
@@ -188,11 +188,13 @@ class StageLoop:
         self.display.started(name, log)
 
     def _wait(self) -> None:
-        wait = self.settings.executor.wait if self.settings.executor else process.wait
-        wait([running for running, _, _ in self.running.values()], 0.25)
-        self.sampler.sample(
-            {running.name: (running.pid, running.log.with_suffix(".pids")) for running, _, _ in self.running.values()}
-        )
+        running = [each for each, _, _ in self.running.values()]
+        if self.settings.executor:
+            for name, memory in self.settings.executor.wait(running, 0.25).items():
+                self.sampler.usages[name].note(memory)
+        else:
+            process.wait(running, 0.25)
+        self.sampler.sample({each.name: (each.pid, each.log.with_suffix(".pids")) for each in running if each.pid})
         self.display.update({name: use.memory for name, use in self.sampler.usages.items()})
 
     def _stop(self, sent: int, *, overdue: bool) -> int:

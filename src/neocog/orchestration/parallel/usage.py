@@ -18,6 +18,10 @@ class Usage:
     peak: int = 0
     _of: dict[int, float] = field(default_factory=dict)
 
+    def note(self, memory: int) -> None:
+        """It uses so many bytes now."""
+        self.memory, self.peak = memory, max(self.peak, memory)
+
     @property
     def cpu_seconds(self) -> float:
         return sum(self._of.values())
@@ -53,7 +57,7 @@ class Sampler:
                     times = process.cpu_times()
                     usage._of[each] = times.user + times.system
                     memory += process.memory_info().rss
-            usage.memory, usage.peak = memory, max(usage.peak, memory)
+            usage.note(memory)
 
 
 def _children(pid: int) -> list[int]:

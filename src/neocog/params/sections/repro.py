@@ -14,3 +14,4 @@ class Repro(BaseModel):
     jobs: Annotated[int, Field(ge=0, le=1024)] = 0
     watts_per_core: Annotated[float, Field(gt=0, le=1000)] = 10.0
     resources: dict[str, dict[str, Any]] = {}
+    wait_for_nodes: Annotated[float, Field(ge=0, le=86400)] = 0.0
