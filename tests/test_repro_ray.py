@@ -2,12 +2,10 @@
 
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
@@ -20,11 +18,10 @@ import pytest
 import yaml
 from clones import environment, run
 from imports import ROOT
-from test_repro import entries, env, project
+from test_repro import entries
 from waiting import wait_for
 
 pytestmark = pytest.mark.slow
-PORT_RANGE = 10_000
 
 
 def free_port() -> int:
@@ -44,6 +41,7 @@ class Cluster:
 
     def environment(self, name: str = "coordinator") -> dict[str, str]:
         own = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": self.token, "RAY_USAGE_STATS_ENABLED": "0"}
+        own |= {"RAY_health_check_period_ms": "1000", "RAY_health_check_failure_threshold": "3"}
         own.pop("PYTHONPATH", None)  # the code travels
         return own | {"NEOCOG_NODE_FOLDER": str(self.folder / name), "HOME": str(self.folder / name)}
 
@@ -99,20 +97,138 @@ def _listens(port: int) -> bool:
     return False
 
 
-def test_it(cluster, tmp_path):
-    folder = project(tmp_path / "project")
-    run(folder, "dvc", "remote", "add", "-d", "storage", str(tmp_path / "remote"))
-    (tmp_path / "remote").mkdir()
-    params = yaml.safe_load((folder / "params.yaml").read_text())
-    (folder / "params.yaml").write_text(yaml.safe_dump(params | {"repro": {"wait_for_nodes": 120}}, allow_unicode=True))
-    started = subprocess.run(
-        [sys.executable, "-m", "neocog.cli.main", "repro", "--ray", cluster.address],
+STAGE = """
+import os, sys, time
+from pathlib import Path
+name, gate, *needs = sys.argv[1:]
+text = name + "".join(Path(each).read_text() for each in needs)
+Path(gate, f"{name}.{os.getpid()}").write_text(os.getcwd())
+while Path(gate, f"hold-{name}").exists():
+    time.sleep(0.02)
+Path("out").mkdir(exist_ok=True)
+Path(f"out/{name}").mkdir()
+Path(f"out/{name}/text").write_text(text)
+Path(f"{name}.json").write_text('{"length": %d}' % len(text))
+with Path(gate, "ended").open("a") as log:
+    log.write(f"{name} ")
+"""
+GRAPH = {"a": [], "b": ["a"], "c": ["a"], "d": ["b"], "e": [], "f": ["c", "d", "e"]}
+
+
+def project(folder: Path, graph: dict[str, list[str]] = GRAPH, *, nodes: float = 120, **more: Any) -> Path:
+    """A DVC project with a remote; `gate` beside it is a folder by which its stages can be held. nodes: s to wait for them."""
+    gate, remote = folder.parent / "gate", folder.parent / "remote"
+    for each in (folder, gate, remote):
+        each.mkdir(exist_ok=True)
+    (folder / "stage.py").write_text(STAGE)
+    (folder / "params.yaml").write_text(yaml.safe_dump({"repro": {"wait_for_nodes": nodes}, "rate": 1e-05}))
+    stages = {
+        name: {
+            "cmd": f"{sys.executable} -S stage.py {name} {gate} {' '.join(f'out/{need}/text' for need in needs)} && true",
+            "deps": ["stage.py", *(f"out/{need}" for need in needs)],
+            "params": ["rate"],
+            "outs": [f"out/{name}"],
+            "metrics": [{f"{name}.json": {"cache": False}}],
+            **more.get(name, {}),
+        }
+        for name, needs in graph.items()
+    }
+    (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}, sort_keys=False))
+    for command in ("git init -q", "git config user.email t@example.org", "git config user.name t", "dvc init -q"):
+        run(folder, *command.split())
+    run(folder, "dvc", "remote", "add", "-d", "storage", str(remote))
+    return folder
+
+
+def start(folder: Path, cluster: Cluster, *arguments: str, token: str = "") -> "subprocess.Popen[str]":
+    own = environment(folder) | {"PYTHONPATH": str(ROOT / "src"), "RAY_AUTH_MODE": "token"}
+    return subprocess.Popen(
+        [sys.executable, "-m", "neocog.cli.main", "repro", "--ray", cluster.address, *arguments],
         cwd=folder,
-        env=env(folder) | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": cluster.token},
-        capture_output=True,
+        env=own | {"RAY_AUTH_TOKEN": token or cluster.token},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
-        timeout=200,
     )
-    print(started.stdout, started.stderr)
-    assert started.returncode == 0
-    assert 0
+
+
+def held(folder: Path, stage: str) -> tuple[int, Path]:
+    """Process and folder of a stage that waits at the gate."""
+
+    def found() -> tuple[int, Path] | None:
+        for path in (folder.parent / "gate").glob(f"{stage}.*"):
+            pid, where = int(path.suffix[1:]), path.read_text()
+            if where and psutil.pid_exists(pid):
+                return pid, Path(where)
+        return None
+
+    at = wait_for(found, seconds=120)
+    assert at
+    return at
+
+
+def ended(folder: Path) -> list[str]:
+    """Stages that ran to their end since this was asked last."""
+    log = folder.parent / "gate/ended"
+    names = log.read_text().split() if log.exists() else []
+    log.unlink(missing_ok=True)
+    return names
+
+
+def test_a_lost_coordinator_and_a_lost_node_leave_the_dvc_lock_of_dvc_repro(cluster, tmp_path):
+    folder, plain = project(tmp_path / "project"), tmp_path / "plain"
+    shutil.copytree(folder, plain)
+    run(plain, "dvc", "repro", "-q")
+    assert sorted(ended(folder)) == sorted(GRAPH)
+    (tmp_path / "gate/hold-c").touch()
+    with start(folder, cluster) as first:
+        assert wait_for(
+            lambda: (folder / "dvc.lock").exists() and len(entries(folder)) == 4, seconds=200, process=first
+        )
+        pid, where = held(folder, "c")
+        first.kill()
+        first.communicate(timeout=60)
+    assert wait_for(lambda: not psutil.pid_exists(pid), seconds=60), "nothing is left of it on the node"
+    assert sorted(ended(folder)) == ["a", "b", "d", "e"] == sorted(entries(folder))
+    with start(folder, cluster) as second:
+        pid, where = held(folder, "c")
+        lost = where.relative_to(cluster.folder).parts[0]
+        assert lost in cluster.nodes and not (where / "dvc.lock").exists()
+        cluster.kill(lost)
+        (tmp_path / "gate/hold-c").unlink()
+        said, _ = second.communicate(timeout=200)
+    assert second.returncode == 0, said
+    assert "c has lost its node or worker" in said and "2 done" in said
+    assert sorted(ended(folder)) == ["c", "f"]
+    assert (folder / "dvc.lock").read_bytes() == (plain / "dvc.lock").read_bytes()
+    for name in GRAPH:
+        assert (folder / f"out/{name}/text").read_bytes() == (plain / f"out/{name}/text").read_bytes()
+    assert "up to date" in run(folder, "dvc", "repro")
+
+
+def test_what_cannot_run_there_is_said_in_a_sentence(cluster, tmp_path):
+    graph = {"big": [], "sly": [], "far": []}
+    sly = {"cmd": f"{sys.executable} -S stage.py sly {tmp_path}/gate secret.txt"}
+    folder = project(
+        tmp_path / "project",
+        graph,
+        nodes=0,
+        big={"meta": {"memory": "900G"}},
+        sly=sly,
+        far={"deps": [str(tmp_path / "there")]},
+    )
+    (folder / "secret.txt").touch()
+    (tmp_path / "there").touch()
+    with start(folder, cluster, "--keep-going") as started:
+        said, _ = started.communicate(timeout=200)
+    assert started.returncode == 255 and not (folder / "dvc.lock").exists()
+    assert "big asks for 1 cores, 900 GiB of memory, and no node of the cluster has as much" in said
+    assert "No such file or directory: 'secret.txt'" in said
+    assert f"{tmp_path / 'there'} is outside of the project" in said
+    with start(folder, cluster, token=uuid.uuid4().hex * 2) as stranger:
+        said, _ = stranger.communicate(timeout=200)
+    assert stranger.returncode == 2 and "no cluster answers" in said, said
+    run(folder, "dvc", "remote", "remove", "storage")
+    with start(folder, cluster) as lonely:
+        said, _ = lonely.communicate(timeout=60)
+    assert lonely.returncode == 2 and "dvc remote add -d" in said, said
