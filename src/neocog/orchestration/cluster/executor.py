@@ -112,11 +112,13 @@ class Nodes(Machine):
 class OnNode(Running):
     """A stage on some node. Its outs are in the project once `poll` says 0."""
 
-    def __init__(self, stage: Any, order: node.Order, asked: Resources, log: Path, stages: "ClusterStages") -> None:
-        self.name, self.log, self.order, self.asked = stage.addressing, log, order, asked
+    def __init__(
+        self, stage: Any, request: node.StageRequest, asked: Resources, log: Path, stages: "ClusterStages"
+    ) -> None:
+        self.name, self.log, self.request, self.asked = stage.addressing, log, request, asked
         self.seconds, self.cpu_seconds, self.cut = 0.0, 0.0, False
         self.code: int | None = None
-        self.command = [order.commands[0]]
+        self.command = [request.commands[0]]
         self.memory = 0
         self.stage, self.stages = stage, stages
         self.answer: Any = None  # what is awaited of the actor
@@ -149,7 +151,7 @@ class OnNode(Running):
             "max_task_retries": 0,
         }
         kind: Any = ray.remote(node.StageOnNode)
-        self.actor = kind.options(**options).remote(self.order)
+        self.actor = kind.options(**options).remote(self.request)
         self.waits_since = time.monotonic()
         self.answer = self.actor.advance.remote()
 
@@ -270,7 +272,7 @@ class ClusterStages:
             for name, value in commands.popen["env"].items()
             if os.environ.get(name) != value and name != "DVC_ROOT"
         }
-        order = node.Order(
+        request = node.StageRequest(
             stage.addressing,
             f"{root.name}-{zlib.crc32(str(root).encode()):08x}",
             tuple(_enforce_cmd_list(stage.cmd)),
@@ -280,7 +282,7 @@ class ClusterStages:
             {**changed, **_tracking(), **environment},
             self.reach,
         )
-        running = OnNode(stage, order, asked, log, self)
+        running = OnNode(stage, request, asked, log, self)
         self._running.append(running)
         return running
 

@@ -23,7 +23,7 @@ _KEPT = ("RAY_AUTH_",)
 
 
 @dataclass(frozen=True)
-class Order:
+class StageRequest:
     """One stage to run: its commands (texts for a shell), paths, what it reads, further environment, and how to reach the store."""
 
     stage: str
@@ -52,85 +52,85 @@ class Progress:
 class StageOnNode:
     """The actor. It goes, and its commands with it, when the coordinator goes (decisions/0020)."""
 
-    def __init__(self, order: Order) -> None:
-        self._progress = _run(order)
+    def __init__(self, request: StageRequest) -> None:
+        self._progress = _run(request)
 
     def advance(self) -> Progress:
         """Work until there is something to tell, or for ANSWER s."""
         return next(self._progress)
 
 
-def _run(order: Order) -> Iterator[Progress]:
+def _run(request: StageRequest) -> Iterator[Progress]:
     yield Progress(said=f"on {os.uname().nodename}\n".encode())
     home = store.node_folder()
-    base = home / "stages" / order.project
-    name = order.stage.replace("/", "-").replace(":", "-")
+    base = home / "stages" / request.project
+    name = request.stage.replace("/", "-").replace(":", "-")
     folder, log = base / name, base / f"{name}.log"
     with ExitStack() as stack:
         stack.enter_context(atomic.lock(base / f"{name}.lock"))  # of an earlier one, which is being ended
-        remote, cache = store.opened(order.store), store.local(home / "cache")
-        scratch.prepare(folder, order.paths)
-        for content in order.contents:
+        remote, cache = store.opened(request.store), store.local(home / "cache")
+        scratch.prepare(folder, request.paths)
+        for content in request.contents:
             store.get(content, remote, cache, folder)
-        for path, text in order.files.items():
+        for path, text in request.files.items():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_bytes(text)
-        before = _stamps(folder, order)
+        before = _stamps(folder, request)
         watchdog = Watchdog()
         stack.callback(watchdog.close)
-        running = _start(order, folder, log, watchdog)
+        running = _start(request, folder, log, watchdog)
         sampler, pids = usage.Sampler(), log.with_suffix(".pids")
         file, told = stack.enter_context(log.open("rb")), time.monotonic()
         while running.poll() is None:
             wait([running], _EVERY)
-            sampler.sample({order.stage: (running.pid, pids)})
+            sampler.sample({request.stage: (running.pid, pids)})
             said = file.read()
             if said or time.monotonic() - told > ANSWER:
-                yield Progress(said, memory=sampler.usages[order.stage].memory)
+                yield Progress(said, memory=sampler.usages[request.stage].memory)
                 told = time.monotonic()
         measured: dict[str, Any] = {
             "code": running.code,
             "command": tuple(running.command),
             "seconds": running.seconds,
-            "cpu_seconds": max(running.cpu_seconds, sampler.usages[order.stage].cpu_seconds),
-            "memory": sampler.usages[order.stage].peak,
+            "cpu_seconds": max(running.cpu_seconds, sampler.usages[request.stage].cpu_seconds),
+            "memory": sampler.usages[request.stage].peak,
         }
         said = file.read()
-        if changed := [path for path, stamp in _stamps(folder, order).items() if before.get(path) != stamp]:
-            for content in order.contents:
+        if changed := [path for path, stamp in _stamps(folder, request).items() if before.get(path) != stamp]:
+            for content in request.contents:
                 store.forget(content, cache, changed)
-            said += f"\nneocog: {order.stage} has written into its dependencies: {', '.join(changed[:3])}\n".encode()
+            said += f"\nneocog: {request.stage} has written into its dependencies: {', '.join(changed[:3])}\n".encode()
             measured["code"] = running.code or 1
         outs: tuple[Content, ...] = ()
         if measured["code"] == 0:
-            there = [path for path in order.paths.outs if (folder / path).exists()]
+            there = [path for path in request.paths.outs if (folder / path).exists()]
             outs = tuple(store.put(folder, path, remote, cache=cache) for path in there)
             shutil.rmtree(folder, ignore_errors=True)
         yield Progress(said, outs=outs, **measured)
 
 
-def _start(order: Order, folder: Path, log: Path, watchdog: Watchdog) -> Running:
+def _start(request: StageRequest, folder: Path, log: Path, watchdog: Watchdog) -> Running:
     from dvc.stage.run import _make_cmd, get_executable
 
     own = {name: value for name, value in os.environ.items() if not name.startswith(_OF_RAY) or name.startswith(_KEPT)}
     own["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), own.get("PATH", os.defpath)])
-    own |= order.environment
+    own |= request.environment
     own |= {"DVC_ROOT": str(folder), usage.PIDS: str(log.with_suffix(".pids"))}
     return Running(
-        order.stage,
-        [_make_cmd(get_executable(), command) for command in order.commands],
-        {"cwd": str(folder / order.paths.wdir), "env": own},
+        request.stage,
+        [_make_cmd(get_executable(), command) for command in request.commands],
+        {"cwd": str(folder / request.paths.wdir), "env": own},
         environment={},
         log=log,
         watchdog=watchdog,
     )
 
 
-def _stamps(folder: Path, order: Order) -> dict[str, tuple[int, int]]:
+def _stamps(folder: Path, request: StageRequest) -> dict[str, tuple[int, int]]:
     """Size and time of each file that the stage depends on and does not write itself."""
     found = {}
-    for content in order.contents:
-        if content.path in order.paths.persisted:
+    for content in request.contents:
+        if content.path in request.paths.persisted:
             continue
         path = folder / content.path
         for file in path.rglob("*") if path.is_dir() else [path]:
