@@ -1,6 +1,7 @@
-"""The private functions of Lightning, torch, Ray and Python that neocog needs, each with the version it was tested with.
+"""The private functions of Lightning, torch, Ray, DVC and Python that neocog needs, each with the version it was tested with.
 
-Nothing else in neocog calls them. Where one is gone after an upgrade, tests/test_private_apis.py names it, and `remedy` says what to do.
+Nothing else in neocog calls them, but for those of DVC, which only orchestration/parallel/ calls: DVC's own loop in another order.
+Where one is gone after an upgrade, tests/test_private_apis.py names it, and `remedy` says what to do.
 The libraries are imported by the functions that need them.
 """
 
@@ -125,6 +126,19 @@ NAMES = (
         "2.60.0",
         "set RANK, LOCAL_RANK, WORLD_SIZE from ray.train.get_context() in each worker",
     ),
+)
+_PLAIN = "have `neocog repro` call plain `dvc repro` until orchestration/parallel/{} follows DVC's new code"
+DVC = tuple(
+    Private(f"dvc.{module}:{name}", "dvc", "3.67.1", _PLAIN.format(file))
+    for file, module, names in (
+        ("run.py", "repo.reproduce", ("_reproduce", "_reproduce_stage", "_raise_error")),
+        ("steps.py", "stage.run", ("_make_cmd", "_enforce_cmd_list", "_pull_missing_deps")),
+        ("path_locks.py", "rwlock", ("_check_blockers", "_edit_rwlock", "rwlock")),
+        ("path_locks.py", "rwlock", ("_acquire_read", "_acquire_write", "_release_read", "_release_write")),
+        ("lock_entries.py", "dvcfile", ("Lockfile.dump_stages",)),
+        ("parsed_params.py", "dependency.param", ("load_path",)),
+    )
+    for name in names
 )
 HOOK_NAME = "_current_fx_name"  # set by Lightning on a LightningModule some forty times a step
 

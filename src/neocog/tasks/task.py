@@ -6,8 +6,8 @@
 | | their classes: `counts(targets, classes=)`, `present_classes(targets)`, `strata(targets, classes=)`, `without(targets, dropped)`; |
 | | two for equal pixels: `CONTRADICTION` |
 | `sources/<name>.py` | a source that only this task has: `read(root, scratch=, size=, ...)`, as `data/sources/folder.py` |
-| `objective.py` | `loss(outputs, targets)`; for mixed images `soften(targets, classes=)`; to time it `random(images, classes=)`; |
-| | watched: `sums(outputs, targets)`, `means` |
+| `objective.py` | `loss(outputs, targets)`, whose further parameters are the settings that this task has; |
+| | for mixed images `soften(targets, classes=)`; to time it `random(images, classes=)`; watched: `sums(outputs, targets)`, `means` |
 | `decode.py` | `OUTPUTS`: the names of what the graph gives out; `Decode()(outputs)`: the module behind the network, inside the graph |
 | `metrics.py` | `PRIMARY`, `METRICS`, `scores(outputs, targets)` [N], `primary(outputs, targets, weights=)`, |
 | | `scorer(outputs, targets)`: the same as a function of the weights, |
