@@ -11,6 +11,7 @@ one that nobody disturbed: the same bundles to the last bit, one finished MLflow
 
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -39,9 +40,11 @@ WATCHED = ("models", "reports", "data", ".neocog", ".dvc/tmp", ".dvc/cache/runs"
 MARK = "NEOCOG_KILLS"  # in the environment of every process of a round
 PATIENCE = 900.0  # s that a `make repro` may take on a busy machine
 CHANGES = 400  # after which a run is ended at the latest
-TORN, TEARING = -1, 0.15  # how often it is ended while DVC writes dvc.lock
+ON_LOCK, LOCKING = -1, 0.15  # how often it is ended in the moment in which dvc.lock is written
 # Stages that are over within few changes
 LATE = ("evaluate", "benchmark", "robustness", "audit", "explain", "report", "register")
+STARTED = re.compile(r"^\[([a-z_]+)[^\]]*\] started$", re.MULTILINE)  # said by `neocog repro`
+DONE = re.compile(r"^  ([a-z_]+)[^ ]*:$", re.MULTILINE)  # the stage of an entry of dvc.lock
 LATELY, LATE_SECONDS = 0.35, 4.0  # how often it is ended in one of them, and how long after its beginning at most
 FILLER = "filler"
 
@@ -100,12 +103,15 @@ class Project:
     def said(self) -> Path:
         return self.folder.parent / f"{self.folder.name}.log"
 
-    def stage(self) -> str:
-        """What was at work last."""
-        lines = [
-            line for line in self.said.read_text(errors="replace").splitlines() if line.startswith("Running stage")
-        ]
-        return lines[-1].split("'")[1].partition("@")[0] if lines else "dvc"
+    def started(self) -> list[str]:
+        """The stages that the command has started, without the names of their items."""
+        return ["repro", *STARTED.findall(self.said.read_text(errors="replace"))]
+
+    def not_done(self) -> list[str]:
+        """Those of LATE that dvc.lock does not name yet."""
+        lock = self.folder / "dvc.lock"
+        names = DONE.findall(lock.read_text(encoding="utf-8")) if lock.exists() else []
+        return [stage for stage in LATE if stage not in names]
 
     def processes(self) -> list[psutil.Process]:
         """All that belong to the round, whoever started them."""
@@ -125,13 +131,14 @@ class Project:
             seen = now
             yield count
 
-    def lock_size(self) -> Iterator[int]:
-        """The bytes of dvc.lock, again and again."""
+    def lock_writes(self) -> Iterator[int]:
+        """How often dvc.lock was written so far, again and again."""
+        lock, seen, count = self.folder / "dvc.lock", None, -1
         while True:
-            try:
-                yield (self.folder / "dvc.lock").stat().st_size
-            except FileNotFoundError:
-                yield 0
+            now = lock.stat().st_mtime_ns if lock.exists() else 0
+            count += now != seen
+            seen = now
+            yield count
 
     def _look(self) -> dict[str, tuple[int, int]]:
         found = {}
@@ -201,28 +208,26 @@ def results(project: Project) -> tuple[dict[str, str], dict[str, list[tuple[str,
 def disturb(project: Project, by: str, *, after: int, late: tuple[str, float] | None = None) -> int | None:
     """Give the command and end it `by` that way after so many changes; its exit code when it ended before.
 
-    after TORN: as soon as dvc.lock is shorter than it was, which is while DVC writes it.
+    after ON_LOCK: as soon as dvc.lock is written.
     late: instead of `after`, so many seconds after this stage begins.
     """
     process = project.start()
     deadline = time.monotonic() + PATIENCE
-    longest = 0
     if late is not None:
         after = 0
-        while project.stage() != late[0]:
+        while late[0] not in project.started():
             if (code := process.poll()) is not None:
                 return code
             time.sleep(0.01)
         time.sleep(late[1])
-    for count in project.lock_size() if after == TORN else project.changes():
+    for count in project.lock_writes() if after == ON_LOCK else project.changes():
         if (code := process.poll()) is not None:
             return code
-        longest = max(longest, count)
-        if (count < longest) if after == TORN else (count >= after):
+        if count >= (1 if after == ON_LOCK else after):
             break
         if time.monotonic() > deadline:
             raise TimeoutError(f"{' '.join(MAKE)} hangs:\n{project.said.read_text()}")
-        time.sleep(0.001 if after == TORN else 0.005)
+        time.sleep(0.001 if after == ON_LOCK else 0.01)
     if by == "full":
         _fill(project.folder / FILLER)
         process.wait(PATIENCE)
@@ -261,18 +266,19 @@ def campaign(folder: Path, *, count: int, seed: int, ways: Sequence[str], tell: 
         code = None
         while code is None:
             by = chance.choice(ways)
-            after = TORN if chance.random() < TEARING else int(CHANGES ** chance.uniform(0, 1))
-            late = (chance.choice(LATE), chance.uniform(0, LATE_SECONDS)) if chance.random() < LATELY else None
+            after = ON_LOCK if chance.random() < LOCKING else int(CHANGES ** chance.uniform(0, 1))
+            left = project.not_done() if chance.random() < LATELY else []
+            late = (chance.choice(left), chance.uniform(0, LATE_SECONDS)) if left else None
             if outcome.kills.total() >= count:
                 after, late = sys.maxsize, None
             code = disturb(project, by, after=after, late=late)
             if code is None:
                 outcome.kills[by] += 1
-                outcome.stages[project.stage()] += 1
+                outcome.stages[project.started()[-1]] += 1
                 if tell:
-                    when = "while dvc.lock is written" if after == TORN else f"after {after} changes"
+                    when = "while dvc.lock is written" if after == ON_LOCK else f"after {after} changes"
                     when = when if late is None else f"{late[1]:.1f} s into {late[0]}"
-                    print(f"{outcome.kills.total()}: {by} {when}, in {project.stage()}", flush=True)
+                    print(f"{outcome.kills.total()}: {by} {when}, in {project.started()[-1]}", flush=True)
         outcome.rounds += 1
         found = (
             [f"it ended with {code}:\n{project.said.read_text()[-3000:]}"] if code else differences(project, expected)

@@ -39,6 +39,12 @@ LONGEST = (  # files of a minute or more: they begin first, so that no process e
 )
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With `-m slow`, leave out files without a slow test: importing them takes each process some ten seconds."""
+    asked = config.getoption("markexpr") == "slow" and collection_path.match("test_*.py")
+    return True if asked and "mark.slow" not in collection_path.read_text(encoding="utf-8") else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     order = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: order.get(item.path.stem, len(LONGEST)))

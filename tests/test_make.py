@@ -1,8 +1,9 @@
-"""`make test` runs both halves whatever the first comes to, gives one verdict, and says how long each took."""
+"""`make test` runs both halves whatever the first comes to, gives one verdict, says how long each took, and misses no test."""
 
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -28,3 +29,30 @@ def test_both_halves_run_and_either_may_fail_the_whole(tmp_path: Path, fast: int
     assert [("not slow" in line) for line in (tmp_path / "ran").read_text().splitlines()] == [True, False]
     words = ("passed", "failed")
     assert re.search(rf"fast tests: {words[fast]} in \d+ s; slow tests: {words[slow]} in \d+ s", ended.stdout)
+
+
+@pytest.mark.parametrize("half", ["slow", "not slow"])
+def test_a_slow_test_is_collected_by_the_slow_half_and_files_without_one_are_not_imported(
+    tmp_path: Path, half: str
+) -> None:
+    shutil.copy(ROOT / "tests/conftest.py", tmp_path)
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    (tmp_path / "test_quick.py").write_text("print('imported quick')\ndef test_quick(): pass\n")
+    (tmp_path / "test_long.py").write_text(
+        "import pytest\n@pytest.mark.slow\ndef test_long(): pass\ndef test_short(): pass\n"
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "--collect-only",
+        "-qs",
+        "-m",
+        half,
+        "-p",
+        "no:cacheprovider",
+        str(tmp_path),
+    ]
+    said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False).stdout
+    assert set(re.findall(r"::test_(\w+)", said)) == ({"long"} if half == "slow" else {"quick", "short"})
+    assert ("imported quick" in said) == (half == "not slow")
