@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Any
 
 from neocog.core.escape import say
-from neocog.orchestration.parallel import ignored_outs, lock_entries, order, parsed_params, timeline
+from neocog.orchestration.parallel import caches, ignored_outs, lock_entries, order, timeline
 from neocog.orchestration.parallel.display import Display
 from neocog.orchestration.parallel.path_locks import PathLocks
 from neocog.orchestration.parallel.process import Watchdog
@@ -87,7 +87,7 @@ class Coordinator:
         )
         began = time.monotonic()
         try:
-            with lock_entries.patched(entries.write), locks.patched(), parsed_params.patched(), self._caught():
+            with lock_entries.patched(entries.write), locks.patched(), caches.kept(repo), self._caught():
                 try:
                     run.loop(repo, began)
                 finally:

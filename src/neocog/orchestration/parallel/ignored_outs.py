@@ -1,14 +1,13 @@
 """Lines that DVC adds to .gitignore for outs, in the order of the plan: the file counts in the hash of a folder that a stage depends on."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from neocog.orchestration.parallel.lock_entries import replace
+from neocog.orchestration.parallel.lock_entries import append_line, read_lines, replace
 
-_NOTE = Path(".neocog/repro/ignored.json")
+_NOTE = Path(".neocog/repro/ignored.jsonl")  # a line each: [.gitignore, line, stage]
 
 
 class IgnoredOuts:
@@ -18,8 +17,8 @@ class IgnoredOuts:
         self._rank = {name: number for number, name in enumerate(plan)}
         self._note = root / _NOTE
         self._new: dict[str, dict[str, str]] = {}  # .gitignore -> line -> stage
-        if self._note.exists():
-            self._new = json.loads(self._note.read_text(encoding="utf-8"))
+        for path, line, stage in read_lines(self._note):
+            self._new.setdefault(path, {})[line] = stage
 
     def done(self) -> None:
         """Forget which lines are new: the plan is done."""
@@ -38,7 +37,8 @@ class IgnoredOuts:
                 continue
             new = self._new.setdefault(str(path), {})
             new.update(dict.fromkeys(added, stage.addressing))
-            replace(self._note, json.dumps(self._new))
+            for line in added:
+                append_line(self._note, [str(path), line, stage.addressing])
             stage.repo.scm._reset()  # has read the file as it was
             moving = [line for line in lines if line in new]
             sorted_lines = iter(sorted(moving, key=lambda line: self._rank.get(new[line], -1)))

@@ -1,22 +1,22 @@
 """Entries of dvc.lock in the order in which plain `dvc repro` writes them, each written as soon as its stage is done.
 
 DVC parses and writes the whole file anew for each stage, in place: 1.6 s for 176 stages, and a kill leaves half a file. Here the entry
-alone is written by DVC's own dumper and put into the text, and the file is replaced at once. Where the file is not as DVC writes it
-(data sets, anchors, comments), DVC's own reader and writer do the whole.
+alone is written by DVC's own dumper and put among the others, which are known as long as nobody else writes the file, and the file is
+replaced at once. Where the file is not as DVC writes it (data sets, anchors, comments), DVC's own reader and writer do the whole.
 """
 
 import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 _HEAD = "schema: '2.0'\nstages:\n"
 _ENTRY = re.compile(r"^  (?=\S)", re.MULTILINE)
 _UNUSUAL = re.compile(r"(?:: |- )[&*]\w|^ *#|^\S", re.MULTILINE)  # anchors, comments, further keys of the top level
-_NOTE = Path(".neocog/repro/appended.json")
+_NOTE = Path(".neocog/repro/appended.jsonl")  # a line a stage: [path of dvc.lock, name]
 
 
 class LockEntries:
@@ -30,9 +30,10 @@ class LockEntries:
         self._rank = {stage: number for number, stage in enumerate(plan)}
         self._note = root / _NOTE
         self._new: set[tuple[str, str]] = set()
+        self._known: dict[str, tuple[tuple[int, ...], dict[str, str]]] = {}  # path -> state of the file, name -> entry
         self.writes = 0
-        if self._note.exists():
-            self._new = {(path, name) for path, name in json.loads(self._note.read_text(encoding="utf-8"))}
+        for path, name in read_lines(self._note):
+            self._new.add((path, name))
 
     def done(self) -> None:
         """Forget which entries are new: the plan is done."""
@@ -40,32 +41,47 @@ class LockEntries:
 
     def write(self, path: str, name: str, data: Mapping[str, Any]) -> bool:
         """Put the entry of `name` into dvc.lock at `path`. Returns whether it says something new."""
-        text = Path(path).read_text(encoding="utf-8") if Path(path).exists() else ""
         entry = _dumped(name, data)
-        if not entry.endswith("\n") or _UNUSUAL.search(entry) or not (text == "" or _is_plain(text)):
+        entries = self._entries(path)
+        self._known.pop(path, None)
+        if entries is None or not entry.endswith("\n") or _UNUSUAL.search(entry):
             return self._write_parsed(path, name, data)
-        entries = {_name(each): "  " + each for each in _ENTRY.split(text[len(_HEAD) :])[1:]}
         if entries.get(name) == entry:
             return False
         if name not in entries:
             self._note_new(path, name)
-        self._replace(path, _HEAD + "".join(self._placed(path, name, entry, entries).values()))
+        placed = self._placed(path, name, entry, entries)
+        self._replace(path, _HEAD + "".join(placed.values()))
+        self._known[path] = _state(path), placed
         return True
 
+    def _entries(self, path: str) -> dict[str, str] | None:
+        """The entries in dvc.lock at `path`; None where it is not as DVC writes it."""
+        if not Path(path).exists():
+            return {}
+        if path in self._known and self._known[path][0] == _state(path):
+            return self._known[path][1]
+        text = Path(path).read_text(encoding="utf-8")
+        if text and not _is_plain(text):
+            return None
+        return {_name(each): "  " + each for each in _ENTRY.split(text[len(_HEAD) :])[1:]}
+
     def _placed(self, path: str, name: str, entry: Any, entries: dict[str, Any]) -> dict[str, Any]:
-        if name in entries:
-            return entries | {name: entry}
         rank = self._rank.get((path, name), len(self._rank))
+        last = next((other for other in reversed(entries) if (path, other) in self._new), None) if self._new else None
+        if name in entries or last is None or self._rank.get((path, last), -1) <= rank:
+            entries[name] = entry
+            return entries
         placed: dict[str, Any] = {}
         for other, its in entries.items():
             if name not in placed and (path, other) in self._new and self._rank.get((path, other), -1) > rank:
                 placed[name] = entry
             placed[other] = its
-        return placed | {name: entry}
+        return placed
 
     def _note_new(self, path: str, name: str) -> None:
         self._new.add((path, name))
-        self._replace(str(self._note), json.dumps(sorted(self._new)))
+        append_line(self._note, [path, name])
 
     def _write_parsed(self, path: str, name: str, data: Mapping[str, Any]) -> bool:
         from dvc.utils.serialize import dumps_yaml, parse_yaml_for_update
@@ -83,6 +99,22 @@ class LockEntries:
     def _replace(self, path: str, text: str) -> None:
         self.writes += path.endswith(".lock")
         replace(Path(path), text)
+
+
+def append_line(path: Path, value: Any) -> None:
+    """Add `value` to a file of JSON lines, in a line of its own whatever a kill has left before it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.write("\n" + json.dumps(value))
+
+
+def read_lines(path: Path) -> list[Any]:
+    """What `append_line` has added; a line that a kill cut off is left out."""
+    found = []
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+        with suppress(ValueError):
+            found.append(json.loads(line))
+    return found
 
 
 def replace(path: Path, text: str) -> None:
@@ -112,6 +144,11 @@ def patched(write: Callable[[str, str, Mapping[str, Any]], bool]) -> Iterator[No
         yield
     finally:
         Lockfile.dump_stages = before
+
+
+def _state(path: str) -> tuple[int, ...]:
+    found = os.stat(path)  # noqa: PTH116
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def _is_plain(text: str) -> bool:

@@ -1,11 +1,16 @@
 """DVC's locks of paths (.dvc/tmp/rwlock), held by several running stages of one process: written once a stage, counted by path.
 
-DVC's own releases a path that two stages of a process read as soon as the first of them ends.
+DVC's own releases a path that two stages of a process read as soon as the first of them ends; and for each edit it parses and judges all
+paths that are held, which with 300 stages at once takes longer than all else that is done for a stage.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterator
+import json
+import os
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 READ, WRITE = "read", "write"
@@ -17,47 +22,55 @@ class PathLocks:
     def __init__(self) -> None:
         self._held: Counter[tuple[str, str]] = Counter()
         self._of: dict[Any, list[tuple[str, str]]] = {}
-        self._original: Callable[..., Any] | None = None
-        self._context: tuple[Any, ...] = ()
+        self._gone: dict[tuple[str, str], None] = {}  # released, and still in the file
+        self._file = ""  # what this process has written into it
+        self._locks: dict[str, Any] = {}  # the same, parsed
+        self._repo: Any = None
 
     def acquire(self, stage: Any) -> None:
         """Hold what `stage` reads and writes."""
-        import sys
-
         from dvc import rwlock
 
-        repo = stage.repo
-        self._context = (repo.tmp_dir, repo.fs, " ".join(sys.argv), repo.config["core"].get("hardlink_lock", False))
+        self._repo = stage.repo
         wanted = [(READ, path) for path in _paths(stage.deps)] + [(WRITE, path) for path in _paths(stage.outs)]
         new = [each for each in wanted if not self._held[each]]
-        with self._edit() as (lock, info):
+        with self._edit() as (lock, info, is_ours):
+            self._forget(lock, info)
             reads, writes = _of(READ, new), _of(WRITE, new)
-            rwlock._check_blockers(repo.tmp_dir, lock, info, mode=WRITE, waiters=reads + writes)
-            rwlock._check_blockers(repo.tmp_dir, lock, info, mode=READ, waiters=writes)
+            if not is_ours:
+                rwlock._check_blockers(self._repo.tmp_dir, lock, info, mode=WRITE, waiters=reads + writes)
+                rwlock._check_blockers(self._repo.tmp_dir, lock, info, mode=READ, waiters=writes)
             rwlock._acquire_read(lock, info, reads)
             rwlock._acquire_write(lock, info, writes)
         self._held.update(wanted)
         self._of[stage] = wanted
 
     def release(self, stage: Any) -> None:
-        """Let go of what no other running stage holds."""
-        wanted = self._of.pop(stage, [])
-        self._held.subtract(wanted)
-        gone = [each for each in dict.fromkeys(wanted) if self._held[each] <= 0]
-        if gone:
-            self._forget(gone)
+        """Let go of what no other running stage holds; others see it after `flush` or the next `acquire`."""
+        for each in self._of.pop(stage, []):
+            self._held[each] -= 1
+            if self._held[each] <= 0:
+                del self._held[each]
+                self._gone[each] = None
+
+    def flush(self) -> None:
+        """Let other processes see what was released."""
+        if self._gone:
+            with self._edit() as (lock, info, _):
+                self._forget(lock, info)
 
     def release_all(self) -> None:
         """Let go of everything."""
         for stage in list(self._of):
             self.release(stage)
+        self.flush()
 
     @contextmanager
     def patched(self) -> Iterator[None]:
         """Let DVC's own locking leave out what is held already."""
         from dvc import rwlock
 
-        self._original = original = rwlock.rwlock
+        original = rwlock.rwlock
 
         @contextmanager
         def counted(  # noqa: PLR0917 - DVC's own signature
@@ -78,24 +91,54 @@ class PathLocks:
             rwlock.rwlock = original
             self.release_all()
 
-    def _forget(self, gone: list[tuple[str, str]]) -> None:
+    def _forget(self, lock: dict[str, Any], info: dict[str, Any]) -> None:
         from dvc import rwlock
 
-        with self._edit() as (lock, info):
-            for kind, release in ((READ, rwlock._release_read), (WRITE, rwlock._release_write)):
-                for path in _of(kind, gone):
-                    with suppress(AssertionError):  # somebody has removed the file meanwhile
-                        release(lock, info, [path])
+        gone = [each for each in self._gone if not self._held[each]]
+        for kind, release in ((READ, rwlock._release_read), (WRITE, rwlock._release_write)):
+            for path in _of(kind, gone):
+                with suppress(AssertionError):  # somebody has removed the file meanwhile
+                    release(lock, info, [path])
+        self._gone.clear()
 
     @contextmanager
-    def _edit(self) -> Iterator[tuple[Any, dict[str, Any]]]:
-        import os
-
+    def _edit(self) -> Iterator[tuple[dict[str, Any], dict[str, Any], bool]]:
+        """The locks of all processes, which are written afterwards; this process as DVC notes it; whether all of them are its own."""
         from dvc import rwlock
+        from dvc.lock import make_lock
 
-        tmp_dir, fs, command, hardlink = self._context
-        with rwlock._edit_rwlock(tmp_dir, fs, hardlink) as lock:
-            yield lock, {"pid": os.getpid(), "cmd": command}
+        repo = self._repo
+        folder = Path(repo.tmp_dir)
+        info = {"pid": os.getpid(), "cmd": " ".join(sys.argv)}
+        hardlink = repo.config["core"].get("hardlink_lock", False)
+        guard = make_lock(str(folder / rwlock.RWLOCK_LOCK), tmp_dir=repo.tmp_dir, hardlink_lock=hardlink)
+        path = folder / rwlock.RWLOCK_FILE
+        with guard:
+            try:
+                text = path.read_text(encoding="utf-8")
+            except FileNotFoundError:
+                text = ""
+            is_ours = text == self._file != ""
+            lock = self._locks if is_ours else _parsed(text, path)
+            lock = {WRITE: defaultdict(dict, lock.get(WRITE, {})), READ: defaultdict(list, lock.get(READ, {}))}
+            yield lock, info, is_ours
+            others = [each for each in lock.get(WRITE, {}).values() if each != info]
+            others += [each for readers in lock.get(READ, {}).values() for each in readers if each != info]
+            written = json.dumps(lock)
+            path.write_text(written, encoding="utf-8")
+            self._file, self._locks = ("", {}) if others else (written, lock)
+
+
+def _parsed(text: str, path: Path) -> dict[str, Any]:
+    from dvc import rwlock
+    from voluptuous import Invalid
+
+    try:
+        return dict(rwlock.SCHEMA(json.loads(text or "{}")))
+    except json.JSONDecodeError as error:
+        raise rwlock.RWLockFileCorruptedError(str(path)) from error
+    except Invalid as error:
+        raise rwlock.RWLockFileFormatError(str(path)) from error
 
 
 def _paths(items: Any) -> list[str]:

@@ -104,6 +104,7 @@ class StageLoop:
             self._start_ready()
             if not self.running:
                 break
+            self.locks.flush()
             with _unlocked(repo):
                 self._wait()
             if self.stopping:
