@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ class FakeRunning:
     draw = random.Random(0)
     at_once = 0
 
-    def __init__(self, name: str, *_: Any, log: Path, **__: Any) -> None:
+    def __init__(self, name: str, log: Path) -> None:
         self.name, self.log, self.pid, self.descriptor = name, log, 0, None
         self.command, self.cut, self.cpu_seconds = [name], False, 0.0
         self.code: int | None = None
@@ -59,10 +59,18 @@ class FakeRunning:
         """Nothing to stop."""
 
 
-def wait(_: Iterable[Any], __: float) -> None:
-    """Set the clock to the next end."""
-    if FakeRunning.ends:
-        FakeRunning.clock = heapq.heappop(FakeRunning.ends)[0]
+class FakeExecutor:
+    """Runs nothing."""
+
+    def start(self, stage: Any, commands: Any, *, log: Path, **_: Any) -> Any:
+        """A stage that has been handed to some node."""
+        return FakeRunning(stage.addressing, log)
+
+    def wait(self, running: list[Any], seconds: float) -> dict[str, int]:
+        """Set the clock to the next end."""
+        if FakeRunning.ends:
+            FakeRunning.clock = heapq.heappop(FakeRunning.ends)[0]
+        return {}
 
 
 def project(folder: Path, stages: int, wide: int) -> None:
@@ -81,13 +89,17 @@ def project(folder: Path, stages: int, wide: int) -> None:
 
 def simulate(folder: Path, nodes: int, profile: bool) -> dict[str, float]:
     """Run the graph in `folder` within this process."""
-    from neocog.orchestration.parallel import run, stage_loop
+    from dvc.cli import main as dvc
+    from dvc.repo import reproduce
+
+    from neocog.orchestration.parallel.coordinator import Coordinator
+    from neocog.orchestration.parallel.process import Watchdog
+    from neocog.orchestration.parallel.resources import Machine
+    from neocog.orchestration.parallel.stage_loop import Settings, StageLoop
 
     os.chdir(folder)
-    stage_loop.Running, stage_loop.process.wait = FakeRunning, wait  # type: ignore[misc]
-    stage_loop.usage.Sampler.sample = lambda *_: None  # type: ignore[method-assign] - looks at processes of this machine
     found: dict[str, float] = {}
-    loop = stage_loop.StageLoop.loop
+    loop = StageLoop.loop
 
     def measured(self: Any, *arguments: Any) -> None:
         before, cpu, wall = _memory(), time.process_time(), time.monotonic()
@@ -102,9 +114,11 @@ def simulate(folder: Path, nodes: int, profile: bool) -> dict[str, float]:
             loop(self, *arguments)
         found.update(cpu=time.process_time() - cpu, wall=time.monotonic() - wall, before=before, after=_memory())
 
-    stage_loop.StageLoop.loop = measured  # type: ignore[method-assign]
+    setattr(StageLoop, "loop", measured)  # noqa: B010 - a method cannot be assigned
+    settings = Settings(Machine(nodes, float(nodes), 1 << 40, []), executor=FakeExecutor())
+    setattr(reproduce, "_reproduce", Coordinator(settings, Watchdog(), quiet=True).reproduce)  # noqa: B010
     began = time.process_time()
-    if run.run(["repro", "-q"], jobs=nodes):
+    if dvc(["repro", "-q"]):
         raise SystemExit("the simulation failed")
     found["rest"] = time.process_time() - began - found["cpu"]
     return found | {

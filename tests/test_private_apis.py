@@ -11,7 +11,7 @@ from neocog.core import private_apis
 SOURCE = ROOT / "src" / "neocog"
 LIBRARIES = ("dvc", "ray", "pytorch_lightning", "lightning_fabric", "threading", "atexit")
 ELSEWHERE = {"training/ranks.py": {"_configure_launcher"}}  # a method that is overridden
-BY_DVC = "orchestration/parallel/"
+BY_DVC = "orchestration/"
 
 
 def found(path: str) -> object:

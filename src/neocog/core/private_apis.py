@@ -133,10 +133,10 @@ DVC = tuple(
     for file, module, names in (
         ("run.py", "repo.reproduce", ("_reproduce", "_reproduce_stage", "_raise_error")),
         ("steps.py", "stage.run", ("_make_cmd", "_enforce_cmd_list", "_pull_missing_deps")),
-        ("path_locks.py", "rwlock", ("_check_blockers", "_edit_rwlock", "rwlock")),
+        ("path_locks.py", "rwlock", ("RWLOCK_FILE", "RWLOCK_LOCK", "SCHEMA", "_check_blockers", "rwlock")),
         ("path_locks.py", "rwlock", ("_acquire_read", "_acquire_write", "_release_read", "_release_write")),
         ("lock_entries.py", "dvcfile", ("Lockfile.dump_stages",)),
-        ("parsed_params.py", "dependency.param", ("load_path",)),
+        ("caches.py", "dependency.param", ("load_path",)),
     )
     for name in names
 )
