@@ -21,7 +21,8 @@ def explain() -> None:
     settings = load.for_stage("explain")
     remove_stale(settings.models)
     data = prepared.read("data/prepared")
-    bundles = [read.read(folder) for folder in settings.models if folder.parent.name != "compressed"]
+    explained = hasattr(tasks.task(data.task).examples, "answered")  # else outputs are none that a map could be about
+    bundles = [read.read(folder) for folder in settings.models if folder.parent.name != "compressed" and explained]
     primary = tasks.task(data.task).primary
     bundles.sort(key=lambda each: -primary.better * predictions.test_score(REPORTS, each.model, metric=primary.name))
     with tracking.start(

@@ -1,4 +1,5 @@
-"""One file, one architecture: paper and citation, blocks, network, `build`. The folder is the registry.
+"""One file, one architecture: paper and citation, blocks, network, `build`. The folder is the registry, `tasks/<task>/architectures/` that
+of networks for one task alone.
 
 A file exposes `YEAR`, `IDEA` (one line: what it brought) and `build(*, channels, size, classes, <sizes>)`, which
 makes the small-image form; the keywords of `build` are the keys that its block in params.yaml may hold. `FORMS` maps
@@ -32,6 +33,7 @@ PRETRAINED: dict[str, tuple[Any, Any]] = {
     "pretrained": (bool, False)
 }  # those that torchvision has for a published form
 FOLDER = Path(__file__).parent
+OF_TASKS = FOLDER.parent / "tasks"  # where <task>/architectures/ holds those of one task alone
 
 
 @dataclass(frozen=True)
@@ -54,21 +56,35 @@ class ArchitectureCard:
         bool  # learns by a rule of its own (`learning_rule`, `solve`) instead of backpropagation of the task's loss
     )
     fills_itself: bool  # its `build` loads first weights
+    task: str | None  # which it is for, if for one alone
+    has_maps: bool  # gives a detector its maps of several strides, by `feature_maps`
 
 
-def names() -> list[str]:
-    """All architectures, by year."""
-    found = [path.stem for path in FOLDER.glob("*.py") if path.stem != "__init__"]
+def names(task: str | None = None) -> list[str]:
+    """All architectures for a task, by year; of None those in this folder, which are for whole images."""
+    own = sorted((OF_TASKS / task / "architectures").glob("*.py")) if task else []
+    found = [path.stem for path in own or FOLDER.glob("*.py") if path.stem != "__init__"]
     return sorted(found, key=lambda name: (card(name).year, name))
+
+
+def everywhere() -> dict[str, Path]:
+    """The file of each architecture, of every task."""
+    found = [*FOLDER.glob("*.py"), *OF_TASKS.glob("*/architectures/*.py")]
+    return {path.stem: path for path in found if path.stem != "__init__"}
+
+
+def backbones() -> list[str]:
+    """The architectures whose maps a detector can stand on."""
+    return [name for name in names() if card(name).has_maps]
 
 
 @cache
 def card(name: str) -> ArchitectureCard:
     """The card of one architecture, read without importing it. Raises UserError when there is no such file."""
-    path = FOLDER / f"{name}.py"
-    if not name.isidentifier() or not path.is_file():
-        known = [p.stem for p in FOLDER.glob("*.py") if p.stem != "__init__"]
-        raise UserError(f"architectures.{name}: there is no such architecture; {nearest(name, known)}")
+    files = everywhere()
+    if name not in files:
+        raise UserError(f"architectures.{name}: there is no such architecture; {nearest(name, files)}")
+    path = files[name]
     tree = ast.parse(path.read_text())
     constants = CONSTANTS | plugin_metadata.constants(tree, ("YEAR", "IDEA", *CONSTANTS))
     sizes = plugin_metadata.keywords(tree, "build", given=GIVEN)
@@ -93,13 +109,15 @@ def card(name: str) -> ArchitectureCard:
         constants["FIRST_WEIGHTS"],
         own_rule=own_rule,
         fills_itself="weights" in plugin_metadata.keywords(tree, "build", given=GIVEN),
+        task=path.parent.parent.name if path.parent != FOLDER else None,
+        has_maps=path.parent == FOLDER and ("Network" in imported or "feature_maps" in methods),
     )
 
 
 def load(name: str) -> ModuleType:
     """The module of one architecture (imports torch)."""
-    card(name)
-    return import_module(f"neocog.architectures.{name}")
+    task = card(name).task
+    return import_module(f"neocog.tasks.{task}.architectures.{name}" if task else f"neocog.architectures.{name}")
 
 
 def sizes(name: str, block: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import logging
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from neocog.tasks import task as tasks
 
 
 class Deployed(nn.Module):
-    """The network between its preprocessing and the task's decoding: images uint8 [N, H, W, C] -> outputs [N, ...].
+    """The network between its preprocessing and the task's decoding: images uint8 [N, H, W, C] -> outputs [N, ...], one or several.
 
     `mean`, `std`: pixel scale 0..1.
     """
@@ -27,12 +28,11 @@ class Deployed(nn.Module):
         self.register_buffer("mean", torch.tensor(mean) * 255)
         self.register_buffer("std", torch.tensor(std) * 255)
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Any:
         maps = (
             images.permute(0, 3, 1, 2).contiguous().float()
         )  # first, for ONNX Runtime broadcasts slowly over [N, H, W, C]
-        outputs: Tensor = self.decode(self.model((maps - self.mean[:, None, None]) / self.std[:, None, None]))
-        return outputs
+        return self.decode(self.model((maps - self.mean[:, None, None]) / self.std[:, None, None]))
 
 
 def export(deployed: Deployed, path: Path, *, images: np.ndarray) -> None:

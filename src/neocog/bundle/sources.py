@@ -7,17 +7,25 @@ from neocog import architectures
 from neocog.core import imports
 
 PACKAGE = Path(neocog.__file__).parent
-TASK = ("targets", "objective", "decode", "metrics")  # files of a task that decide how a network is trained
+TASK = (
+    "targets",
+    "transforms",
+    "objective",
+    "decode",
+    "metrics",
+)  # files of a task that decide how a network is trained
 
 
 def sources(architecture: str, task: str) -> list[Path]:
     """The files of the architecture, its exchangeable blocks, first weights and the task, and all of neocog that these import."""
-    room = PACKAGE / "architectures"
+    room, about = PACKAGE / "architectures", architectures.card(architecture)
+    files = architectures.everywhere()
     starts = [
         room / "__init__.py",
-        room / f"{architecture}.py",
+        files[architecture],
+        *(files[name] for name in (architectures.backbones() if about.task else ())),  # it stands on one of them
         *(room / "pretrained").glob("*.py"),
-        *(room / "blocks" / f"{block}.py" for block in architectures.card(architecture).blocks),
+        *(room / "blocks" / f"{block}.py" for block in about.blocks),
         PACKAGE / "tasks/task.py",
         *(path for name in TASK if (path := PACKAGE / "tasks" / task / f"{name}.py").is_file()),
     ]

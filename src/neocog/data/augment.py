@@ -89,14 +89,18 @@ def training_batch(
     mean: Tensor,
     std: Tensor,
     soften: Callable[[Tensor], Tensor],
+    move: Callable[..., tuple[Tensor, Tensor]] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Packed images [N, H, W, C] and targets [N, ...] -> augmented float [N, C, H, W] and targets.
 
-    Where images are mixed the targets are what `soften` makes of them, mixed likewise.
+    Where images are mixed the targets are what `soften` makes of them, mixed likewise. Where targets have places in the image `move` moves
+    both, in place of `shift_and_flip`.
     """
     if augmentation.listed is not None:
         images = augmentation.listed(images)
-    if augmentation.flip or augmentation.crop:
+    if move is not None and (augmentation.flip or augmentation.crop):
+        images, targets = move(images, targets, flip=augmentation.flip, crop=augmentation.crop)
+    elif augmentation.flip or augmentation.crop:
         images = shift_and_flip(images, flip=augmentation.flip, crop=augmentation.crop)
     batch = normalize(images, mean=mean, std=std)
     if augmentation.cutout:

@@ -68,7 +68,7 @@ def check_weights(key: str, weights: Any) -> None:
 
 
 def _check_architecture(name: str, values: Mapping[str, Any]) -> None:
-    known, where = architectures.names(), f"params.yaml: architectures.{name}"
+    known, where = [*architectures.everywhere()], f"params.yaml: architectures.{name}"
     if ARCHITECTURE not in values and name not in known:
         raise UserError(
             f"{where}: there is no such architecture; {nearest(name, known)}; "

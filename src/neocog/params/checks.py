@@ -12,6 +12,7 @@ from neocog.core.validation import keywords, typed
 from neocog.data.sources.csv_rows import csv_header
 from neocog.params import block, judged, references
 from neocog.params.sections import SECTIONS
+from neocog.tasks import task as tasks
 from neocog.training.recipe import KEYS, Recipe
 from neocog.tuning.space import grid
 
@@ -64,6 +65,11 @@ def sections(raw: dict[str, Any]) -> None:
 
 def check(params: "Params") -> None:
     """Raise UserError (exit 2) for the first thing that is wrong with the whole file, whose `sections` are right."""
+    if params.evaluate.tta != "none" and tasks.task(params.data.task).has_places:
+        raise UserError(
+            f"params.yaml: evaluate.tta (={params.evaluate.tta}) averages outputs over moved images, which outputs with places in an image "
+            f"do not allow (data.task (={params.data.task})); set evaluate.tta: none"
+        )
     _check_architectures(params)
     references.check(params.raw)
     _check_tune(params)
@@ -74,7 +80,7 @@ def _check_architectures(params: "Params") -> None:
     for name, values in params.raw["architectures"].items():
         block.check(name, values)
         recipe = params.recipe(name)
-        _check_task(name, params.architecture(name), params.raw["data"].get("task", CLASSIFICATION))
+        _check_task(name, params.architecture(name), params.raw["data"].get("task", CLASSIFICATION), recipe)
         _check_rule(name, params.architecture(name), recipe)
         _check_column(params, f"architectures.{name}.groups" if "groups" in values else "train.groups", recipe.groups)
         _check_seeds(params, name, "seeds", values.get("seeds", 1))
@@ -163,12 +169,30 @@ def _check_seeds(params: "Params", name: str, key: str, count: int) -> None:
         )
 
 
-def _check_task(name: str, architecture: str, task: str) -> None:
-    if task != CLASSIFICATION and architectures.card(architecture).own_rule:
+def _check_task(name: str, architecture: str, task: str, recipe: Recipe) -> None:
+    about, own = architectures.card(architecture), tasks.task(task)
+    if task != CLASSIFICATION and about.own_rule:
         raise UserError(
             f"params.yaml: architectures.{name}: {architecture} learns by its own rule, which is for {CLASSIFICATION}, not for {task}; "
             "remove the block"
         )
+    if architecture not in (known := architectures.names(task)):
+        kind = about.task or "whole images"
+        raise UserError(
+            f"params.yaml: architectures.{name}: {architecture} is for {kind}, not for data.task (={task}), which has {', '.join(known)}"
+            + (
+                f"; write architecture: {known[-1]}, backbone: {architecture}"
+                if about.has_maps
+                else "; remove the block"
+            )
+        )
+    for key, value in getattr(own.targets, "UNSUITED", {}).items():
+        if (given := getattr(recipe, key)) != value:
+            plain = json.dumps(value)
+            raise UserError(
+                f"params.yaml: architectures.{name}: {key} (={json.dumps(given)}) changes images in a way that the targets of data.task "
+                f"(={task}) do not follow; set train.{key}: {plain}"
+            )
 
 
 def _check_rule(name: str, architecture: str, recipe: Recipe) -> None:

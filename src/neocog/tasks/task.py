@@ -8,10 +8,13 @@
 | `sources/<name>.py` | a source that only this task has: `read(root, scratch=, size=, ...)`, as `data/sources/folder.py` |
 | `objective.py` | `loss(outputs, targets)`, whose further parameters are the settings that this task has; |
 | | for mixed images `soften(targets, classes=)`; to time it `random(images, classes=)`; watched: `sums(outputs, targets)`, `means` |
+| `transforms.py` | only where targets have places in the image: `move(images, targets, flip=, crop=)` |
+| `architectures/` | only where networks for whole images do not do: its own, one file each, as in `neocog/architectures` |
 | `decode.py` | `OUTPUTS`: the names of what the graph gives out; `Decode()(outputs)`: the module behind the network, inside the graph |
 | `metrics.py` | `PRIMARY`, `METRICS`, `scores(outputs, targets)` [N], `primary(outputs, targets, weights=)`, |
 | | `scorer(outputs, targets)`: the same as a function of the weights, |
 | | `agreement(expected, answered, slack=)` [N], `numbers(outputs, targets, bins=)`: what seeds.csv has of each seed |
+| | where outputs have no fixed order `difference(expected, answered)`: the largest of an output |
 | | `calibrate(outputs, targets)`: entries of bundle.json fitted on the val split |
 | `evaluate.py` | `evaluate(outputs, judged, context, folder)`: {name: score}, and its tables in folders of `folder`: `TABLES` for people; |
 | | for `dvc plots` `CURVES` (columns x and y, `<y>_by_<x>.csv`) and `COUNTS` (actual, predicted, images); `sentence(scores)` |
@@ -19,7 +22,8 @@
 | | `calibrated(outputs, card=)`, `answers(predictions, card=)`, `said(prediction, card=)`, `text`, ...: what is answered |
 | `predictions.py` | `of(outputs, ids=, targets=, card=)`; `read(path)`, `write(path, predictions)`: predictions.parquet, which has |
 | | `ids`, `outputs` and `targets` of N images |
-| `examples.py` | `choose(predictions, images=)`, `answered(predictions, rows)`, `correct(outputs, targets)`, `caption(target, classes=)` |
+| `examples.py` | `choose(predictions, images=)`, `correct(outputs, targets)`, `caption(target, classes=)`; |
+| | `answered(predictions, rows)`, where a map of pixels can explain an output |
 | `audit.py` | only where targets can be doubted: `audit(data, parts, outputs, folder, card=)` writes labels.csv; `sentence(numbers)` |
 | `chapters/` | `of(findings)`: its own chapters of the report; a task may have none |
 
@@ -27,7 +31,7 @@
 `targets[i]` are the targets of image i.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
@@ -117,6 +121,16 @@ class Task:
     @cached_property
     def decode(self) -> ModuleType:
         return self._file("decode")
+
+    @property
+    def has_places(self) -> bool:
+        """Whether targets and outputs have places in the image."""
+        return (Path(__file__).parent / self.name / "transforms.py").is_file()
+
+    @cached_property
+    def move(self) -> Callable[..., Any] | None:
+        """What moves images and targets together; None where targets have no place in the image."""
+        return self._file("transforms").move if self.has_places else None
 
     @cached_property
     def metrics(self) -> ModuleType:

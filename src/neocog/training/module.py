@@ -189,7 +189,13 @@ class Learner(pl.LightningModule):
         images, targets, *indices = batch
         if not self.program.takes_features:
             images, targets = training_batch(
-                images, targets, self.augmentation, mean=self.mean, std=self.std, soften=self._soften
+                images,
+                targets,
+                self.augmentation,
+                mean=self.mean,
+                std=self.std,
+                soften=self._soften,
+                move=self.task.move,
             )
         loss, outputs = self.loss(images, targets, indices=indices[0] if indices else None)
         if (self.device.type == "cpu" or batch_idx % CHECK_EVERY == 0) and not math.isfinite(loss.item()):

@@ -44,6 +44,19 @@ def to_row(
     return np.broadcast_to(row[..., None], (*size, channels)) if row.ndim == 2 else row
 
 
+def placement(image: tuple[int, int], size: tuple[int, int], *, resize: str) -> tuple[float, float, float, float]:
+    """Where `to_row` puts an image (width, height) on one of `size`: left, top, width, height of the whole image; it may reach beyond."""
+    if resize == "pad":
+        across, down = _largest(size, shape=image)
+        return (size[0] - across) // 2, (size[1] - down) // 2, across, down
+    if resize == "crop":
+        across, down = _largest(image, shape=size)
+        scale = size[0] / across, size[1] / down
+        left, top = (image[0] - across) // 2, (image[1] - down) // 2
+        return -left * scale[0], -top * scale[1], image[0] * scale[0], image[1] * scale[1]
+    return 0, 0, *size
+
+
 def _largest(box: tuple[int, int], *, shape: tuple[int, int]) -> tuple[int, int]:
     """The largest (width, height) inside `box` that has the proportions of `shape`, to a pixel; one at least."""
     if box[0] * shape[1] <= box[1] * shape[0]:

@@ -1,0 +1,1 @@
+"""Detectors, one file each, over any backbone by name; outputs are those that `tasks/detection/decode.py` takes."""

@@ -1,0 +1,1 @@
+"""Data sources of images with boxes, one file each."""
