@@ -133,7 +133,7 @@ def sums(outputs: Tensor, targets: Tensor, *, loss: Tensor | None = None) -> Ten
     kind = torch.float32 if outputs.device.type == "mps" else torch.float64  # Apple's GPUs have no doubles
     if loss is not None:
         return torch.stack([loss.detach().to(kind) * images, outputs.new_full((), images, dtype=kind)])
-    found, _ = Decode()(outputs)
+    found, _ = Decode()(outputs.detach())
     classes = outputs.shape[-1] - LOGITS.start
     objects = Objects.of(found.float().cpu().numpy(), targets.cpu().numpy())
     hit = match(objects).hit

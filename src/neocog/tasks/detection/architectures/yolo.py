@@ -25,7 +25,7 @@ from neocog.tasks.detection.backbone import Pyramid
 YEAR = 2016
 IDEA = "Detection as one regression over a grid, in one look"
 BLOCKS = ("norm", "activation", "padding")
-FORMS = {"small": (0, 0)}
+FORMS = {"small": (823_702, 13_544_672)}
 RARE = 0.01  # probability of an object in a cell before anything is learned
 REACH = 4.0  # distances lie between exp(-REACH) and exp(REACH) times twice the stride
 
