@@ -126,14 +126,15 @@ def soften(targets: Tensor, *, classes: int) -> Tensor:
     raise UserError("mixup and cutmix blend images, which boxes cannot follow; set mixup: 0.0 and cutmix: 0.0")
 
 
+@torch.no_grad()
 def sums(outputs: Tensor, targets: Tensor, *, loss: Tensor | None = None) -> Tensor:
     """[summed loss, number of images], of batches whose mean `loss` is known, as in training. Of others, behind these, for each class the
     number of its objects and histograms of the scores of hits and misses at each IoU, [K, 1 + T x 2 x BINS]."""
     images = len(targets)
     kind = torch.float32 if outputs.device.type == "mps" else torch.float64  # Apple's GPUs have no doubles
     if loss is not None:
-        return torch.stack([loss.detach().to(kind) * images, outputs.new_full((), images, dtype=kind)])
-    found, _ = Decode()(outputs.detach())
+        return torch.stack([loss.to(kind) * images, outputs.new_full((), images, dtype=kind)])
+    found, _ = Decode()(outputs)
     classes = outputs.shape[-1] - LOGITS.start
     objects = Objects.of(found.float().cpu().numpy(), targets.cpu().numpy())
     hit = match(objects).hit
