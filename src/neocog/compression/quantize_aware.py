@@ -27,6 +27,7 @@ SUGGESTED = {"weight_bits": 7, "train": {"epochs": 2, "lr": 0.01}}
 PAPER = "Jacob et al. 2018, arXiv:1712.05877"
 ON = "graph"
 TRAINS = "must"
+TASKS = ("classification", "multilabel")  # its rounding ends at the outputs, a detector's before its decoding
 REFUSES = {
     "perceptron": "it learns by its own rule, which takes steps of whole errors and no gradient",
     "adaline": "it learns by its own rule, from the sums before any rounding",

@@ -11,6 +11,7 @@ from dataclasses import replace
 from neocog.compression.chain import onnx_quantization
 from neocog.compression.chain.candidate import Candidate
 from neocog.data.prepared import Prepared
+from neocog.tasks import task as tasks
 
 IDEA = "Stores 8-bit weights and finds the ranges of everything else while it runs"
 COST = "Time for convolutional networks: ranges are sought at every layer; measure before use"
@@ -21,4 +22,7 @@ TRAINS = "never"
 
 def apply(candidate: Candidate, data: Prepared) -> Candidate:
     """Quantize the weights of convolutions and matrix products of the graph."""
-    return replace(candidate, graph=onnx_quantization.dynamic(candidate.exported(data)))
+    return replace(
+        candidate,
+        graph=onnx_quantization.dynamic(candidate.exported(data), float_decoding=tasks.task(data.task).has_places),
+    )

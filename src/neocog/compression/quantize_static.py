@@ -19,6 +19,7 @@ from neocog.compression.chain import onnx_quantization
 from neocog.compression.chain.candidate import Candidate
 from neocog.core.constrained_types import Images
 from neocog.data.prepared import Prepared
+from neocog.tasks import task as tasks
 
 IDEA = "Calculates with 8-bit integers, in ranges measured on real images"
 COST = "Some accuracy, more in networks with depthwise convolutions, whose channels differ widely"
@@ -48,6 +49,11 @@ def apply(
     """
     seen = data.split("train").images[:images]
     graph = onnx_quantization.static(
-        candidate.exported(data), seen, calibration=calibration, percentile=percentile, weight_bits=weight_bits
+        candidate.exported(data),
+        seen,
+        calibration=calibration,
+        percentile=percentile,
+        weight_bits=weight_bits,
+        float_decoding=tasks.task(data.task).has_places,
     )
     return replace(candidate, graph=graph)

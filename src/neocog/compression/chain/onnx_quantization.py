@@ -27,6 +27,7 @@ METHODS = {
     "entropy": CalibrationMethod.Entropy,
     "percentile": CalibrationMethod.Percentile,
 }
+LAYERS = ("Conv", "Gemm", "MatMul")
 INTEGER = ("QuantizeLinear", "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger", "DynamicQuantizeMatMul")
 
 
@@ -52,13 +53,20 @@ class Images(CalibrationDataReader):
 
 
 def static(
-    graph: onnx.ModelProto, images: np.ndarray, *, calibration: str, percentile: float, weight_bits: int
+    graph: onnx.ModelProto,
+    images: np.ndarray,
+    *,
+    calibration: str,
+    percentile: float,
+    weight_bits: int,
+    float_decoding: bool = False,
 ) -> onnx.ModelProto:
     """`graph` with int8 weights (a scale a channel) and uint8 activations in ranges measured on images uint8 [N, H, W, C].
 
-    Its input stays uint8 images, its logits float: they are not rounded. Raises NeocogError when nothing became an integer.
+    Its input stays uint8 images, its logits float: they are not rounded. With `float_decoding` nothing behind the last layers is, for boxes
+    have more than 256 places. Raises NeocogError when nothing became an integer.
     """
-    with _files(graph) as (source, target):
+    with _files(graph, symbolic=not float_decoding) as (source, target):
         quantize_static(
             source,
             target,
@@ -69,6 +77,7 @@ def static(
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             calibrate_method=METHODS[calibration],
+            nodes_to_exclude=_behind_layers(source) if float_decoding else None,
             extra_options={
                 "CalibStridedMinMax": 1,  # batches whose values are held at a time, whatever the method
                 "CalibTensorRangeSymmetric": False,
@@ -79,9 +88,9 @@ def static(
         return _checked(onnx.load(target), "static")
 
 
-def dynamic(graph: onnx.ModelProto) -> onnx.ModelProto:
+def dynamic(graph: onnx.ModelProto, *, float_decoding: bool = False) -> onnx.ModelProto:
     """`graph` with int8 weights, whose activations are quantized while it runs. Raises NeocogError when nothing became an integer."""
-    with _files(graph) as (source, target):
+    with _files(graph, symbolic=not float_decoding) as (source, target):
         quantize_dynamic(source, target, per_channel=True, weight_type=QuantType.QInt8)
         return _checked(onnx.load(target), "dynamic")
 
@@ -92,17 +101,32 @@ def operators(graph: onnx.ModelProto) -> dict[str, int]:
     return {kind: kinds.count(kind) for kind in sorted(set(kinds))}
 
 
+def _behind_layers(path: Path) -> list[str]:
+    """The nodes of the graph at `path` from which no way leads to a layer: its decoding. Gives a name to each that has none."""
+    graph = onnx.load(path)
+    needed: set[str] = set()
+    behind = []
+    for place, node in reversed(list(enumerate(graph.graph.node))):
+        node.name = node.name or f"{node.op_type}.{place}"
+        if node.op_type in LAYERS or needed & {*node.output}:
+            needed |= {*node.input}
+        else:
+            behind.append(node.name)
+    onnx.save(graph, path)
+    return behind
+
+
 @contextmanager
-def _files(graph: onnx.ModelProto) -> Iterator[tuple[Path, Path]]:
+def _files(graph: onnx.ModelProto, *, symbolic: bool = True) -> Iterator[tuple[Path, Path]]:
     """The graph as a file, its shapes inferred and its batch normalizations folded, and the place for the quantized one. Without
-    their talk."""
+    their talk. `symbolic` inference knows more of free sizes, but not every operator."""
     disabled = logging.root.manager.disable
     with tempfile.TemporaryDirectory(prefix="neocog-") as folder, redirect_stdout(StringIO()):
         logging.disable(logging.WARNING)
         try:
             whole, source = Path(folder) / "whole.onnx", Path(folder) / "source.onnx"
             onnx.save(graph, whole)
-            quant_pre_process(whole, source)
+            quant_pre_process(whole, source, skip_symbolic_shape=not symbolic)
             yield source, Path(folder) / "target.onnx"
         finally:
             logging.disable(disabled)
