@@ -14,10 +14,12 @@ import projects
 import pytest
 import yaml
 from mlflow import MlflowClient
+from pictures import class_folders
 from waiting import wait_for
 
 from neocog import architectures
 from neocog.bundle import read
+from neocog.data.prepare import prepare
 from neocog.training import checkpoint
 from neocog.training.fit import fit
 from neocog.training.recipe import Recipe
@@ -30,9 +32,10 @@ def digest(folder: Path) -> str:
 
 
 def prepared_project(project: Path, *, epochs: int = 40) -> Path:
-    """Digits, 40 epochs of LeNet with everything random switched on that it knows."""
+    """Digits, 40 epochs of LeNet with everything random switched on that it knows, its layers unfrozen one by one."""
     settings = yaml.safe_load((project / "params.yaml").read_text())
-    settings["architectures"]["lenet"] |= {"epochs": epochs, "cutout": 2, "ema": 0.9, "threads": 1}
+    gradual = {"freeze": 2, "unfreeze": "gradual", "augment": [{"method": "random_erasing", "chance": 0.5}]}
+    settings["architectures"]["lenet"] |= {"epochs": epochs, "cutout": 2, "ema": 0.9, "threads": 1, **gradual}
     (project / "params.yaml").write_text(yaml.safe_dump(settings))
     subprocess.run([sys.executable, "-m", "pipelines.prepare"], check=True, capture_output=True)
     return project
@@ -103,6 +106,12 @@ ELABORATE = {
     "lr": 0.05,
     "epochs": 5,
 }
+FINE_TUNED = {
+    "freeze": 1,
+    "unfreeze": "gradual",
+    "layer_decay": 0.7,
+    "augment": ({"method": "random_resized_crop", "scale": [0.5, 1.0]}, {"method": "color_jitter", "chance": 0.5}),
+}
 
 
 class Told:
@@ -120,7 +129,7 @@ class Told:
         self.steps.append(step)
 
 
-def train(digits, work, *, stop_after: int = 0, model: str = "vgg", recipe: Recipe = RECIPE, run: Told | None = None):
+def train(data, work, *, stop_after: int = 0, model: str = "vgg", recipe: Recipe = RECIPE, run: Told | None = None):
     """Train; with `stop_after`, end right after that epoch's checkpoint as a kill would."""
     real = checkpoint.write
 
@@ -131,9 +140,10 @@ def train(digits, work, *, stop_after: int = 0, model: str = "vgg", recipe: Reci
 
     checkpoint.write = write
     try:
+        about = {"channels": data.channels, "size": data.size, "classes": len(data.classes)}
         return fit(
-            partial(architectures.build, model, channels=1, size=8, classes=10, sizes=SIZES),
-            digits,
+            partial(architectures.build, model, **about, sizes=SIZES),
+            data,
             recipe,
             name=model,
             work=work,
@@ -149,12 +159,23 @@ def weights(fitted) -> str:
 
 @pytest.mark.parametrize("extra", [PLAIN, ELABORATE], ids=["plain", "elaborate"])
 def test_after_every_epoch_a_cut_off_training_ends_with_the_same_bits(digits, tmp_path, extra):
-    recipe = replace(RECIPE, **extra)
-    whole = train(digits, tmp_path / "whole", recipe=recipe)
+    assert_resumes(digits, tmp_path, replace(RECIPE, **extra))
+
+
+def test_so_does_one_of_encoded_photographs_that_are_augmented_while_layers_are_unfrozen(tmp_path):
+    raw = class_folders(tmp_path / "raw", images=30, suffix="jpg")
+    options = {"size": 16, "workers": 1, "val_fraction": 0.2, "test_fraction": 0.2, "store": "encoded"}
+    encoded = prepare(tmp_path / "prepared", source="folder", root=raw, **options)
+    assert_resumes(encoded, tmp_path, replace(RECIPE, batch_size=16, **FINE_TUNED))
+
+
+def assert_resumes(data, folder, recipe):
+    """A training of `data` that is cut off after any epoch ends as the whole one does."""
+    whole = train(data, folder / "whole", recipe=recipe)
     for epoch in range(1, len(whole.history) + 1):
         with pytest.raises(Cut):
-            train(digits, tmp_path / str(epoch), stop_after=epoch, recipe=recipe)
-        resumed = train(digits, tmp_path / str(epoch), recipe=recipe)
+            train(data, folder / str(epoch), stop_after=epoch, recipe=recipe)
+        resumed = train(data, folder / str(epoch), recipe=recipe)
         assert resumed.history == whole.history
         assert weights(resumed) == weights(whole)
         assert resumed.epoch == whole.epoch
