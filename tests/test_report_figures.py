@@ -167,7 +167,12 @@ def test_pictures_keep_their_pixels_and_fit_the_budget():
     assert images.shrunk(image[..., :1], side=50).shape == (50, 25, 1)
     assert images.shrunk(image, side=200) is not None and images.shrunk(image, side=200).shape == image.shape
     side = images.largest_side([image] * 10, budget=60_000)
-    assert sum(len(images.png(images.shrunk(image, side=side))) for _ in range(10)) <= 60_000
+    assert sum(len(images.picture(images.shrunk(image, side=side))) for _ in range(10)) <= 60_000
+    assert images.picture(image[:64, :64]) == images.png(image[:64, :64]), "small ones keep their pixels"
+    large = np.asarray(Image.fromarray(image[:5, :5]).resize((112, 112)))
+    seen = Image.open(BytesIO(b64decode(images.picture(large).partition(",")[2])))
+    assert seen.format == "JPEG" and np.abs(np.asarray(seen, int) - large).mean() < 4
+    assert 3 * len(images.picture(large)) < len(images.png(large))
 
 
 @pytest.mark.parametrize(

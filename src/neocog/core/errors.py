@@ -24,7 +24,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Literal
 
-from neocog.core import broken_pipe, resume_state
+from neocog.core import broken_pipe, resume_state, utf8_mode
 from neocog.core.escape import escape_unwritable, say
 
 
@@ -113,6 +113,7 @@ def run(
 
     When nobody reads standard output any more, a verb `ends`, with 0, and a stage `goes on`: its work is in its files.
     """
+    utf8_mode.ensure()
     for name in ("stdout", "stderr") if unread == "goes on" else ("stderr",):
         broken_pipe.go_on_unheard(name)
     gc.set_threshold(

@@ -18,7 +18,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
-from neocog.core import errors, private_apis
+from neocog.core import errors, private_apis, utf8_mode
 from neocog.core.fork_server import RUNNER, Lent, borrow, leave, peer
 from neocog.orchestration.parallel.usage import PIDS
 
@@ -41,6 +41,7 @@ _KILLED = 128  # of an exit code, as a shell writes it
 
 def run(main: Callable[..., object], arguments: Sequence[str], *, imports: Sequence[str] = TORCH) -> None:
     """`errors.run`, for a stage that needs `imports`: in a fork of the copy; without one, leave one and do it here."""
+    utf8_mode.ensure()
     _through_a_fork(imports, arguments)
     errors.run(main, arguments)
 

@@ -44,7 +44,7 @@ def content(models: Sequence[JudgedModel], prepared: Prepared, *, called: Mappin
     order = sorted(models, key=lambda model: (model.row.year, model.row.model))
     begin = next((m for m in models if found[m.row.model].depths), models[0])
     return {
-        "picture": images.png(images.shrunk(image, side=112)),
+        "picture": images.picture(images.shrunk(image, side=112)),
         "id": str(test.ids[chosen]),
         "label": classes_phrase(prepared, test.targets[chosen : chosen + 1]),
         "right": int(good[chosen]) if models[0].scores.dtype == bool else None,

@@ -13,6 +13,7 @@ from neocog.data.prepared import SPLITS, Prepared, Split
 from neocog.drawing import images, svg
 from neocog.report import narrative, provenance, scores
 from neocog.report.chapters import Chapter
+from neocog.report.differences import differences, repeated
 from neocog.report.drawings import Drawings
 from neocog.report.figures import KINDS
 from neocog.report.leaderboard import LeaderboardRow
@@ -39,6 +40,7 @@ def html(
 
     rows, rungs = [model.row for model in models], narrative.first_of_each(models)
     history = [model.row for model in rungs]
+    by_year = sorted(rungs, key=lambda model: (model.row.year, model.row.model))
     by_name = {model.row.model: model for model in models}
     columns = scores.scores(models[0].task, classes=len(prepared.classes))
     shown = [chapter for chapter in chapters if chapter.markup]
@@ -67,7 +69,9 @@ def html(
             history, called=called, differ=lambda a, b: by_name[a].against(by_name[b]).p_value < narrative.LEVEL
         ),
         coded=_coded,
-        rungs=sorted(rungs, key=lambda model: (model.row.year, model.row.model)),
+        rungs=by_year,
+        differences=differences(by_year),
+        repeated=repeated(by_year),
         called=called,
         board_columns=_columns(columns, primary=models[0].row.metric.name),
         board=[_line(row, rows, columns) for row in rows],
@@ -131,7 +135,7 @@ def _faces(prepared: Prepared, test: Split) -> list[tuple[str, str]]:
     fewest = sorted(range(len(shown)), key=lambda row: len(shown[row]))
     first = {label: row for row in reversed(fewest) for label in shown[row]}
     return [
-        (prepared.classes[label], images.png(images.shrunk(test.images[first[label]], side=112)))
+        (prepared.classes[label], images.picture(images.shrunk(test.images[first[label]], side=112)))
         for label in np.unique(spread.round().astype(int)).tolist()
         if label in first
     ]

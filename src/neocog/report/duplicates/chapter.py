@@ -72,4 +72,4 @@ def shrunk(prepared: Prepared, places: Sequence[Place], *, budget: int) -> dict[
             )
         found |= {(split, name): part.images[rows[name]] for name in names}
     side = pictures.largest_side(list(found.values()), budget=budget)
-    return {place: pictures.png(pictures.shrunk(image, side=side)) for place, image in found.items()}
+    return {place: pictures.picture(pictures.shrunk(image, side=side)) for place, image in found.items()}

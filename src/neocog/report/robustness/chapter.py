@@ -47,7 +47,7 @@ def draw(prepared: Prepared, metric: Metric, *, reports: Path, called: Mapping[s
     image = np.asarray(test.images[chosen : chosen + 1])
     corrupted = {narrative.words(name): corrupt(image, name, severity=SEVERITY)[0] for name in CORRUPTIONS}
     shown = {"clean": image[0]} | corrupted
-    tiles = tuple((words, pictures.png(pictures.shrunk(each, side=112))) for words, each in shown.items())
+    tiles = tuple((words, pictures.picture(pictures.shrunk(each, side=112))) for words, each in shown.items())
     return RobustnessFigures(
         found, figures.heatmap(found), tiles, classes_phrase(prepared, test.targets[chosen : chosen + 1])
     )

@@ -71,7 +71,7 @@ def _look(
         "classes": [_row(*each) for each in sorted(table, key=lambda row: np.nan_to_num(row[3], nan=2.0))],
         "mistakes": [
             {
-                "picture": images.png(images.shrunk(test.images[row], side=side)),
+                "picture": images.picture(images.shrunk(test.images[row], side=side)),
                 "id": str(answers.ids[row]),
                 "actual": classes[answers.labels[row]],
                 "predicted": classes[answers.predicted[row]],

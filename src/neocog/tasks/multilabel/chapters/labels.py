@@ -86,7 +86,7 @@ def _picture(answers: Predictions, test: Split, classes: Sequence[str], row: int
         return [(classes[label], float(says[label])) for label in np.flatnonzero(which).tolist()]
 
     return {
-        "picture": images.png(images.shrunk(test.images[row], side=side)),
+        "picture": images.picture(images.shrunk(test.images[row], side=side)),
         "id": str(answers.ids[row]),
         "right": named(targets & given),
         "missed": named(targets & ~given),
