@@ -70,3 +70,21 @@ def project(tmp_path, monkeypatch):
     (folder / "params.yaml").write_text(text.replace("source: fashion_mnist", "source: digits"))
     monkeypatch.chdir(folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """A headless browser; a test that wants it is skipped where there is none, but not in CI."""
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
+    if not path and not os.environ.get("CI"):
+        pytest.skip("no browser: install chromium")
+    assert path, "this test opens the page in a browser: install chromium (apt-get install chromium)"
+    sync = (
+        pytest.importorskip("playwright.sync_api")
+        if not os.environ.get("CI")
+        else __import__("playwright.sync_api").sync_api
+    )
+    with sync.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()

@@ -1,8 +1,6 @@
 """A reader's hands on the page, in a real browser: sorts, filters, picks, compares, hovers, turns it dark; by mouse and by keyboard."""
 
-import os
 import re
-import shutil
 
 import pytest
 import tiny
@@ -63,23 +61,6 @@ def site(tmp_path_factory):
     html = whole.html(found, data, called=called, chapters=chapters)
     (root / "report.html").write_text(html, encoding="utf-8")
     return root / "report.html", found, called
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
-    if not path and not os.environ.get("CI"):
-        pytest.skip("no browser: install chromium")
-    assert path, "this test opens the page in a browser: install chromium (apt-get install chromium)"
-    sync = (
-        pytest.importorskip("playwright.sync_api")
-        if not os.environ.get("CI")
-        else __import__("playwright.sync_api").sync_api
-    )
-    with sync.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
