@@ -125,6 +125,7 @@ def test_a_project_beside_the_wheel(installed, tmp_path):
     path.write_text(yaml.safe_dump(params, sort_keys=False))
     installed.run(project, "neocog", "repro")
     assert (project / "reports/report.html").is_file() and (project / "mlflow.db").is_file()
+    assert "train@mlp" in (project / "reports/pipeline.html").read_text(encoding="utf-8"), "the timeline"
     installed.run(project, "git", "add", "-A")
     assert "report.html" not in installed.run(project, "git", "status", "--porcelain")
     assert not [

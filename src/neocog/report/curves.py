@@ -33,10 +33,10 @@ def learning(curves: Sequence[LearningCurve], *, metric: Metric) -> str:
     wide = min((WIDTH - AXIS) / columns, 420.0)
     epochs = max(2, *(len(curve.val) for curve in curves))
     seen = [v for curve in curves for v in (*curve.val, *curve.train) if isfinite(v)] or [0.0, 1.0]
-    ends = [curve.last for curve in curves if isfinite(curve.last)] or [0.0]
+    last = [curve.last for curve in curves if isfinite(curve.last)]
     low = max(
-        min(seen), min(max(seen) - 0.4, *ends)
-    )  # a bad first epoch may fall off the panel, or it would flatten all others
+        min(seen), min([max(seen) - 0.4, *last])
+    )  # a bad first epoch may fall off, or it would flatten all others
     spare = max(0.01, 0.06 * (max(seen) - low))
     panels = []
     for i, curve in enumerate(curves):

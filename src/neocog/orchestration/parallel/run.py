@@ -23,6 +23,7 @@ from neocog.orchestration.parallel.stage_loop import Executor, Settings
 LOCK = Path(".neocog/repro/lock")
 PARAMS, LOCAL = "params", "local"  # for `ray`: as ray.address says; a Ray on this machine
 PAGE = Path("reports/pipeline.html")
+OURS = "python -m pipelines."  # in the dvc.yaml of a project of neocog's, the clone or one of `neocog init`
 _PLAIN = {"--dry", "-i", "--interactive"}  # nothing runs, or each stage is asked for: DVC's own loop does that
 
 
@@ -122,7 +123,7 @@ def _heal(root: Path) -> None:
 def _report(coordinator: Coordinator, settings: Settings) -> None:
     """The page and MLflow's run of a project of neocog's, after a run in which something was done."""
     root, ran = coordinator.root, [span for span in coordinator.spans if span.seconds > 0]
-    if not ran or not (root / "pipelines").is_dir():
+    if not ran or OURS not in (root / "dvc.yaml").read_text(encoding="utf-8"):
         return
     page = root / PAGE
     timeline.write_page(page, ran, wall=coordinator.wall, jobs=settings.machine.jobs)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from neocog.drawing import numbers, svg, text_width
 from neocog.drawing.label_placement import Box, place
@@ -66,7 +67,9 @@ def reliability(bins: Sequence[Bin], honest: Sequence[Bin], *, name: str) -> str
 
 def answers(curve: RiskCoverageCurve, best: RiskCoverageCurve, *, name: str, rival: str) -> str:
     """How often the answers are wrong if only those are given of which it is surest; `best` is a `rival`'s curve, in gray."""
-    high = max(0.06, float(max(curve.risk[-1], best.risk[-1]))) * 1.12
+    high = (
+        max(0.06, *(float(each.risk[_drawn(each)].max()) for each in (curve, best))) * 1.12
+    )  # of few images the first may be wrong
     x, y = Scale(0, 1, 52, HALF - 12), Scale(0, high, TALL - 46, 30)
     lines = [line(x.start, y(tick), x.end, y(tick), class_="grid") for tick in y.ticks(4)]
     digits = 0 if high > 0.1 else 1
@@ -102,8 +105,12 @@ def answers(curve: RiskCoverageCurve, best: RiskCoverageCurve, *, name: str, riv
 
 
 def _thinned(curve: RiskCoverageCurve, x: Scale, y: Scale) -> list[tuple[float, float]]:
-    places = np.unique(np.linspace(len(curve.risk) // 100, len(curve.risk) - 1, POINTS).astype(int))
-    return [(x(float(curve.coverage[i])), y(float(curve.risk[i]))) for i in places]
+    return [(x(float(curve.coverage[i])), y(float(curve.risk[i]))) for i in _drawn(curve)]
+
+
+def _drawn(curve: RiskCoverageCurve) -> NDArray[np.int_]:
+    """The places of a curve that are drawn."""
+    return np.unique(np.linspace(len(curve.risk) // 100, len(curve.risk) - 1, POINTS).astype(int))
 
 
 def groups(found: Sequence[Slice], *, name: str, overall: float) -> str:
