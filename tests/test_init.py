@@ -140,6 +140,26 @@ def test_folders_of_any_name(neocog, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["images", name])
 
 
+def test_any_letter_stands_in_names_where_the_locale_has_ascii_only(tmp_path):
+    """A process of its own: the encoding of file names is fixed when Python begins."""
+    images(tmp_path / "größe", each=2)
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
+    who = {f"GIT_{who}_{what}": "test@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    environment = os.environ | ascii_only | who
+
+    def run(*command: str, folder: Path = tmp_path) -> str:
+        ended = subprocess.run(
+            [sys.executable, *command], cwd=folder, env=environment, capture_output=True, encoding="utf-8", check=False
+        )
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout
+
+    assert run("-c", "import sys; print(sys.getfilesystemencoding())") == "ascii\n", "the control"
+    run("-m", "neocog.cli.main", "init", "prøject", "--data", "größe")
+    assert load.for_stage("prepare", folder=tmp_path / "prøject").data.root == str(tmp_path / "größe")
+    assert "größe: 2 classes" in run("-m", "pipelines.prepare", folder=tmp_path / "prøject")
+
+
 def test_in_another_repository_it_commits_its_own_files_only(neocog, tmp_path):
     git(tmp_path, "init", "-q")
     (tmp_path / "staged.txt").write_text("theirs")

@@ -5,7 +5,9 @@ import json
 import signal
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -128,6 +130,23 @@ def test_a_plan_names_everything_and_runs_nothing(project):
     assert "two epochs, trained" in said and card["data_digest"][:12] in said and card["code_digest"][:12] in said
     assert "epochs 2" in said and "requirements.lock" in said and "train@mlp" in said and "identical" not in said
     assert state(project) == before
+
+
+@pytest.mark.parametrize(("asked", "warned"), [(version("neocog"), False), ("0.0.1", True)])
+def test_a_project_of_ones_own_names_its_packages_in_requirements_txt(asked, warned):
+    held = {"requirements.txt": f"neocog[pretrained]=={asked}  # or its wheel\n"}
+    held_project = SimpleNamespace(
+        describe=lambda commit: commit, blob=lambda _, name: "abc" * (name in held), file=lambda _, name: held.get(name)
+    )
+    train = {"optimizer": "sgd", "lr": 0.1, "epochs": 1, "batch_size": 1}
+    made = {"data_digest": "", "code_digest": "", "params": {"train": train}, "seed": 0, "libraries": {}, "threads": 1}
+    bundle = SimpleNamespace(card={"provenance": made}, kind="trained", name="mlp", model="trained/mlp")
+    made_at = SimpleNamespace(commit="HEAD", how="lock", committed=True)
+    said = plan.Plan(bundle, held_project, made_at).page()
+    assert "packages  requirements.txt abc, that of HEAD" in said
+    assert ("warning: requirements.txt of that commit asks for neocog 0.0.1" in said) == warned
+    held.clear()
+    assert "neither requirements.lock nor requirements.txt" in plan.Plan(bundle, held_project, made_at).page()
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ bytes each time. Needs apt-get and dpkg-deb (210 MB; nothing is installed), and 
 
 import csv
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -41,8 +42,10 @@ def main(target: Path) -> None:
             Image.open(path).convert("RGB").resize((960, 600), reducing_gap=2.0)
             for path in sorted((unpacked / "usr/share/backgrounds/mate/nature").glob("*.jpg"))
         ]
-        target.mkdir(parents=True)
-        with (target / "labels.csv").open("w", newline="", encoding="utf-8") as file:
+        part = target.with_name(f"{target.name}.part")  # until all is there
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        with (part / "labels.csv").open("w", newline="", encoding="utf-8") as file:
             table = csv.writer(file)
             table.writerow(["path", "label", "stamp"])
             number = 0
@@ -50,9 +53,10 @@ def main(target: Path) -> None:
                 drawn = random.Random(f"{label}/{stamp.stem}")
                 for _ in range(VIEWS):
                     name = f"{number:05d}.jpg"
-                    picture(stamp, drawn.choice(backgrounds), drawn).save(target / name, quality=90)
+                    picture(stamp, drawn.choice(backgrounds), drawn).save(part / name, quality=90)
                     table.writerow([name, label, f"{label}-{stamp.stem}"])
                     number += 1
+        part.rename(target)
     print(f"{number:,} images of {len(CLASSES)} classes in {target}")
 
 

@@ -1,5 +1,6 @@
 """Plan of a reproduction: what made a bundle, and what would run again."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -14,7 +15,7 @@ from neocog.reproduce.git import Project
 from neocog.reproduce.origin import LOCK, Origin
 
 STAGES = {"trained": "train", "tuned": "tune", "compressed": "compress"}
-PACKAGES = "requirements.lock"
+PACKAGES = ("requirements.lock", "requirements.txt")  # of the clone, and of a project of `neocog init`
 RECORDED = ("data_digest", "code_digest", "params", "seed", "libraries")  # provenance without which there is no plan
 
 
@@ -49,6 +50,8 @@ class Plan:
             for name, there in made["libraries"].items()
             if (here := _installed(name)) != there
         ]
+        if (asked := self._named_version()) and asked != (here := _installed("neocog")):
+            found.append(f"{PACKAGES[1]} of that commit asks for neocog {asked}, here is {here}")
         cores = machine.cores()
         if self.threads > cores:
             found.append(f"{self.threads} threads made it, here are {cores} cores")
@@ -81,12 +84,17 @@ class Plan:
         return "from bundle.json, put into that commit's params.yaml"
 
     def _packages(self) -> str:
-        at, here = (self.project.blob(commit, PACKAGES) for commit in (self.origin.commit, "HEAD"))
-        if not at:
-            return f"{PACKAGES} is not in that commit"
-        return (
-            f"{PACKAGES} {at}, {'that of HEAD' if at == here else 'not that of HEAD'}; what is installed here is used"
-        )
+        name = next((name for name in PACKAGES if self.project.blob(self.origin.commit, name)), None)
+        if name is None:
+            return f"neither {' nor '.join(PACKAGES)} is in that commit; what is installed here is used"
+        at, here = (self.project.blob(commit, name) for commit in (self.origin.commit, "HEAD"))
+        return f"{name} {at}, {'that of HEAD' if at == here else 'not that of HEAD'}; what is installed here is used"
+
+    def _named_version(self) -> str | None:
+        """The version of neocog that the commit's requirements.txt asks for; None where it names none."""
+        text = self.project.file(self.origin.commit, PACKAGES[1]) or ""
+        found = re.search(r"^neocog(?:\[.*?\])?==([^\s;#]+)", text, re.MULTILINE)
+        return found and found[1]
 
 
 _WHY = {
