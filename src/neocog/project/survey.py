@@ -41,7 +41,14 @@ class Survey:
 def survey(root: Path, task: Task) -> Survey:
     """Look at the images in `root`. Raises UserError where there are none, or they do not lie as the task's source expects them."""
     own = task.source("folder")
-    if own is None:
+    if task.has_places:
+        listing = list_files(root)
+        if not any(path.endswith(".json") for path in listing.paths):
+            raise UserError(
+                f"{root}: no *.json is here; {task.name} needs COCO's, with images, annotations and categories (docs/tasks.md)"
+            )
+        listing.paths = [path for path in listing.paths if not path.endswith(".json")]
+    elif own is None:
         listing = list_images(root)
     else:
         listing = list_files(root)
@@ -49,7 +56,7 @@ def survey(root: Path, task: Task) -> Survey:
             raise UserError(
                 f"{root}: no {own.TABLE} is here; {task.name} needs it, with the columns path and labels (docs/tasks.md)"
             )
-    if own is None and len(listing.classes) < 2:
+    if own is None and not task.has_places and len(listing.classes) < 2:
         raise UserError(
             f"{root} holds one class, {listing.classes[0]!r}; a classifier needs at least two class folders"
         )

@@ -65,6 +65,11 @@ def answers(predictions: Floats, *, card: Card) -> list[dict[str, Any]]:
     return [{"detections": _given(prediction, card)} for prediction in predictions]
 
 
+def likeliest(prediction: Floats, *, card: Card, top: int) -> list[tuple[str, float]]:
+    """Class and score of the `top` likeliest detections."""
+    return [(card["classes"][int(row[5])], float(row[4])) for row in prediction[:top] if row[4] > 0] or [(NONE, 1.0)]
+
+
 def label_and_confidence(prediction: Floats, *, card: Card) -> tuple[str, float]:
     """What is there in words, and the score of the least certain; of nothing, how far the likeliest is from being there."""
     given = _given(prediction, card)

@@ -24,6 +24,15 @@ UNSUITED = {  # keys of a recipe that do not suit the task, and the value that l
     "cutmix": 0.0,
     "augment": (),
 }
+SUGGESTED = {  # of a recipe, for a new project
+    "epochs": 12,
+    "optimizer": "adamw",
+    "lr": 0.002,
+    "weight_decay": 0.05,
+    "label_smoothing": 0.0,
+    "flip": 0.5,
+    "crop": 8,
+}
 
 Boxes = NDArray[np.float32]
 

@@ -61,6 +61,11 @@ def answers(predictions: Floats, *, card: Card) -> list[dict[str, Any]]:
     return rows
 
 
+def likeliest(prediction: Floats, *, card: Card, top: int) -> list[tuple[str, float]]:
+    """The `top` likeliest labels and their probabilities."""
+    return [(name, probability) for name, probability, _ in _likeliest(prediction, card)[:top]]
+
+
 def label_and_confidence(prediction: Floats, *, card: Card) -> tuple[str, float]:
     """The labels that are given, and the probability of the least certain of them; of none, that the likeliest is absent."""
     given = _given(prediction, card)
