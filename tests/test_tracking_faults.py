@@ -345,6 +345,29 @@ def test_the_commit_is_a_tag(project: Path) -> None:
     assert dirty == ["false", "true"], "what the pipeline itself writes does not make the code another"
 
 
+def test_journals_of_another_machine_are_sent_here_once(project: Path, tmp_path: Path, monkeypatch) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    monkeypatch.setenv("NEOCOG_TRACKING_JOURNAL", "1")
+    with tracking.start("train@lenet", experiment="test") as run:
+        run.metrics({"val/top1": 0.5}, step=3)
+        (elsewhere / "curve.csv").write_text("1")
+        run.artifact(elsewhere / "curve.csv")
+    assert not (elsewhere / "mlflow.db").exists(), "no process sends it there"
+    monkeypatch.delenv("NEOCOG_TRACKING_JOURNAL")
+    monkeypatch.chdir(project)
+    for command in ("init -q", "-c user.name=t -c user.email=t@example.org commit -q --allow-empty -m one"):
+        subprocess.run(["git", *command.split()], check=True)
+    for _ in range(2):  # a stage that is started again sends what it had sent
+        assert tracking.adopt(elsewhere / FOLDER, project) == 1
+        assert tracking.sync() == 0
+    [sent] = runs(project)
+    assert (sent.info.status, sent.data.metrics["val/top1"]) == ("FINISHED", 0.5)
+    assert len(sent.data.tags["git.commit"]) == 40
+    assert [each.path for each in client(project).list_artifacts(sent.info.run_id)] == ["curve.csv"]
+
+
 def test_parts_are_children_sent_by_their_parents_sender(project: Path) -> None:
     trial = """
 import sys

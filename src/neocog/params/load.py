@@ -5,6 +5,7 @@ stage is handed only the sections that its `params` in dvc.yaml names, because t
 """
 
 import json
+import os
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -36,6 +37,7 @@ from neocog.training.recipe import KEYS, Recipe
 from neocog.tuning.space import Dimension, space
 
 ALL_LEARNS = {"freeze": "none", "unfreeze": "once"}
+RAY_ADDRESS = "NEOCOG_RAY_ADDRESS"  # in the environment of a stage, in the place of ray.address: on a node a sweep takes that node alone
 UNWATCHED = ("tracking", "ray")  # sections that change no output: every stage may read them, none depends on them
 
 
@@ -140,6 +142,8 @@ def for_stage(stage: str, *, folder: Path | str = ".") -> Params:
     checks.sections(raw)
     checks.check(Params("params.yaml", raw))
     cut: dict[str, Any] = {section: raw[section] for section in UNWATCHED}
+    if RAY_ADDRESS in os.environ:
+        cut["ray"] = {**cut["ray"], "address": os.environ[RAY_ADDRESS]}
     for path in _declared(folder / "dvc.yaml", stage):
         *steps, last = path.split(".")
         source, target = raw, cut

@@ -7,7 +7,8 @@ The caller only appends to a journal on its own disk; a process beside it sends 
 is slow, paused or gone neither slows nor stops a training; what could not be sent is sent by the next start or `sync`.
 """
 
+from neocog.tracking.adopt import adopt
 from neocog.tracking.resume import memory
 from neocog.tracking.run import Run, is_first_rank, start, sync
 
-__all__ = ["Run", "is_first_rank", "memory", "start", "sync"]
+__all__ = ["Run", "adopt", "is_first_rank", "memory", "start", "sync"]

@@ -19,6 +19,7 @@ from neocog.tracking.journal import COPY, FOLDER, WRITER, Journal, journals, wai
 RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
 PATIENCE = 5.0  # s, at the end of a run, for a server that does not answer
 STARTING = 60.0  # s that a sender may take to say that it has started, on a very busy machine
+JOURNAL = "NEOCOG_TRACKING_JOURNAL"  # in the environment of a stage whose journal is sent by another machine (adopt.py)
 LEFT = 3  # the exit code of a sender that could not send everything
 _LAUNCH = """
 import sys
@@ -213,7 +214,9 @@ def _ended(sender: subprocess.Popen | Lent, journal: Journal) -> bool:
 
 
 def _sender(root: Path, run: str) -> subprocess.Popen | Lent | None:
-    """The process that sends `run`; None where no process can be started."""
+    """The process that sends `run`; None where no process can be started, or none is wanted."""
+    if JOURNAL in os.environ:
+        return None
     arguments = run, str(Path.cwd())
     return _borrowed(root, *arguments) or _start(root, *arguments)
 

@@ -3,7 +3,6 @@
 import os
 import select
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -16,6 +15,7 @@ import psutil
 
 from neocog.core.fork_server import leave, peer
 from neocog.tracking import address
+from neocog.tracking.adopt import commit
 from neocog.tracking.journal import COPY, FOLDER, SENDER, WRITER, Journal, journals, waiting
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Sender:
         code: the folder whose git commit is the run's.
         """
         own = Journal(self._folder, run)
-        self._write(own, tags=_commit(code))
+        self._write(own, tags=commit(code))
         stop = threading.Event()
         sampling = threading.Thread(target=self._sample, args=(own, stop), daemon=True)
         sampling.start()
@@ -219,21 +219,6 @@ def _unanswered(error: BaseException | None) -> bool:
     while error is not None and not isinstance(error, silences):
         error = error.__cause__ or error.__context__
     return error is not None
-
-
-def _commit(root: Path) -> dict[str, str]:
-    """Which code runs: the commit, and whether files other than what the pipeline writes differ from it."""
-
-    def git(*arguments: str) -> str:
-        command = ["git", "--no-optional-locks", *arguments]
-        return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=20, check=True).stdout.strip()
-
-    try:
-        commit = git("rev-parse", "HEAD")
-        changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!dvc.lock", ":!reports", ":!models")
-    except (OSError, subprocess.SubprocessError):
-        return {}
-    return {"git.commit": commit, "mlflow.source.git.commit": commit, "git.dirty": str(bool(changed)).lower()}
 
 
 def _has_ended(pid: int) -> bool:

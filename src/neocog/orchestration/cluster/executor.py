@@ -18,7 +18,10 @@ from neocog.orchestration.cluster.store import Content
 from neocog.orchestration.parallel import scratch, steps
 from neocog.orchestration.parallel.process import Running, Watchdog
 from neocog.orchestration.parallel.resources import Machine, Resources
+from neocog.params import load
 from neocog.tracking import address as tracking
+from neocog.tracking import adopt, sync
+from neocog.tracking.run import JOURNAL
 from neocog.tuning import cluster
 
 RETRIES = 3  # nodes or workers that a stage may lose
@@ -185,6 +188,8 @@ class OnNode(Running):
                 progress.cpu_seconds,
             )
             self.outs = progress.outs
+            if progress.records:
+                self.stages.adopt(self.stage, progress.records)
             self._end(progress.code)
 
     def say(self, text: str | bytes) -> None:
@@ -251,6 +256,7 @@ class ClusterStages:
     nodes: Nodes
     patience: float
     _running: list[OnNode] = field(default_factory=list)
+    _adopted: int = 0
 
     def start(
         self,
@@ -279,7 +285,7 @@ class ClusterStages:
             has,
             {path: (root / path).read_bytes() for path in has.settings if (root / path).exists()},
             tuple(self._put(stage.repo, root, path) for path in read),
-            {**changed, **_tracking(), **environment},
+            {**changed, **_told_of_here(), **environment},
             self.reach,
         )
         running = OnNode(stage, request, asked, log, self)
@@ -318,10 +324,19 @@ class ClusterStages:
                 own = cached.get(str(root / content.path))
                 store.get(content, self.objects, repo.cache.local if own else store.local(Path(folder)), root)
 
+    def adopt(self, stage: Any, records: Content) -> None:
+        """Take over the MLflow runs of `stage`, which are sent from here."""
+        repo = stage.repo
+        with tempfile.TemporaryDirectory(dir=repo.tmp_dir) as folder:
+            store.get(records, self.objects, store.local(Path(folder) / "cache"), Path(folder))
+            self._adopted += adopt(Path(folder) / records.path, Path(repo.root_dir))
+
     def close(self) -> None:
-        """End what still runs."""
+        """End what still runs, and send MLflow what was taken over."""
         for each in self._running:
             each.send(signal.SIGTERM)
+        if self._adopted:
+            sync()
 
     def _put(self, repo: Any, root: Path, path: str) -> Content:
         if not (root / path).exists():
@@ -329,7 +344,11 @@ class ClusterStages:
         return store.put(root, path, self.objects, hashes=repo.cache.local, ignore=repo.dvcignore)
 
 
-def _tracking() -> dict[str, str]:
-    """Where stages send their MLflow runs, without credentials, of which each node has its own."""
+def _told_of_here() -> dict[str, str]:
+    """Environment of stages: where they send MLflow runs (no credentials: each node has its own), and that a sweep stays on its node.
+
+    Without a server their journals come back and are sent from here.
+    """
     place = tracking.place(tracking.configured())
-    return {"MLFLOW_TRACKING_URI": place} if place.startswith("http") else {}
+    runs = {"MLFLOW_TRACKING_URI": place} if place.startswith("http") else {JOURNAL: "1"}
+    return {**runs, load.RAY_ADDRESS: "local"}

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from neocog.orchestration.cluster import store
 from neocog.orchestration.cluster.store import Content
 from neocog.orchestration.parallel import scratch, usage
 from neocog.orchestration.parallel.process import Running, Watchdog, wait
+from neocog.tracking import journal
 
 ANSWER = 5.0  # s after which a stage that says nothing reports that it is there
 _EVERY = 0.2  # s between two looks at what it has said
@@ -38,7 +39,8 @@ class StageRequest:
 
 @dataclass(frozen=True)
 class Progress:
-    """What has happened since the last: `said` by the commands; at the end an exit `code` and, if that is 0, the `outs`."""
+    """What has happened since the last: `said` by the commands; at the end an exit `code`, the `outs` if that is 0, and `records`: journals
+    of MLflow runs that are still to be sent."""
 
     said: bytes = b""
     code: int | None = None
@@ -46,7 +48,8 @@ class Progress:
     seconds: float = 0.0
     cpu_seconds: float = 0.0
     memory: int = 0
-    outs: tuple[Content, ...] = field(default=())
+    outs: tuple[Content, ...] = ()
+    records: Content | None = None
 
 
 class StageOnNode:
@@ -101,6 +104,8 @@ def _run(request: StageRequest) -> Iterator[Progress]:
                 store.forget(content, cache, changed)
             said += f"\nneocog: {request.stage} has written into its dependencies: {', '.join(changed[:3])}\n".encode()
             measured["code"] = running.code or 1
+        if list((folder / journal.FOLDER).glob("*.jsonl")):
+            measured["records"] = store.put(folder, journal.FOLDER.as_posix(), remote)
         outs: tuple[Content, ...] = ()
         if measured["code"] == 0:
             there = [path for path in request.paths.outs if (folder / path).exists()]
