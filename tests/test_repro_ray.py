@@ -173,10 +173,12 @@ def ended(folder: Path) -> list[str]:
 
 
 def test_a_lost_coordinator_and_a_lost_node_leave_the_dvc_lock_of_dvc_repro(cluster, tmp_path):
-    folder, plain = project(tmp_path / "project"), tmp_path / "plain"
+    folder, plain = project(tmp_path / "project", e={"meta": {"local": True}}), tmp_path / "plain"
     shutil.copytree(folder, plain)
     run(plain, "dvc", "repro", "-q")
     assert sorted(ended(folder)) == sorted(GRAPH)
+    for path in (tmp_path / "gate").glob("*.*"):
+        path.unlink()
     (tmp_path / "gate/hold-c").touch()
     with start(folder, cluster) as first:
         assert wait_for(
@@ -187,6 +189,8 @@ def test_a_lost_coordinator_and_a_lost_node_leave_the_dvc_lock_of_dvc_repro(clus
         first.communicate(timeout=60)
     assert wait_for(lambda: not psutil.pid_exists(pid), seconds=60), "nothing is left of it on the node"
     assert sorted(ended(folder)) == ["a", "b", "d", "e"] == sorted(entries(folder))
+    nodes = {path.name[0]: path.read_text().startswith(str(cluster.folder)) for path in (tmp_path / "gate").glob("*.*")}
+    assert nodes == {"a": True, "b": True, "c": True, "d": True, "e": False}
     with start(folder, cluster) as second:
         pid, where = held(folder, "c")
         lost = where.relative_to(cluster.folder).parts[0]

@@ -7,17 +7,20 @@ import tempfile
 import time
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import chdir, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from neocog.core.errors import NeocogError
 from neocog.orchestration.cluster import node, store
+from neocog.orchestration.cluster.nodes import Nodes
 from neocog.orchestration.cluster.store import Content
 from neocog.orchestration.parallel import scratch, steps
 from neocog.orchestration.parallel.process import Running, Watchdog
-from neocog.orchestration.parallel.resources import Machine, Resources
+from neocog.orchestration.parallel.process import wait as wait_for_processes
+from neocog.orchestration.parallel.resources import Resources
+from neocog.orchestration.parallel.scratch import IsolatedStages
 from neocog.params import load
 from neocog.tracking import address as tracking
 from neocog.tracking import adopt, sync
@@ -25,12 +28,11 @@ from neocog.tracking.run import JOURNAL
 from neocog.tuning import cluster
 
 RETRIES = 3  # nodes or workers that a stage may lose
-_NODES = 2.0  # s between two looks at what nodes there are
-_UNITS = {"CPU": (1, "cores"), "GPU": (1, "GPUs"), "memory": (1 << 30, "GiB of memory")}
+_HERE = 0.05  # s to wait for a stage on this machine while others are on nodes
 
 
 @contextmanager
-def joined(address: str, repo: Any, *, jobs: int, patience: float) -> Iterator[tuple["Nodes", "ClusterStages"]]:
+def joined(address: str, repo: Any, *, jobs: int, patience: float) -> Iterator[tuple[Nodes, "ClusterStages"]]:
     """The cluster at `address` and what runs the stages of `repo` there, until the block ends.
 
     jobs: stages at once (0: as many as the nodes have room for); patience: s that a stage waits for a node that is large enough.
@@ -54,62 +56,6 @@ def joined(address: str, repo: Any, *, jobs: int, patience: float) -> Iterator[t
             yield nodes, stages
         finally:
             stages.close()
-
-
-class Nodes(Machine):
-    """The machines of the cluster together. A stage that is exclusive takes a whole one."""
-
-    def __init__(self, jobs: int) -> None:
-        self._seen: list[Mapping[str, float]] = []
-        self._looked = float("-inf")
-        self._most = jobs or 1 << 30
-        self.held = False  # by a stage that waits for a whole node
-        super().__init__(jobs or max(1, int(sum(has.get("CPU", 0.0) for has in self.each()))), 0.0, 0, [])
-
-    def each(self) -> list[Mapping[str, float]]:
-        """Ray's resources of each machine that is alive."""
-        import ray
-
-        if time.monotonic() - self._looked > _NODES:
-            self._looked = time.monotonic()
-            self._seen = [one["Resources"] for one in ray.nodes() if one["Alive"]]
-        return self._seen
-
-    def needs(self, asked: Resources) -> dict[str, float]:
-        """Ray's resources for a stage; of an exclusive one all cores of the largest machine that it fits on."""
-        wanted = {"CPU": asked.cpus, "GPU": float(asked.gpus), "memory": float(asked.memory)}
-        if asked.exclusive:
-            wanted["CPU"] = max([asked.cpus, *(has.get("CPU", 0.0) for has in self._holding(wanted))])
-        return {name: amount for name, amount in wanted.items() if amount}
-
-    def holds(self, asked: Resources) -> bool:
-        """Whether there is a machine that is large enough."""
-        return bool(self._holding(self.needs(asked)))
-
-    def fits(self, asked: Resources) -> bool:
-        """Whether to hand `asked` to Ray now: while the nodes have room in all, and no stage waits for a whole one."""
-        if len(self._running) >= self._most or self.held:
-            return False
-        if not self.holds(asked):
-            return True  # whoever waits for it asks the cluster to grow, or says that it is too small
-        needs = self.needs(asked)
-        taken = [self.needs(each) for each in self._running.values()]
-        return all(
-            amount + sum(each.get(name, 0.0) for each in taken) <= sum(has.get(name, 0.0) for has in self.each())
-            for name, amount in needs.items()
-        )
-
-    def sentence(self, stage: str, asked: Resources) -> str:
-        """Why `stage` can start nowhere."""
-        needs = _told(self.needs(asked))
-        has = "; ".join(sorted({_told(one) for one in self.each()}))
-        return (
-            f"neocog: {stage} asks for {needs}, and no node of the cluster has as much (there are nodes with {has}); ask for less in "
-            f"`meta` of dvc.yaml or repro.resources.{stage.partition('@')[0]} of params.yaml, or add a larger node"
-        )
-
-    def _holding(self, needs: Mapping[str, float]) -> list[Mapping[str, float]]:
-        return [has for has in self.each() if all(has.get(name, 0.0) >= amount for name, amount in needs.items())]
 
 
 class OnNode(Running):
@@ -239,14 +185,6 @@ class OnNode(Running):
             ray.kill(self.actor)
 
 
-def _told(resources: Mapping[str, float]) -> str:
-    return ", ".join(
-        f"{resources.get(name, 0) / size:.4g} {unit}"
-        for name, (size, unit) in _UNITS.items()
-        if name == "CPU" or resources.get(name)
-    )
-
-
 @dataclass
 class ClusterStages:
     """Runs stages on the nodes; `objects` is the store, `reach` how nodes open it."""
@@ -256,7 +194,7 @@ class ClusterStages:
     nodes: Nodes
     patience: float
     _running: list[OnNode] = field(default_factory=list)
-    _adopted: int = 0
+    _adopted: Path | None = None  # the project, once there are records to send
 
     def start(
         self,
@@ -268,9 +206,13 @@ class ClusterStages:
         log: Path,
         watchdog: Watchdog,
     ) -> Running:
-        """Hand the stage to Ray. Raises UserError when it reads what is outside of the project."""
+        """Hand the stage to Ray, or start it here. Raises UserError when it reads what is outside of the project."""
         from dvc.stage.run import _enforce_cmd_list
 
+        if asked.local:
+            self._send(Path(stage.repo.root_dir))  # it may look at the runs of others
+            given: dict[str, Any] = {"asked": asked, "environment": environment, "log": log, "watchdog": watchdog}
+            return IsolatedStages().start(stage, commands, **given)
         root, has = Path(stage.repo.root_dir), scratch.declared(stage, outside=False)
         read = [*has.deps, *(path for path in has.persisted if (root / path).exists())]
         changed = {
@@ -298,7 +240,10 @@ class ClusterStages:
 
         waiting = {each.answer: each for each in self._running if each.answer is not None}
         ready, _ = ray.wait(list(waiting), num_returns=len(waiting), timeout=0) if waiting else ([], [])
-        if not ready and waiting:
+        here = [each for each in running if not isinstance(each, OnNode)]
+        if here:
+            wait_for_processes(here, min(seconds, _HERE) if waiting else seconds)
+        elif not ready and waiting:
             ready, _ = ray.wait(list(waiting), num_returns=1, timeout=seconds)
         for answer in ready:
             waiting[answer].hear()
@@ -329,14 +274,22 @@ class ClusterStages:
         repo = stage.repo
         with tempfile.TemporaryDirectory(dir=repo.tmp_dir) as folder:
             store.get(records, self.objects, store.local(Path(folder) / "cache"), Path(folder))
-            self._adopted += adopt(Path(folder) / records.path, Path(repo.root_dir))
+            adopt(Path(folder) / records.path, Path(repo.root_dir))
+        self._adopted = Path(repo.root_dir)
 
     def close(self) -> None:
         """End what still runs, and send MLflow what was taken over."""
         for each in self._running:
             each.send(signal.SIGTERM)
-        if self._adopted:
-            sync()
+        if self._adopted is not None:
+            self._send(self._adopted)
+
+    def _send(self, root: Path) -> None:
+        """Send the records of stages to MLflow."""
+        if self._adopted is not None:
+            self._adopted = None
+            with chdir(root):
+                sync()
 
     def _put(self, repo: Any, root: Path, path: str) -> Content:
         if not (root / path).exists():

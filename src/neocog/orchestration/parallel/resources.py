@@ -1,7 +1,7 @@
 """Resources of a stage (`meta` in dvc.yaml, `repro.resources` in params.yaml), and what this machine has of them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,13 @@ from neocog.core.machine import cores, memory_size
 
 @dataclass(frozen=True)
 class Resources:
-    """What one stage takes: cores, GPUs, bytes of memory; `exclusive`: nothing else may run beside it."""
+    """What one stage takes: cores, GPUs, bytes of memory; `exclusive`: nothing may run beside it; `local`: never on a node of a cluster."""
 
     cpus: float = 1.0
     gpus: int = 0
     memory: int = 0
     exclusive: bool = False
+    local: bool = False
 
     def with_settings(self, settings: Mapping[str, Any], *, where: str) -> "Resources":
         """These, with `settings` in their place. Raises UserError that names `where` the wrong one stands."""
@@ -24,7 +25,7 @@ class Resources:
         for name, value in settings.items():
             key = f"{where}.{name} (={value!r})"
             is_number = isinstance(value, int | float) and not isinstance(value, bool)
-            if name == "exclusive":
+            if name in ("exclusive", "local"):
                 if not isinstance(value, bool):
                     raise UserError(f"{key} must be true or false")
                 changed[name] = value
@@ -35,15 +36,18 @@ class Resources:
                     raise UserError(f"{key} must be a {'whole ' if name == 'gpus' else ''}number of at least 0")
                 changed[name] = int(value) if name == "gpus" else float(value)
             else:
-                raise UserError(f"{key}: {nearest(name, ('cpus', 'gpus', 'memory', 'exclusive'))}")
+                raise UserError(f"{key}: {nearest(name, _NAMES)}")
         return replace(self, **changed)
+
+
+_NAMES = tuple(each.name for each in fields(Resources))
 
 
 def declared(stage: str, meta: object, overrides: Mapping[str, Mapping[str, Any]]) -> Resources:
     """What `stage` takes: its `meta` in dvc.yaml, then the overrides for its kind (`train`), then those for it alone (`train@lenet`)."""
     found = Resources()
     if isinstance(meta, Mapping):  # may hold other things too, which are somebody else's
-        own = {name: value for name, value in meta.items() if name in ("cpus", "gpus", "memory", "exclusive")}
+        own = {name: value for name, value in meta.items() if name in _NAMES}
         found = found.with_settings(own, where=f"dvc.yaml: {stage}: meta")
     for name in dict.fromkeys((stage.rpartition(":")[2].partition("@")[0], stage)):
         if name in overrides:
