@@ -257,3 +257,41 @@ def test_isolated_stages_give_the_same_files_and_miss_what_they_do_not_declare(s
     assert "No such file or directory: 'out/e.txt'" in said and entries(other) == ["a", "e"]
     neocog(other, "repro", "-j", "1")
     assert ran(other) == ["c"], "the control: in the project the file is there"
+
+
+@pytest.mark.slow
+def test_what_dvc_runs_by_itself_imports_frozen_stages_and_experiments_in_a_copy(tmp_path):
+    """An import, a frozen stage, a pipeline in a sub-folder; `exp run --temp` and `--queue` leave the project as it was."""
+    ours, theirs = (project(tmp_path / name, {"a": [], "b": ["a"]}) for name in ("ours", "theirs"))
+    for place in (ours, theirs):
+        (place / "source.txt").write_text("from elsewhere")
+        run(place, "dvc", "import-url", "-q", "source.txt", "imported.txt")
+        stages = {
+            "g": {"cmd": "cat imported.txt > g.txt", "deps": ["imported.txt"], "outs": ["g.txt"]},
+            "z": {"cmd": "false", "deps": ["g.txt"], "outs": ["z.txt"], "frozen": True},
+            "h": {"cmd": "cat g.txt z.txt > h.txt", "deps": ["g.txt", "z.txt"], "outs": ["h.txt"]},
+        }
+        (place / "sub").mkdir()
+        (place / "sub/dvc.yaml").write_text(
+            yaml.safe_dump({"stages": {"s": {"cmd": "cat ../h.txt", "deps": ["../h.txt"]}}})
+        )
+        (place / "z.txt").write_text("frozen")
+        whole = yaml.safe_load((place / "dvc.yaml").read_text())
+        whole["stages"] |= stages
+        (place / "dvc.yaml").write_text(yaml.safe_dump(whole, sort_keys=False))
+        if place == ours:
+            neocog(place, "repro", "--all-pipelines")
+        else:
+            run(place, "dvc", "repro", "--all-pipelines")
+        run(place, "git", "add", "-A")
+        run(place, "git", "commit", "-qm", "all")
+    for name in ("dvc.lock", "sub/dvc.lock", "imported.txt.dvc", ".gitignore"):
+        assert (ours / name).read_bytes() == (theirs / name).read_bytes(), name
+    assert "frozen" in (ours / "h.txt").read_text()
+    before = (ours / "dvc.lock").read_bytes()
+    for how in (["--temp", "-n", "copied"], ["--queue", "-n", "queued"], ["--run-all"]):
+        changed = ["-S", "p.rate=3"] if "-n" in how else []
+        neocog(ours, "exp", "run", *how, *changed)
+    shown = run(ours, "dvc", "exp", "show", "--csv")
+    assert "copied" in shown and "queued" in shown
+    assert (ours / "dvc.lock").read_bytes() == before and run(ours, "git", "status", "--short").strip() == ""

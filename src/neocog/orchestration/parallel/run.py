@@ -59,7 +59,8 @@ def run(command: list[str], *, jobs: int = 0, isolated: bool = False, ray: str =
         finally:
             reproduce._reproduce = before
             watchdog.close()
-        _report(coordinator, settings)
+        if coordinator.root == root:  # else it was a copy of the project, for `exp run --temp`, and is gone
+            _report(coordinator, settings)
     return 128 + signal.SIGINT if code == 252 else code  # DVC's own for Ctrl-C
 
 
@@ -94,6 +95,9 @@ def _cluster(root: Path, address: str, jobs: int) -> AbstractContextManager[tupl
 def _alone(root: Path) -> Iterator[int]:
     """Hold the lock of this project's `neocog repro`, waiting for it if need be. The descriptor that holds it."""
     path = root / LOCK
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not (ignored := root / LOCK.parts[0] / ".gitignore").exists():
+        ignored.write_text("*\n")
     try:
         with atomic.lock(path, busy="{holder}") as file:
             yield _signed(file)
@@ -123,7 +127,8 @@ def _heal(root: Path) -> None:
 def _report(coordinator: Coordinator, settings: Settings) -> None:
     """The page and MLflow's run of a project of neocog's, after a run in which something was done."""
     root, ran = coordinator.root, [span for span in coordinator.spans if span.seconds > 0]
-    if not ran or OURS not in (root / "dvc.yaml").read_text(encoding="utf-8"):
+    pipeline = root / "dvc.yaml"
+    if not ran or not pipeline.exists() or OURS not in pipeline.read_text(encoding="utf-8"):
         return
     page = root / PAGE
     timeline.write_page(page, ran, wall=coordinator.wall, jobs=settings.machine.jobs)
