@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pyarrow
 
+ROWS = 1 << 17  # of a row group, which is in memory as a whole
+
 
 def write(
     path: Path, columns: Mapping[str, Sequence[object]], *, types: Mapping[str, str], repetitive: Collection[str] = ()
@@ -16,8 +18,16 @@ def write(
     import pyarrow.parquet
 
     kinds = {column: _type(types.get(column, "string")) for column in columns}
-    table = pyarrow.table({column: pyarrow.array(values, kinds[column]) for column, values in columns.items()})
-    pyarrow.parquet.write_table(table, path, compression="zstd", use_dictionary=list(repetitive), store_schema=False)
+    rows = max(map(len, columns.values()), default=0)
+    schema = pyarrow.schema(kinds.items())
+    with pyarrow.parquet.ParquetWriter(
+        path, schema, compression="zstd", use_dictionary=list(repetitive), store_schema=False
+    ) as file:
+        for start in range(0, max(1, rows), ROWS):
+            part = [
+                pyarrow.array(values[start : start + ROWS], kinds[column]) for column, values in columns.items()
+            ]
+            file.write_table(pyarrow.Table.from_arrays(part, schema=schema))
 
 
 def _type(name: str) -> "pyarrow.DataType":

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from neocog.core import image_size
+from neocog.core.columns import take
 from neocog.core.errors import NeocogError, UserError, nearest
 from neocog.data import quality_checks
 from neocog.data.decoding.colour import rgb
@@ -180,7 +181,7 @@ def _pass_gate(
     refused = sorted([*found.refused, *((found.paths[i], reason) for i, reason in twins.items())])
     if on_bad == "stop":
         quality_checks.stop(refused)
-    kept = np.array([i for i in range(len(found.paths)) if i not in twins], np.int64)
+    kept = np.setdiff1d(np.arange(len(found.paths)), np.array(list(twins), np.int64), assume_unique=True)
     classes, targets = found.classes, found.targets[kept]
     dropped, notes = quality_checks.small_classes(
         kind.targets.counts(targets, classes=len(classes)), classes, policy=small, min_images=min_images
@@ -191,14 +192,12 @@ def _pass_gate(
         refused = sorted([*refused, *((found.paths[i], _SMALL.format(min_images)) for i in kept[~remain])])
         kept = kept[remain]
         classes = tuple(name for name, gone in zip(classes, dropped, strict=True) if not gone)
-    sha256 = [found.sha256[i] for i in kept]
-    paths = [found.paths[i] for i in kept]
-    given = [found.given[i] for i in kept]
+    sha256, paths, given = (take(values, kept) for values in (found.sha256, found.paths, found.given))
     last: list[str] = []
     if fixed is not None:
         last += fixed.notes(paths, [path for path, _ in refused])
     groups, unsuited = columns_of(
-        kind.name, {name: [values[i] for i in kept] for name, values in found.groups.items()}, split_by
+        kind.name, {name: take(values, kept) for name, values in found.groups.items()}, split_by
     )
     last += unsuited
     if table is not None:
@@ -213,9 +212,9 @@ def _pass_gate(
         check_whole(split_by, groups[split_by], given, paths)
         carving["groups"] = groups[split_by]
     splits = assign(given, sha256, shown=shown, **carving)
-    where = np.asarray(splits, dtype="U5")
+    where = np.fromiter(map(SPLITS.index, splits), np.int8, len(splits))
     notes += quality_checks.check_classes(
-        {split: kind.targets.counts(targets[where == split], classes=len(classes)) for split in SPLITS},
+        {split: kind.targets.counts(targets[where == i], classes=len(classes)) for i, split in enumerate(SPLITS)},
         Counter(splits),
         classes,
         refused,

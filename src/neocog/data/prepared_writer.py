@@ -11,6 +11,7 @@ import numpy as np
 
 from neocog.core import csv_table, image_size, integrity, parquet_table
 from neocog.core.atomic import staged
+from neocog.core.columns import Ordered, TextColumn, update_with_json
 from neocog.data.decoding.encoded_files import EncodedFiles
 from neocog.data.decoding.encoded_images import CONTENT, OFFSETS
 from neocog.data.pixel_statistics import PixelSums
@@ -49,36 +50,34 @@ def write(
 
     `preparation` is how files became these pixels, for whoever asks a model about more files.
     """
-    order = sorted(
-        range(len(samples.rows)),
-        key=lambda i: (SPLITS.index(samples.splits[i]), samples.sha256[i], samples.sources[i]),
-    )
+    where = np.fromiter(map(SPLITS.index, samples.splits), np.int8, len(samples.rows))
+    shorts = np.fromiter((sha256[:16] for sha256 in samples.sha256), "S16", len(where))
+    order = _order(where, shorts, samples)
     kind = tasks.task(task).targets
-    targets = samples.targets[order]
-    splits = [samples.splits[i] for i in order]
-    num_train = splits.count("train")
+    targets, where = samples.targets[order], where[order]
+    per_split = {split: int((where == i).sum()) for i, split in enumerate(SPLITS)}
     with staged(Path(folder)) as stage:
         shape = (len(order), *images.shape[1:])
         content = hashlib.sha256()
         rows = samples.rows[order]
         if isinstance(images, EncodedFiles):
-            sums = images.write(stage, rows, num_train=num_train, content=content)
+            sums = images.write(stage, rows, num_train=per_split["train"], content=content)
         else:
-            sums = _write_packed(stage / PACKED, images, rows, num_train=num_train, content=content)
+            sums = _write_packed(stage / PACKED, images, rows, num_train=per_split["train"], content=content)
         columns: dict[str, Sequence[object]] = {
-            "id": _ids([samples.sha256[i] for i in order]),
-            "split": splits,
+            "id": TextColumn(_ids(shorts[order])),
+            "split": Ordered(samples.splits, order),
             **kind.columns(targets),
-            "sha256": [samples.sha256[i] for i in order],
-            "source": [samples.sources[i] for i in order],
-            **{group: [values[i] for i in order] for group, values in samples.groups.items()},
+            "sha256": Ordered(samples.sha256, order),
+            "source": Ordered(samples.sources, order),
+            **{group: Ordered(values, order) for group, values in samples.groups.items()},
         }
         parquet_table.write(stage / "samples.parquet", columns, types=kind.COLUMNS, repetitive=["split"])
         csv_table.write(stage / "quarantine.csv", ("path", "reason"), sorted(quarantine))
-        where = np.asarray(splits)
-        shown = {split: kind.counts(targets[where == split], classes=len(classes)).tolist() for split in SPLITS}
+        shown = {
+            split: kind.counts(targets[where == i], classes=len(classes)).tolist() for i, split in enumerate(SPLITS)
+        }
         counts = {split: dict(zip(classes, numbers, strict=True)) for split, numbers in shown.items()}
-        per_split = {split: splits.count(split) for split in SPLITS}
         card: dict[str, object] = {
             "name": name,
             "task": task,
@@ -95,8 +94,11 @@ def write(
             "source_digest": source_digest,
             **({"preparation": dict(preparation)} if preparation else {}),
         }
-        for entry in ([task, list(classes), shape], *columns.items()):
-            content.update(json.dumps(entry).encode())
+        content.update(json.dumps([task, list(classes), shape]).encode())
+        for column, values in columns.items():
+            content.update(f"[{json.dumps(column)}, ".encode())
+            update_with_json(content, values)
+            content.update(b"]")
         card["digest"] = content.hexdigest()
         stored = (CONTENT, OFFSETS) if isinstance(images, EncodedFiles) else (PACKED,)
         card["files"] = integrity.digests(stage, *stored, "samples.parquet")
@@ -126,11 +128,22 @@ def _blocks(shape: tuple[int, ...]) -> Iterator[slice]:
     return (slice(start, min(shape[0], start + step)) for start in range(0, shape[0], step))
 
 
-def _ids(hashes: Sequence[str]) -> list[str]:
+def _order(where: np.ndarray, shorts: np.ndarray, samples: Samples) -> np.ndarray:
+    """The rows by split (`where`), content hash (of which `shorts` are the first digits) and source, int64 [n]."""
+    order = np.lexsort((shorts, where))
+    again = (where[order[1:]] == where[order[:-1]]) & (shorts[order[1:]] == shorts[order[:-1]])
+    runs = np.flatnonzero(np.diff(np.concatenate([[False], again, [False]]).astype(np.int8)))
+    for first, last in runs.reshape(-1, 2):  # of which more than the first digits are to be compared
+        rows = order[first : last + 1].tolist()
+        order[first : last + 1] = sorted(rows, key=lambda i: (samples.sha256[i], samples.sources[i]))
+    return order
+
+
+def _ids(shorts: np.ndarray) -> Iterator[str]:
     """The first 16 digits of each content hash; a repeated one gets -2, -3, ... so that every id is unique."""
-    seen: dict[str, int] = {}
-    ids = []
-    for short in (sha256[:16] for sha256 in hashes):
-        seen[short] = seen.get(short, 0) + 1
-        ids.append(short if seen[short] == 1 else f"{short}-{seen[short]}")
-    return ids
+    ordered = np.sort(shorts)
+    seen = dict.fromkeys(ordered[1:][ordered[1:] == ordered[:-1]].tolist(), 0)  # those that are there again
+    for short in shorts.tolist():
+        if short in seen:
+            seen[short] += 1
+        yield short.decode() + (f"-{seen[short]}" if seen.get(short, 0) > 1 else "")

@@ -154,7 +154,11 @@ def _first(refused: Sequence[tuple[str, str]]) -> str:
 
 
 def _copies(sha256: Sequence[str]) -> list[list[int]]:
+    """The indices of equal hashes, of those that are there more than once."""
+    keys = np.fromiter(map(hash, sha256), np.int64, len(sha256))
+    order = np.argsort(keys, kind="stable")
+    same = np.flatnonzero(keys[order[1:]] == keys[order[:-1]])
     places: dict[str, list[int]] = defaultdict(list)
-    for i, sha in enumerate(sha256):
-        places[sha].append(i)
+    for i in np.unique(order[np.concatenate([same, same + 1])]).tolist():
+        places[sha256[i]].append(i)
     return [copies for copies in places.values() if len(copies) > 1]

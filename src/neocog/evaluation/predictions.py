@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +50,26 @@ def outputs(bundle: Bundle, images: NDArray[np.uint8], *, batch_size: int) -> ND
     return answers
 
 
-def views(images: NDArray[np.uint8], kind: str) -> Iterator[NDArray[np.uint8]]:
+@dataclass(frozen=True)
+class View:
+    """Images uint8 [N, H, W, C] of which `rows` [H] and `columns` [W] are taken: a part of them at a time, when it is asked for."""
+
+    images: NDArray[np.uint8]
+    rows: NDArray[np.int64]
+    columns: NDArray[np.int64]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.images.shape
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, some: slice) -> NDArray[np.uint8]:
+        return np.ascontiguousarray(self.images[some][:, self.rows][:, :, self.columns])
+
+
+def views(images: NDArray[np.uint8], kind: str) -> Iterator[View]:
     """Images uint8 [N, H, W, C] as test-time augmentation shows them: as they are and flipped (`flip`), and both shifted by a
     sixteenth of a side to four sides as well, with the border repeated (`flip_shift`)."""
     shifts = [(0, 0)]
@@ -59,16 +79,15 @@ def views(images: NDArray[np.uint8], kind: str) -> Iterator[NDArray[np.uint8]]:
     rows, columns = np.arange(images.shape[1]), np.arange(images.shape[2])
     for down, across in shifts:
         y, x = (rows + down).clip(0, rows[-1]), (columns + across).clip(0, columns[-1])
-        shifted = images[:, y][:, :, x]
-        yield shifted
-        yield np.ascontiguousarray(shifted[:, :, ::-1])
+        yield View(images, y, x)
+        yield View(images, y, x[::-1])
 
 
 def averaged(
     bundle: Bundle, images: NDArray[np.uint8], kind: str, *, batch_size: int
 ) -> tuple[NDArray[np.float32], int]:
     """The mean of the outputs [N, ...] over the `views` of the images, and their number: so many times longer it takes."""
-    found = [outputs(bundle, each, batch_size=batch_size) for each in views(images, kind)]
+    found = [outputs(bundle, cast(NDArray[np.uint8], each), batch_size=batch_size) for each in views(images, kind)]
     return np.asarray(np.mean(found, axis=0, dtype=np.float64), np.float32), len(found)
 
 

@@ -1,10 +1,13 @@
 """Where the bytes of an encoded image lie: in a file of its own, in a larger file such as a tar, or in memory."""
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 
 class RefusedError(Exception):
@@ -18,6 +21,28 @@ class ByteRange:
     path: Path
     offset: int
     length: int
+
+
+class ByteRanges(Sequence[ByteRange]):
+    """Byte ranges of some files, 24 bytes each."""
+
+    def __init__(self) -> None:
+        self._paths: list[Path] = []
+        self._numbers, self._offsets, self._lengths = array("q"), array("q"), array("q")
+
+    def append(self, span: ByteRange) -> None:
+        """Add one; those of a file follow each other."""
+        if not self._paths or self._paths[-1] != span.path:
+            self._paths.append(span.path)
+        self._numbers.append(len(self._paths) - 1)
+        self._offsets.append(span.offset)
+        self._lengths.append(span.length)
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def __getitem__(self, i: Any) -> Any:
+        return ByteRange(self._paths[self._numbers[i]], self._offsets[i], self._lengths[i])
 
 
 @dataclass(frozen=True)
@@ -56,7 +81,7 @@ def _length(encoded: Path | ByteRange) -> int:
 class Picked(Sequence[Encoded]):
     """Some images of a sequence, each read when it is asked for."""
 
-    def __init__(self, every: Sequence[Encoded], kept: Sequence[int]) -> None:
+    def __init__(self, every: Sequence[Encoded], kept: "Sequence[int] | np.ndarray") -> None:
         self.every, self.kept = every, kept
 
     def __len__(self) -> int:

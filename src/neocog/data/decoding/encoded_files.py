@@ -12,24 +12,25 @@ from neocog.data.pixel_statistics import PixelSums
 
 
 class EncodedFiles:
-    """M images as bytes of a file: image i has `lengths[i]` of them from `starts[i]` on, and its pixels the `sums` int64 [M, 2, C]."""
+    """M images in a file: from `starts[i]` on the sums of the pixels of image i, int64 [2, summed], then its `lengths[i]` bytes."""
 
     def __init__(
-        self, file: IO[bytes], starts: np.ndarray, lengths: np.ndarray, sums: np.ndarray, shape: Sequence[int]
+        self, file: IO[bytes], starts: np.ndarray, lengths: np.ndarray, shape: Sequence[int], *, summed: int
     ) -> None:
         self.file = os.fdopen(os.dup(file.fileno()), "rb")  # lives on when the other is closed
-        self.starts, self.lengths, self.sums, self.shape = starts, lengths, sums, tuple(shape)
+        self.starts, self.lengths, self.shape, self.summed = starts, lengths, tuple(shape), summed
 
     def write(self, folder: Path, rows: np.ndarray, *, num_train: int, content: Any) -> PixelSums:
         """Write the images of `rows` [N] in this order and update the hash `content`; return the sums of the first `num_train` of them."""
-        with (folder / CONTENT).open("wb") as out:
-            for row in rows:
-                self.file.seek(self.starts[row])
-                encoded = self.file.read(self.lengths[row])
-                out.write(encoded)
-                content.update(encoded)
-        np.save(folder / OFFSETS, np.cumsum([0, *self.lengths[rows]], dtype=np.int64))
+        before = 16 * self.summed  # bytes of an image's sums
         sums = PixelSums(self.shape[3])
-        for row in rows[:num_train]:
-            sums.add_sums(self.sums[row], pixels=self.shape[1] * self.shape[2])
+        with (folder / CONTENT).open("wb") as out:
+            for i, row in enumerate(rows):
+                found = os.pread(self.file.fileno(), before + int(self.lengths[row]), int(self.starts[row]))
+                out.write(found[before:])
+                content.update(found[before:])
+                if i < num_train:
+                    own = np.frombuffer(found[:before], np.int64).reshape(2, self.summed)
+                    sums.add_sums(own[:, : self.shape[3]], pixels=self.shape[1] * self.shape[2])
+        np.save(folder / OFFSETS, np.concatenate([[0], np.cumsum(self.lengths[rows], dtype=np.int64)]))
         return sums

@@ -48,15 +48,16 @@ def decode_all(
     task = partial(_decode_chunk, store, how)
     images = encoded if encoded is not None else _Files(root, paths)
     step = max(1, min(64, _CHUNK_BYTES // max(mean_bytes, prod(how["size"]) * how["channels"])))
-    todo = [list(range(start, min(len(paths), start + step))) for start in range(0, len(paths), step)][::-1]
+    starts = range(0, len(paths), step)
+    todo: list[Sequence[int]] = [range(start, min(len(paths), start + step)) for start in starts][::-1]
     workers = max(1, min(workers or cores(), len(todo)))
     killers: list[str] = []
     while todo:
-        lost: list[list[int]] = []
+        lost: list[Sequence[int]] = []
         yield from _drain(task, images, todo, lost, workers=workers, ahead=2 * workers)
-        suspects = [[i] for i in sorted((i for chunk in lost for i in chunk), reverse=True)]  # the last is taken first
-        while suspects:
-            again: list[list[int]] = []
+        suspects: list[Sequence[int]] = [[i] for i in sorted((i for chunk in lost for i in chunk), reverse=True)]
+        while suspects:  # the last is taken first
+            again: list[Sequence[int]] = []
             yield from _drain(task, images, suspects, again, workers=1, ahead=1)
             for [i] in again:
                 killers.append(spelt(paths[i]))
@@ -71,8 +72,8 @@ def decode_all(
 def _drain(
     task: partial[list[Decoded]],
     images: Sequence[Encoded],
-    todo: list[list[int]],
-    lost: list[list[int]],
+    todo: list[Sequence[int]],
+    lost: list[Sequence[int]],
     *,
     workers: int,
     ahead: int,
@@ -81,7 +82,7 @@ def _drain(
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_settle)
-    flying: dict[Future[list[Decoded]], list[int]] = {}
+    flying: dict[Future[list[Decoded]], Sequence[int]] = {}
     try:
         while todo or flying:
             while todo and len(flying) < ahead:

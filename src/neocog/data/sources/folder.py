@@ -9,6 +9,7 @@ from typing import Required, TypedDict, Unpack
 
 import numpy as np
 
+from neocog.core.columns import DigestColumn, TextColumn, take
 from neocog.core.image_size import Size
 from neocog.core.progress import watched
 from neocog.data.decoding.colour import rgb
@@ -79,8 +80,8 @@ def read_listed(
     scratch.mkdir(parents=True, exist_ok=True)
     size = size or (SIZE, SIZE)
     shape = (len(listing.paths), *size, channels or 3)
-    sha256 = [""] * len(listing.paths)
-    files_sha256 = [""] * len(listing.paths)
+    sha256, files_sha256 = DigestColumn(len(listing.paths)), DigestColumn(len(listing.paths))
+    hashed, read = np.zeros((2, len(listing.paths)), bool)
     refused = list(listing.refused)
     colour = resize == "pad" and len({*rgb(background)}) > 1
     remarks: dict[str, list[int]] = {}
@@ -103,18 +104,19 @@ def read_listed(
             store=store,
         )
         for i, decoded in watched(decoding, total=len(listing.paths), what="images read"):
-            files_sha256[i] = decoded.file_sha256
+            if decoded.file_sha256:
+                files_sha256[i], hashed[i] = decoded.file_sha256, True
             if decoded.reason:
                 refused.append((spelt(listing.paths[i]), decoded.reason))
                 continue
-            sha256[i] = decoded.sha256
+            sha256[i], read[i] = decoded.sha256, True
             colour |= decoded.colour
             if decoded.peak is not None:
                 peaks.append(decoded.peak)
             if decoded.remark:
                 remarks.setdefault(decoded.remark, []).append(i)
             kept.add(i, decoded)
-        readable = np.array([i for i, sha in enumerate(sha256) if sha], dtype=np.int64)
+        readable = np.flatnonzero(read)
         images = kept.images(readable, gray=not (channels or colour))
     return Source(
         name=called(root),
@@ -122,12 +124,12 @@ def read_listed(
         images=images,
         rows=readable,
         targets=targets[readable],
-        given=[listing.given[i] for i in readable],
+        given=take(listing.given, readable),
         carved=listing.carved,
-        sha256=[sha256[i] for i in readable],
-        paths=[spelt(listing.paths[i]) for i in readable],
+        sha256=take(sha256, readable),
+        paths=TextColumn(spelt(listing.paths[i]) for i in readable),
         refused=refused,
-        digest=_digest(listing.paths, files_sha256, listing.refused),
+        digest=_digest(listing.paths, files_sha256, hashed, listing.refused),
         notes=[*listing.notes, *_lost(listing.paths, remarks, peaks, bits=bits)],
         leftovers=listing.leftovers,
     )
@@ -155,11 +157,13 @@ def _lost(paths: Sequence[str], remarks: Mapping[str, Sequence[int]], peaks: Seq
     return notes
 
 
-def _digest(paths: list[str], files_sha256: list[str], refused: list[tuple[str, str]]) -> str:
-    """The sha256 of what came in: every path with the sha256 of its file, and what was refused unread."""
+def _digest(
+    paths: Sequence[str], files_sha256: Sequence[str], hashed: np.ndarray, refused: list[tuple[str, str]]
+) -> str:
+    """The sha256 of what came in: every path with the sha256 of its file where it is known, and what was refused unread."""
     content = hashlib.sha256()
-    for path, sha256 in zip(paths, files_sha256, strict=True):
-        content.update(f"{spelt(path)}\0{sha256}\0".encode())
+    for path, sha256, known in zip(paths, files_sha256, hashed, strict=True):
+        content.update(f"{spelt(path)}\0{sha256 if known else ''}\0".encode())
     for path, reason in refused:
         content.update(f"{path}\0{reason}\0".encode())
     return content.hexdigest()

@@ -67,8 +67,8 @@ def _columns(name: str, header: Sequence[str], own: Collection[str]) -> tuple[st
 
 
 def columns_of(
-    task: str, columns: Mapping[str, list[str | None]], split_by: str | None
-) -> tuple[dict[str, list[str | None]], list[str]]:
+    task: str, columns: Mapping[str, Sequence[str | None]], split_by: str | None
+) -> tuple[dict[str, Sequence[str | None]], list[str]]:
     """The columns of a source that make groups, and a note on each that does not; the one that splits go by always does."""
     kept, notes = {}, []
     for name, values in columns.items():

@@ -70,7 +70,7 @@ def huggingface(root: Path, *, label: str = LABEL, **how: Unpack[Reading]) -> So
             )
         classes = own
         read.append(_File(path, name, image, rows))
-        found.paths += [f"{name}/{row}" for row in range(rows)]
+        found.paths.extend(f"{name}/{row}" for row in range(rows))
         found.labels += _labels(name, columns.pop(label), own)
         given = columns.pop(SPLIT, None)
         found.splits += [

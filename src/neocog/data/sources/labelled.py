@@ -11,6 +11,7 @@ from typing import Unpack
 
 import numpy as np
 
+from neocog.core.columns import TextColumn, take, update_with_json
 from neocog.core.errors import UserError
 from neocog.data.decoding.encoded import Encoded, Picked
 from neocog.data.prepared import SPLITS
@@ -29,7 +30,7 @@ class Labelled:
     """Images by row: `paths` are names below `root`; a label of None is none; a split is train, val, test, or None for train."""
 
     root: Path
-    paths: list[str] = field(default_factory=list)
+    paths: TextColumn = field(default_factory=TextColumn)
     labels: list[str | None] = field(default_factory=list)
     splits: list[str | None] = field(default_factory=list)
     groups: dict[str, list[str | None]] = field(default_factory=dict)  # any other columns
@@ -46,31 +47,29 @@ def read_labelled(found: Labelled, **how: Unpack[Reading]) -> Source:
 
     Raises UserError, before anything is decoded, for a class in two spellings and for fewer than two classes.
     """
-    labels = [_label(label) for label in found.labels]
+    called = {label: _label(label) for label in {*found.labels}}
+    labels = [called[label] for label in found.labels]
     classes = [*found.classes] if found.classes is not None else sorted({label for label in labels if label})
     number = {name: label for label, name in enumerate(classes)}
-    kept = [i for i, label in enumerate(labels) if label in number]
+    known = np.fromiter((label in number for label in labels), bool, len(labels))
+    kept = np.flatnonzero(known)
     listing = Listing(found.root, classes=classes, leftovers=dict(found.leftovers))
-    listing.paths = [found.paths[i] for i in kept]
+    listing.paths = take(found.paths, kept)
     listing.labels = [number[labels[i] or ""] for i in kept]
     listing.given = [found.splits[i] or "train" for i in kept]
     listing.carved = tuple(split for split in SPLITS[1:] if split not in found.splits)
-    without = [(spelt(found.paths[i]), _why_none(found.labels[i])) for i in sorted({*range(len(labels))} - {*kept})]
+    without = [(spelt(found.paths[i]), _why_none(found.labels[i])) for i in np.flatnonzero(~known)]
     listing.refused = sorted({*found.refused, *without})
     listing.notes = [*found.notes, *check_spellings({name: name for name in classes}, what="labels")]
     targets = np.array(listing.labels, np.int64)
     check_any(np.bincount(targets, minlength=len(classes)), classes, listing.refused)
     encoded = found.encoded if found.encoded is None else Picked(found.encoded, kept)
     source = read_listed(found.root, listing, targets, encoded=encoded, mean_bytes=found.mean_bytes, **how)
-    groups = {name: [values[kept[row]] for row in source.rows] for name, values in found.groups.items()}
+    groups = {name: take(values, kept[source.rows]) for name, values in found.groups.items()}
     digest = hashlib.sha256(source.digest.encode())
-    for entry in (
-        classes,
-        listing.labels,
-        listing.given,
-        {name: [found.groups[name][i] for i in kept] for name in groups},
-    ):
-        digest.update(json.dumps(entry).encode())
+    for values in (classes, listing.labels, listing.given):
+        update_with_json(digest, values)
+    digest.update(json.dumps({name: list(take(found.groups[name], kept)) for name in groups}).encode())
     return replace(source, groups=groups, digest=digest.hexdigest())
 
 

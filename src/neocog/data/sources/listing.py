@@ -11,10 +11,12 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
+from neocog.core.columns import TextColumn
 from neocog.core.errors import UserError
 from neocog.data.prepared import SPLITS
 from neocog.data.sources.layout import check_layout, hint_above
@@ -33,9 +35,9 @@ class Listing:
 
     root: Path
     classes: list[str] = field(default_factory=list)
-    paths: list[str] = field(default_factory=list)
+    paths: Sequence[str] = field(default_factory=list)
     labels: list[int] = field(default_factory=list)
-    given: list[str] = field(default_factory=list)
+    given: Sequence[str] = field(default_factory=list)
     carved: tuple[str, ...] = ()
     refused: list[tuple[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -58,7 +60,7 @@ def list_images(root: Path) -> Listing:
 def list_files(root: Path) -> Listing:
     """List the files below `root`, in whatever folders, without classes and splits. Raises UserError for no folder."""
     listing = _opened(root)
-    listing.paths = sorted(_files(listing, ""), key=os.fsencode)
+    listing.paths = TextColumn(map(os.fsdecode, sorted(map(os.fsencode, _files(listing, "")))))
     listing.refused = sorted(set(listing.refused))
     return listing
 
@@ -75,20 +77,22 @@ def _listed(root: Path) -> tuple[Listing, dict[str, Counter[str]]]:
     listing = _opened(root)
     splits = _split_folders(listing)
     listing.carved = tuple(split for split in ("val", "test") if split not in splits.values())
-    files: list[tuple[str, str, str]] = []  # split, class, path
+    files: list[bytes] = []
+    places: dict[str, tuple[str, str]] = {}  # the folder of a class, as the system spells it -> split, class
     inside: dict[str, Counter[str]] = {}
     folders: dict[str, str] = {}  # class folder -> class
     empty: list[str] = []
     for folder, split in splits.items():
         for name in _class_folders(listing, folder):
             own, refused = f"{folder}{name}", len(listing.refused)
-            found = list(_files(listing, own))
+            found = [os.fsencode(path) for path in _files(listing, own)]
             if not found and len(listing.refused) == refused:
                 empty.append(spelt(own))
                 continue
             folders[spelt(own)] = _class_name(name)
-            files += [(split, _class_name(name), path) for path in found]
-            below = [*map(spelt, found), *(path for path, _ in listing.refused[refused:])]
+            files += found
+            places[own] = split, _class_name(name)
+            below = chain((spelt(os.fsdecode(path)) for path in found), (path for path, _ in listing.refused[refused:]))
             start = len(spelt(own)) + 1
             inside.setdefault(_class_name(name), Counter()).update(path[start:].rpartition("/")[0] for path in below)
     listing.notes = check_spellings(folders)
@@ -104,9 +108,13 @@ def _listed(root: Path) -> tuple[Listing, dict[str, Counter[str]]]:
         )
     listing.classes = sorted(inside)
     number = {name: label for label, name in enumerate(listing.classes)}
-    for split, name, path in sorted(files, key=lambda file: os.fsencode(file[2])):
-        listing.paths.append(path)
-        listing.given.append(split)
+    listing.paths, listing.given = paths, given = TextColumn(), []
+    files.sort()
+    deep = "" not in splits
+    for path in map(os.fsdecode, files):
+        split, name = places["/".join(path.split("/", 2)[: 1 + deep])]
+        paths.append(path)
+        given.append(split)
         listing.labels.append(number[name])
     listing.refused = sorted(set(listing.refused))
     return listing, inside

@@ -31,25 +31,23 @@ class PackedScratch:
 
 
 class EncodedScratch:
-    """Encoded bytes, in the order in which they come."""
+    """Encoded bytes behind the sums of their pixels, in the order in which they come."""
 
     def __init__(self, file: IO[bytes], shape: Sequence[int]) -> None:
         self.file, self.shape = file, shape
         self.starts, self.lengths = np.zeros(shape[0], np.int64), np.zeros(shape[0], np.int64)
-        self.sums = np.zeros((shape[0], 2, shape[3]), np.int64)
         self.end = 0
 
     def add(self, i: int, decoded: Decoded) -> None:
         """Keep image i."""
         assert decoded.content is not None and decoded.sums is not None
-        self.file.write(decoded.content)
-        self.starts[i], self.lengths[i], self.sums[i] = self.end, len(decoded.content), decoded.sums
-        self.end += len(decoded.content)
+        sums = decoded.sums.astype(np.int64).tobytes()
+        self.file.write(sums + decoded.content)
+        self.starts[i], self.lengths[i] = self.end, len(decoded.content)
+        self.end += len(sums) + len(decoded.content)
 
     def images(self, readable: np.ndarray, *, gray: bool) -> EncodedFiles:
         """All of them; with `gray` decoded to one channel."""
         self.file.flush()
-        channels = 1 if gray else self.shape[3]
-        return EncodedFiles(
-            self.file, self.starts, self.lengths, self.sums[..., :channels], (*self.shape[:3], channels)
-        )
+        shape = (*self.shape[:3], 1 if gray else self.shape[3])
+        return EncodedFiles(self.file, self.starts, self.lengths, shape, summed=self.shape[3])

@@ -99,7 +99,12 @@ def texts(name: str, column: "pyarrow.ChunkedArray") -> list[str | None]:
     if not (of.is_string(kind) or of.is_large_string(kind) or of.is_string_view(kind) or of.is_null(kind)
             or of.is_boolean(kind) or of.is_integer(kind) or of.is_floating(kind)):  # fmt: skip
         raise UserError(f"{name} holds {kind}, which is no label and no name; one text or number a row is needed")
-    return [_text(value) for value in column.to_pylist()]
+    known: dict[object, str | None] = {}  # each text once, in however many rows it stands
+    return [
+        known[value] if value in known else known.setdefault(value, _text(value))
+        for chunk in column.chunks
+        for value in chunk.to_pylist()
+    ]
 
 
 def unnamed(name: str, listing: Listing, seen: Mapping[str, object]) -> list[str]:

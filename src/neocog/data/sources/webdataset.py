@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Unpack
 
 from neocog.core.errors import UserError
-from neocog.data.decoding.encoded import ByteRange, Encoded
+from neocog.data.decoding.encoded import ByteRange, ByteRanges
 from neocog.data.sources.folder import Reading
 from neocog.data.sources.labelled import Labelled, class_names, read_labelled, splits_named
 from neocog.data.sources.listing import SUFFIXES, list_files, spelt
@@ -49,10 +49,10 @@ def webdataset(root: Path, *, label: str = LABEL, **how: Unpack[Reading]) -> Sou
         (spelt(path), "packed archive: its images cannot be read where they lie; unpack it to a .tar")
         for path in packed
     ]
-    encoded: list[Encoded] = []
-    samples: list[dict[str, str]] = []
-    seen: set[str] = set()
+    encoded = ByteRanges()
+    words: dict[str, str] = {}  # each text of labels and groups once
     for name, split in splits_named(names).items():
+        seen: set[str] = set()
         for sample in _samples(listing.root / name, name, label, found.refused):
             where = f"{spelt(name)}/{sample.key}"
             if reason := _why_not(sample, twice=where in seen):
@@ -60,14 +60,16 @@ def webdataset(root: Path, *, label: str = LABEL, **how: Unpack[Reading]) -> Sou
                 continue
             seen.add(where)
             [(file, span)] = sample.images
+            for column in {*sample.also, *found.groups}:
+                value = sample.also.get(column)
+                before = found.groups.setdefault(column, [None] * len(found.paths))
+                before.append(None if value is None else words.setdefault(value, value))
             found.paths.append(f"{name}/{file}")
-            found.labels.append(sample.label)
+            found.labels.append(words.setdefault(sample.label, sample.label) if sample.label is not None else None)
             found.splits.append(split)
             encoded.append(span)
-            samples.append(sample.also)
     found.labels = class_names(listing.root, found.labels)
-    columns = sorted({column for also in samples for column in also})
-    found.groups = {column: [also.get(column) for also in samples] for column in columns}
+    found.groups = dict(sorted(found.groups.items()))
     found.encoded = encoded
     return read_labelled(found, **how)
 

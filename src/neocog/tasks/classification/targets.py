@@ -30,7 +30,7 @@ def columns(targets: Ints) -> dict[str, list[int]]:
 
 def of(table: "pyarrow.Table", *, classes: int) -> Ints:
     """The labels [N] that the columns of samples.parquet hold."""
-    return np.array(table.column("label").to_pylist(), np.int64)
+    return np.array(table.column("label"), np.int64)
 
 
 def counts(targets: Ints, *, classes: int) -> Ints:
@@ -40,7 +40,8 @@ def counts(targets: Ints, *, classes: int) -> Ints:
 
 def present_classes(targets: Ints) -> list[tuple[int, ...]]:
     """The classes that each image shows, of labels [N]: one of an image."""
-    return [(label,) for label in np.asarray(targets, np.int64).tolist()]
+    known = {label: (label,) for label in np.unique(targets).tolist()}  # each tuple once
+    return [known[label] for label in np.asarray(targets, np.int64).tolist()]
 
 
 def without(targets: Ints, dropped: Bools) -> tuple[Ints, Bools]:
