@@ -3,9 +3,9 @@
     python -m benchmarks.many_images                      # 10,000 to 1,000,000 images; half an hour, 10 GB of disk for the time
     python -m benchmarks.many_images --counts 10000 --source folder
 
-Different small JPEGs in tars, a Parquet file or folders, `data.store: encoded`. `prepare` and then --steps steps of training in full batches
-drawn over all images are processes of their own, and `memory` is the most that each had in its resident set; processes that decode, a
-fixed number, are not in it.
+Different small JPEGs in tars, a Parquet file or folders, `data.store: encoded`. `prepare` and then --steps steps of training, whose
+batches are drawn over all images, are processes of their own; `memory` is the most that each had in its resident set. The processes
+that decode, of a fixed number and size, are not in it.
 """
 
 import json
@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from io import BytesIO
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,8 @@ SHARD = 10_000  # images of a tar, a folder or a group of rows
 BATCH = 128
 PREPARE = """
 from neocog.data.prepare import prepare
-prepare(folder / "prepared", source=source, root=folder / "raw", size=side, channels=3, store="encoded", test_fraction=0.01, val_fraction=0.01)
+how = dict(size=side, channels=3, store="encoded", test_fraction=0.01, val_fraction=0.01)
+prepare(folder / "prepared", source=source, root=folder / "raw", **how)
 """
 TRAIN = """
 import itertools, torch
@@ -72,17 +74,13 @@ def jpegs(count: int, *, side: int) -> Iterator[tuple[int, bytes]]:
 
 def webdataset(root: Path, images: Iterator[tuple[int, bytes]]) -> None:
     """Tars of SHARD images."""
-    for number, (label, content) in enumerate(images):
-        if number % SHARD == 0:
-            tar = tarfile.open(root / f"{number // SHARD:05}.tar", "w", format=tarfile.USTAR_FORMAT)
-        for suffix, part in (("jpg", content), ("cls", b"class%d" % label)):
-            member = tarfile.TarInfo(f"{number:08}.{suffix}")
-            member.size = len(part)
-            tar.addfile(member, BytesIO(part))
-        tar.members = []  # type: ignore[attr-defined] # it keeps all of them
-        if (number + 1) % SHARD == 0:
-            tar.close()
-    tar.close()
+    for number, some in enumerate(iter(lambda: list(islice(images, SHARD)), [])):
+        with tarfile.open(root / f"{number:05}.tar", "w", format=tarfile.USTAR_FORMAT) as tar:
+            for i, (label, content) in enumerate(some):
+                for suffix, part in (("jpg", content), ("cls", b"class%d" % label)):
+                    member = tarfile.TarInfo(f"{i:08}.{suffix}")
+                    member.size = len(part)
+                    tar.addfile(member, BytesIO(part))
 
 
 def huggingface(root: Path, images: Iterator[tuple[int, bytes]]) -> None:
@@ -92,13 +90,9 @@ def huggingface(root: Path, images: Iterator[tuple[int, bytes]]) -> None:
 
     schema = pyarrow.schema([("image", pyarrow.binary()), ("label", pyarrow.string())])
     with pyarrow.parquet.ParquetWriter(root / "images.parquet", schema, compression="none") as writer:
-        rows: list[dict[str, object]] = []
-        for label, content in images:
-            rows.append({"image": content, "label": f"class{label}"})
-            if len(rows) == SHARD:
-                writer.write_table(pyarrow.Table.from_pylist(rows, schema))
-                rows = []
-        writer.write_table(pyarrow.Table.from_pylist(rows, schema))
+        for some in iter(lambda: list(islice(images, SHARD)), []):
+            rows = [{"image": content, "label": f"class{label}"} for label, content in some]
+            writer.write_table(pyarrow.Table.from_pylist(rows, schema))
 
 
 def folder(root: Path, images: Iterator[tuple[int, bytes]]) -> None:

@@ -153,7 +153,7 @@ def test_predictions_go_to_disk_and_back_without_pandas(judged, tmp_path):
 
 def test_test_time_augmentation_shows_every_image_as_it_is_flipped_and_shifted():
     images = np.arange(2 * 32 * 48 * 1, dtype=np.uint8).reshape(2, 32, 48, 1)
-    flip, shifted = list(predictions.views(images, "flip")), list(predictions.views(images, "flip_shift"))
+    flip, shifted = ([view[:] for view in predictions.views(images, kind)] for kind in ("flip", "flip_shift"))
     assert len(flip) == 2 and len(shifted) == 10
     assert np.array_equal(flip[0], images) and np.array_equal(flip[1], images[:, :, ::-1])
     assert np.array_equal(shifted[2][:, :-2], images[:, 2:]) and np.array_equal(shifted[2][:, -1], images[:, -1])

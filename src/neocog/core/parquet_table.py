@@ -24,9 +24,7 @@ def write(
         path, schema, compression="zstd", use_dictionary=list(repetitive), store_schema=False
     ) as file:
         for start in range(0, max(1, rows), ROWS):
-            part = [
-                pyarrow.array(values[start : start + ROWS], kinds[column]) for column, values in columns.items()
-            ]
+            part = [pyarrow.array(values[start : start + ROWS], kinds[column]) for column, values in columns.items()]
             file.write_table(pyarrow.Table.from_arrays(part, schema=schema))
 
 

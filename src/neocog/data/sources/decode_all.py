@@ -49,7 +49,8 @@ def decode_all(
     images = encoded if encoded is not None else _Files(root, paths)
     step = max(1, min(64, _CHUNK_BYTES // max(mean_bytes, prod(how["size"]) * how["channels"])))
     starts = range(0, len(paths), step)
-    todo: list[Sequence[int]] = [range(start, min(len(paths), start + step)) for start in starts][::-1]
+    todo: list[Sequence[int]] = []
+    todo += (range(start, min(len(paths), start + step)) for start in reversed(starts))
     workers = max(1, min(workers or cores(), len(todo)))
     killers: list[str] = []
     while todo:

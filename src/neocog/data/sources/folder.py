@@ -127,7 +127,7 @@ def read_listed(
         given=take(listing.given, readable),
         carved=listing.carved,
         sha256=take(sha256, readable),
-        paths=TextColumn(spelt(listing.paths[i]) for i in readable),
+        paths=TextColumn(map(spelt, take(listing.paths, readable))),
         refused=refused,
         digest=_digest(listing.paths, files_sha256, hashed, listing.refused),
         notes=[*listing.notes, *_lost(listing.paths, remarks, peaks, bits=bits)],
