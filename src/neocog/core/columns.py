@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-STEP = 1 << 16  # rows handled at a time
+STEP = 1 << 14  # rows handled at a time
 
 
 class TextColumn(Sequence[str]):

@@ -6,12 +6,13 @@ import mmap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from neocog.core import csv_table, image_size, integrity, parquet_table
 from neocog.core.atomic import staged
-from neocog.core.columns import Ordered, TextColumn, update_with_json
+from neocog.core.columns import Ordered, update_with_json
 from neocog.data.decoding.encoded_files import EncodedFiles
 from neocog.data.decoding.encoded_images import CONTENT, OFFSETS
 from neocog.data.pixel_statistics import PixelSums
@@ -54,7 +55,7 @@ def write(
     shorts = np.fromiter((sha256[:16] for sha256 in samples.sha256), "S16", len(where))
     order = _order(where, shorts, samples)
     kind = tasks.task(task).targets
-    targets, where = samples.targets[order], where[order]
+    targets, where, shorts = samples.targets[order], where[order], shorts[order]
     per_split = {split: int((where == i).sum()) for i, split in enumerate(SPLITS)}
     with staged(Path(folder)) as stage:
         shape = (len(order), *images.shape[1:])
@@ -65,7 +66,7 @@ def write(
         else:
             sums = _write_packed(stage / PACKED, images, rows, num_train=per_split["train"], content=content)
         columns: dict[str, Sequence[object]] = {
-            "id": TextColumn(_ids(shorts[order])),
+            "id": _Ids(shorts),
             "split": Ordered(samples.splits, order),
             **kind.columns(targets),
             "sha256": Ordered(samples.sha256, order),
@@ -139,11 +140,21 @@ def _order(where: np.ndarray, shorts: np.ndarray, samples: Samples) -> np.ndarra
     return order
 
 
-def _ids(shorts: np.ndarray) -> Iterator[str]:
+class _Ids(Sequence[str]):
     """The first 16 digits of each content hash; a repeated one gets -2, -3, ... so that every id is unique."""
-    ordered = np.sort(shorts)
-    seen = dict.fromkeys(ordered[1:][ordered[1:] == ordered[:-1]].tolist(), 0)  # those that are there again
-    for short in shorts.tolist():
-        if short in seen:
-            seen[short] += 1
-        yield short.decode() + (f"-{seen[short]}" if seen.get(short, 0) > 1 else "")
+
+    def __init__(self, shorts: np.ndarray) -> None:
+        self.shorts, self.number = shorts, dict[int, int]()
+        ordered = np.sort(shorts)
+        seen = dict.fromkeys(ordered[1:][ordered[1:] == ordered[:-1]].tolist(), 0)  # those that are there again
+        for i in np.flatnonzero(np.isin(shorts, list(seen))).tolist() if seen else ():
+            seen[shorts[i]] += 1
+            self.number[i] = seen[shorts[i]]
+
+    def __len__(self) -> int:
+        return len(self.shorts)
+
+    def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, slice):
+            return [self[i] for i in range(*key.indices(len(self)))]
+        return self.shorts[key].decode() + (f"-{self.number[key]}" if self.number.get(key, 1) > 1 else "")

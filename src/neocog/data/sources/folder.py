@@ -127,12 +127,17 @@ def read_listed(
         given=take(listing.given, readable),
         carved=listing.carved,
         sha256=take(sha256, readable),
-        paths=TextColumn(map(spelt, take(listing.paths, readable))),
+        paths=_spelt(take(listing.paths, readable)),
         refused=refused,
         digest=_digest(listing.paths, files_sha256, hashed, listing.refused),
         notes=[*listing.notes, *_lost(listing.paths, remarks, peaks, bits=bits)],
         leftovers=listing.leftovers,
     )
+
+
+def _spelt(paths: Sequence[str]) -> Sequence[str]:
+    """Paths that can be written anywhere: themselves, where all can."""
+    return paths if all(path == spelt(path) for path in paths) else TextColumn(map(spelt, paths))
 
 
 def called(root: Path) -> str:

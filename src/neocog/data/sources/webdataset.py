@@ -7,10 +7,11 @@ links, devices and names that lead out of the folder do no harm; they are refuse
 """
 
 import json
+import posixpath
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Unpack
 
 from neocog.core.errors import UserError
@@ -95,18 +96,18 @@ def _samples(path: Path, name: str, label: str, refused: list[tuple[str, str]]) 
                 tar.members = []  # type: ignore[attr-defined] # it would keep all of them
                 if member.isdir():
                     continue
-                parts = PurePosixPath(member.name)
                 where = f"{spelt(name)}/{spelt(member.name)}"
                 if not member.isreg() or member.issparse():
                     refused.append((where, "no file: a link, device or sparse file in a tar"))
                     continue
-                if parts.is_absolute() or ".." in parts.parts:
+                if member.name.startswith("/") or ".." in member.name.split("/"):
                     refused.append((where, "path leaves the folder: the name in the tar leads out of it"))
                     continue
-                stem, _, suffix = parts.name.partition(".")
+                parent, file = posixpath.split(posixpath.normpath(member.name))  # pathlib would keep each name
+                stem, _, suffix = file.partition(".")
                 if not stem:
                     continue  # hidden, such as what macOS leaves in tars (._name)
-                key = spelt(str(parts.parent / stem))
+                key = spelt(posixpath.join(parent, stem))
                 if sample is None or sample.key != key:
                     if sample is not None:
                         yield sample

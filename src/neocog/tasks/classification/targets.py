@@ -30,7 +30,7 @@ def columns(targets: Ints) -> dict[str, list[int]]:
 
 def of(table: "pyarrow.Table", *, classes: int) -> Ints:
     """The labels [N] that the columns of samples.parquet hold."""
-    return np.array(table.column("label"), np.int64)
+    return np.array(table.column("label").to_numpy(), np.int64)
 
 
 def counts(targets: Ints, *, classes: int) -> Ints:
