@@ -48,10 +48,8 @@ def decode_all(
     task = partial(_decode_chunk, store, how)
     images = encoded if encoded is not None else _Files(root, paths)
     step = max(1, min(64, _CHUNK_BYTES // max(mean_bytes, prod(how["size"]) * how["channels"])))
-    starts = range(0, len(paths), step)
-    todo: list[Sequence[int]] = []
-    todo += (range(start, min(len(paths), start + step)) for start in reversed(starts))
-    workers = max(1, min(workers or cores(), len(todo)))
+    workers = max(1, min(workers or cores(), len(paths)))
+    todo = _chunks(len(paths), workers=workers, most=step)[::-1]
     killers: list[str] = []
     while todo:
         lost: list[Sequence[int]] = []
@@ -68,6 +66,17 @@ def decode_all(
                     f"processes that decode images keep being killed (lately at {', '.join(killers)}): most likely "
                     f"memory is short; lower data.workers (={workers}) or data.max_pixels (={how['max_pixels']})"
                 )
+
+
+def _chunks(count: int, *, workers: int, most: int) -> list[Sequence[int]]:
+    """0 to `count` in pieces of at most `most`, smaller towards the end, so that all processes end at the same time."""
+    chunks: list[Sequence[int]] = []
+    start = 0
+    while start < count:
+        stop = start + max(1, min(most, (count - start) // (4 * workers)))
+        chunks.append(range(start, stop))
+        start = stop
+    return chunks
 
 
 def _drain(
