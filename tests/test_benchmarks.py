@@ -18,7 +18,7 @@ from neocog import architectures, compression
 
 NAMES = [module.name for module in pkgutil.iter_modules(benchmarks.__path__) if not module.name.startswith("_")]
 AT_LEAST = {"compression", "gpu", "identical", "kills", "planted", "prepare", "serving", "training", "tuning"}
-ELSEWHERE = {"kills"}  # tests/test_kills.py runs it, for minutes
+ELSEWHERE = {"gpu", "kills"}  # below, and in tests/test_kills.py, for minutes
 SECONDS = ("encoded", "planted", "prepare")  # take no longer, the others import torch or start servers
 
 
@@ -96,6 +96,7 @@ def test_the_gpu_path_needs_no_more_than_it_says(tmp_path):
         check=False,
     )
     assert ended.returncode == 0, ended.stderr
+    assert not list(tmp_path.iterdir())
     found = json.loads(ended.stdout)
     assert {name for name, check in found["checks"].items() if check["passed"] is None} == {"export"}
     assert found["checks"]["resume"]["same_bits"] and len(found["checks"]) == 8

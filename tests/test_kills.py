@@ -1,5 +1,6 @@
 """The whole pipeline is ended at random moments, by every means, and comes out as if nobody had: `benchmarks.kills`, in minutes."""
 
+import re
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -9,6 +10,7 @@ from clones import environment
 from imports import ROOT
 
 from benchmarks import kills
+from benchmarks._watched_project import LATE
 
 
 @pytest.mark.slow
@@ -17,6 +19,8 @@ def test_whatever_ends_make_repro_the_same_command_brings_it_to_the_same_end(tmp
     ended = subprocess.run(command, cwd=ROOT, env=environment(ROOT), capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "6 kills" in ended.stdout and "0 faults" in ended.stdout
+    assert set(re.findall(r"into (\w+), in", ended.stdout)) & set(LATE), "some of them in a stage that is soon over"
+    assert not re.search(r"cut off: repro \d+$", ended.stdout, re.MULTILINE)
 
 
 def test_the_campaign_sees_what_was_lost_or_doubled(tmp_path):

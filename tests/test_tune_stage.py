@@ -19,7 +19,7 @@ from waiting import WORKER, ray_workers, wait_for
 from neocog.bundle import read
 
 pytestmark = pytest.mark.slow
-TRIALS = 5
+TRIALS = 4
 
 
 def set_up(folder: Path, **tune: object) -> Path:
@@ -95,9 +95,9 @@ def test_killed_at_any_moment_the_same_command_ends_with_the_same(calm, tmp_path
         path = folder / name
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     kept = folder / ".neocog/tuning"
-    for wanted in (2, 3):  # trials that have ended
+    for wanted in (1, 2):  # trials that have ended
         started = stage(folder, "pipelines.tune", "lenet", wait=False)
-        if wanted == 2:
+        if wanted == 1:
             assert wait_for(partial(kill_a_worker, kept, started.pid), seconds=200, process=started)
         family = wait_for(partial(at_work, kept, wanted, started.pid), seconds=200, process=started)
         assert family, "some trials have ended, and one is training"

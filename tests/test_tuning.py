@@ -83,7 +83,7 @@ def test_a_sweep_holds_its_values_and_tells_each_epoch_once(digits, tmp_path, ra
 
 @pytest.mark.parametrize("scheduler", Scheduler.__args__)
 def test_every_scheduler_runs_every_trial_to_an_end(digits, tmp_path, ray_here, scheduler):
-    found = run(job(digits, tmp_path, epochs=4), trials=5, schedule=scheduler)
+    found = run(job(digits, tmp_path, epochs=4, at_once=1), trials=5, schedule=scheduler)  # one worker imports torch
     assert len(found) == 5 and all(each.status in ("finished", "stopped") for each in found)
     assert any(each.status == "finished" for each in found)
     stopped = sum(each.status == "stopped" for each in found)
@@ -142,7 +142,7 @@ def test_population_based_training_goes_on_with_the_changed_values(digits, tmp_p
 
 
 def test_a_killed_worker_changes_nothing(digits, tmp_path, ray_here):
-    calm = run(job(digits, tmp_path / "calm", epochs=12), trials=3)
+    calm = run(job(digits, tmp_path / "calm", epochs=12, at_once=1), trials=3)
     killed = []
 
     def kill(one):

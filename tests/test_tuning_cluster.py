@@ -73,8 +73,8 @@ from pathlib import Path
 from neocog.data import prepared
 from neocog.tuning import cluster
 sys.path.insert(0, sys.argv[3])
-import test_tuning
 with cluster.connected("ray://127.0.0.1:" + sys.argv[1]):
+    import test_tuning
     found = test_tuning.run(test_tuning.job(prepared.read(sys.argv[4]), Path(sys.argv[2])), trials=2)
 print([(one.status, len(one.rows)) for one in found])
 """
