@@ -104,6 +104,19 @@ def test_the_first_stage_leaves_what_the_others_are_forked_from(runner):
     assert ends(copy) and ends(int(words[1])), "with the runner all of it ends"
 
 
+def test_of_stages_that_begin_at_once_one_imports_for_all(tmp_path):
+    (tmp_path / "stage.py").write_text(STAGE.replace('("fractions",)', '("heavy",)'))
+    (tmp_path / "heavy.py").write_text("import time\nopen('imported', 'a').write('once ')\ntime.sleep(2)\n")
+    environment = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{tmp_path}"}
+    three = "".join(f"DVC_STAGE=s{number} {sys.executable} -m stage go {number} & " for number in range(3))
+    ended = subprocess.run(
+        ["sh", "-c", three + "wait"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    said = sorted(line.split()[-1] for line in ended.stdout.splitlines())
+    assert said == ["0", "1", "2"], ended.stdout + ended.stderr
+    assert (tmp_path / "imported").read_text() == "once "
+
+
 def test_endings_are_those_of_a_process_of_its_own(runner):
     alone = {what: runner.run(what, set="NEOCOG_RUNNER=1")[1] for what in ("refuse", "break")}
     assert alone["refuse"] == ["neocog: no such thing", "ended 2"] and alone["break"][-1] == "ended 1"

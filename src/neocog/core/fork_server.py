@@ -5,6 +5,7 @@ The copy has imported and done nothing else, so that each fork is as alone with 
 process that runs the stages (DVC), or after IDLE s in which nobody asked; where none answers, a process is started as ever.
 """
 
+import errno
 import gc
 import json
 import os
@@ -87,26 +88,27 @@ def borrow(what: str, *arguments: Any, root: Path, descriptors: tuple[int, int, 
         return None
 
 
-def leave(what: str, prepare: Callable[[], object], serve: Callable[..., int]) -> None:
+def leave(what: str, prepare: Callable[[], object], serve: Callable[..., int]) -> bool:
     """Call `prepare`, and leave a copy of this process that runs `serve(connection, *arguments)` in a fork for each who asks.
 
-    connection: to the process that asked. Does nothing outside of DVC's stages, or where there is a copy.
+    connection: to the process that asked. Does nothing outside of DVC's stages. Returns False, and does nothing, where there is a copy or
+    another process is preparing one.
     """
     owner = runner()
     if owner is None or not hasattr(os, "pidfd_open"):
-        return
+        return True
     with socket.socket(socket.AF_UNIX) as listener:
         try:
             ended = os.pidfd_open(owner.pid)
             listener.bind(name(owner, what))
-        except OSError:
-            return
+        except OSError as error:
+            return error.errno != errno.EADDRINUSE
         prepare()
         listener.listen()  # whoever asks from now on waits for the fork
         if child := os.fork():
             os.close(ended)
             os.waitpid(child, 0)
-            return
+            return True
         if os.fork():  # nobody's child, so that it is not counted among the processes of the stage
             os._exit(0)
         try:

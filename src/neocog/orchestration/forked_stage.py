@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 import zlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -33,6 +34,7 @@ TORCH = (  # what a training and the export of its graph import in the end
     "onnxscript",
     "onnxruntime",
 )
+IMPORTING = 60.0  # s that a stage waits at most while another one imports for both
 _OURS = ("neocog", "pipelines", "__main__")
 _READ_AT_IMPORT = ("OMP_", "MKL_", "KMP_", "GOMP_", "OPENBLAS_", "TORCH", "PYTORCH_", "CUDA_", "PYTHON", "LD_")
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -51,12 +53,14 @@ def _through_a_fork(imports: Sequence[str], arguments: Sequence[str]) -> None:
     script = getattr(sys.modules["__main__"], "__spec__", None)
     if script is None or RUNNER in os.environ or "LOCAL_RANK" in os.environ or _has_gpu():
         return
-    what = _called(imports)
-    lent = borrow(what, script.name, list(arguments), sys.path, root=Path.cwd(), descriptors=(0, 1, 2))
-    if lent is None:
-        leave(what, lambda: _import(imports), _serve)
-    else:
-        _follow(lent)
+    what, wait_until = _called(imports), time.monotonic() + IMPORTING
+    while True:
+        lent = borrow(what, script.name, list(arguments), sys.path, root=Path.cwd(), descriptors=(0, 1, 2))
+        if lent is not None:
+            _follow(lent)
+        if leave(what, lambda: _import(imports), _serve) or time.monotonic() > wait_until:
+            return
+        time.sleep(0.05)  # a stage that began beside this one is importing them: both at once would take as long
 
 
 def _follow(lent: Lent) -> NoReturn:
