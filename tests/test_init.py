@@ -142,7 +142,7 @@ def test_folders_of_any_name(neocog, tmp_path):
 
 def test_any_letter_stands_in_names_where_the_locale_has_ascii_only(tmp_path):
     """A process of its own: the encoding of file names is fixed when Python begins."""
-    images(tmp_path / "größe", each=2)
+    images(tmp_path / "größe", each=30)
     ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
     who = {f"GIT_{who}_{what}": "test@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
     environment = os.environ | ascii_only | who
