@@ -167,3 +167,5 @@ def test_its_answer_is_the_mean_over_the_views(bundle, data):
     plain, flipped = (predictions.outputs(bundle, each, batch_size=2) for each in (images, images[:, :, ::-1].copy()))
     np.testing.assert_allclose(mean, (plain + flipped) / 2, rtol=1e-5)
     assert passes == 2 and not np.allclose(mean, plain)
+    whole, _ = predictions.averaged(bundle, images, "flip", batch_size=5)
+    np.testing.assert_allclose(whole, mean, rtol=1e-5)

@@ -103,6 +103,8 @@ def test_photographs_get_a_pretrained_network_where_its_weights_are_installed(ne
     }
     assert models == {"small": ["lenet", "resnet", "mobilenet"], "photos": ["probe", "fine-tuned", "mobilenet"]}
     assert load.for_stage("prepare", folder=tmp_path / "of-photos").data.size == sized.PHOTOGRAPH_SIDE
+    recipe = load.for_stage("train@fine-tuned", folder=tmp_path / "of-photos").recipe("fine-tuned")
+    assert recipe.epochs == 20, "of few images more epochs"
 
 
 def test_every_key_has_its_comment(neocog, tmp_path):

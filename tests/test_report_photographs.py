@@ -1,11 +1,17 @@
 """The report of a project of oblong photographs, from JPEGs of several sizes to its page in a browser."""
 
+import json
 import re
 
 import pytest
 import yaml
 from pictures import picture, save
 from projects import set_up, stage
+from pyarrow import parquet
+
+from neocog.bundle.read import read
+from neocog.data import prepared
+from neocog.evaluation import predictions
 
 pytestmark = pytest.mark.slow
 CLASSES = ("a dog on a leash", "bicycle", "Straßenbahn")
@@ -45,7 +51,7 @@ def page(tmp_path_factory):
     params = yaml.safe_load((folder / "params.yaml").read_text())
     params["data"] |= {"source": "folder", "root": "photos", "size": [96, 144], "test_fraction": 0.3}
     params["train"] |= {"batch_size": 16, "lr": 0.02}
-    params["evaluate"] |= {"bootstrap": 50}
+    params["evaluate"] |= {"bootstrap": 50, "tta": "flip"}
     (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     for label, name in enumerate(CLASSES):
         for i in range(24):
@@ -76,6 +82,20 @@ def test_it_fits_the_window_and_every_picture_is_seen(chromium, page, width):
     tab.add_style_tag(content="img { object-fit: fill } .faces img { width: 300px; height: 30px }")
     assert not all(in_proportion(*each) for each in tab.locator(".faces img").evaluate_all(PICTURES)), "control"
     tab.close()
+
+
+def test_augmentation_in_evaluation_stands_beside_the_score_of_what_is_shipped(page):
+    found = json.loads((page.parent / "trained/long/metrics.json").read_text())
+    assert found["test/tta_passes"] == 2 and 0 <= found["test/tta_top1"] <= 1
+    judged = parquet.read_table(page.parent / "trained/long/predictions.parquet")
+    data = prepared.read(page.parents[1] / "data/prepared").split("test")
+    bundle = read(page.parents[1] / "models/trained/long")
+    ways = [
+        predictions.outputs(bundle, images, batch_size=8) for images in (data.images[:], data.images[:][:, :, ::-1])
+    ]
+    assert found["test/tta_top1"] == pytest.approx((sum(ways).argmax(1) == data.targets).mean(), abs=1e-6)
+    assert found["test/top1"] == pytest.approx((ways[0].argmax(1) == data.targets).mean(), abs=1e-6)
+    assert len(judged) == len(data.targets)
 
 
 def test_it_says_what_was_looked_at_and_how_the_networks_differ(page):
