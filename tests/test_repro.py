@@ -1,9 +1,16 @@
 """`neocog repro` does what `dvc repro` does, several stages at once: real DVC, small stages, the same dvc.lock byte for byte."""
 
+import fcntl
+import os
+import pty
+import select
 import shutil
 import signal
+import struct
 import subprocess
 import sys
+import termios
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -72,9 +79,8 @@ def project(folder: Path, graph: dict[str, list[str]] = GRAPH, **more: dict[str,
 
 def start(folder: Path, *arguments: str, **popen: Any) -> "subprocess.Popen[str]":
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    return subprocess.Popen(
-        [sys.executable, "-m", "neocog.cli.main", *arguments], cwd=folder, env=env(folder), **pipes | popen
-    )
+    given = {"cwd": folder, "env": env(folder), **pipes, **popen}
+    return subprocess.Popen([sys.executable, "-m", "neocog.cli.main", *arguments], **given)
 
 
 def env(folder: Path) -> dict[str, str]:
@@ -167,6 +173,34 @@ def at_work(folder: Path) -> list[psutil.Process]:
         if process.info["cwd"] == str(folder) and "stage.py" in " ".join(process.info["cmdline"] or []):
             found.append(process)
     return found
+
+
+def test_a_terminal_shows_one_table_of_what_runs(folder):
+    """Not the stages' own lines, which are in their logs; in the end a line a stage."""
+    hold(folder, "b", "c")
+    ours, its = pty.openpty()
+    fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
+    terminal = env(folder) | {"TERM": "xterm", "NO_COLOR": "1"}
+    started = start(folder, "repro", "-j", "2", env=terminal, stdin=its, stdout=its, stderr=its)
+    os.close(its)
+    said = bytearray()
+
+    def shows(*texts: str, since: str = "") -> bool:
+        if select.select([ours], [], [], 0.05)[0]:
+            with suppress(OSError):  # the other end is closed
+                said.extend(os.read(ours, 1 << 16))
+        last = said.decode("utf-8", "replace").rpartition(since or "\0")[2]
+        return all(text in last for text in texts)
+
+    assert wait_for(lambda: shows("b is held", "c is held", since="images/s"), seconds=60)
+    table = said.decode("utf-8", "replace").rpartition("images/s")[2]
+    assert [line.split()[0] for line in table.splitlines()[1:] if line.split()][:2] == ["b", "c"], table
+    release(folder)
+    assert wait_for(lambda: shows("6 stages: 6 done"), seconds=60)
+    assert started.wait(timeout=60) == 0
+    os.close(ours)
+    text = said.decode("utf-8", "replace")
+    assert all(f"[{name}] done in" in text for name in GRAPH) and "[b] b is held" not in text
 
 
 def test_a_failed_stage_stops_what_depends_on_it_and_says_why(serial, folder):
