@@ -84,6 +84,75 @@ def test_boxes_of_a_missing_image_and_a_root_without_coco_are_told(tmp_path: Pat
         prepared(tmp_path)
 
 
+def voc(root: Path, images: int = 8) -> None:
+    """The pictures of `coco` with VOC's files: their boxes, and on the first one more of each fault."""
+    coco(root / "JPEGImages", [], images=images)
+    (root / "JPEGImages/annotations.json").unlink()
+    faults = [("cat", "4 4 3 8"), ("cat", "50 4 60 8"), ("cat", "11 6 30 15"), ("", "1 1 9 9"), ("cat", "1 1 9")]
+    (root / "Annotations").mkdir()
+    for number in range(images):
+        rows = [("dog" if number % 2 else "cat", "11 6 30 15"), *(faults if number == 0 else ())]
+        objects = "".join(
+            f"<object><name>{label}</name><bndbox>"
+            + "".join(
+                f"<{side}>{value}</{side}>"
+                for side, value in zip(("xmin", "ymin", "xmax", "ymax"), box.split(), strict=False)
+            )
+            + "</bndbox></object>"
+            for label, box in rows
+        )
+        text = f"<annotation><filename>{number}.png</filename><size><width>40</width><height>30</height></size>{objects}</annotation>"
+        (root / f"Annotations/{number}.xml").write_text(text)
+    (root / "Annotations/lost.xml").write_text("<annotation><filename>lost.png</filename></annotation>")
+    (root / "Annotations/torn.xml").write_text("<annotation>")
+
+
+def yolo(root: Path, images: int = 8) -> None:
+    """The same with YOLO's text files."""
+    coco(root / "images", [], images=images)
+    (root / "images/annotations.json").unlink()
+    (root / "labels").mkdir()
+    (root / "classes.txt").write_text("cat\ndog\n")
+    for number in range(images - 1):
+        lines = [f"{number % 2} 0.5 0.33333333 0.5 0.33333333"]
+        if number == 0:
+            lines += ["0 0.5 0.5 0 0.1", "0 2 2 0.1 0.1", lines[0], "7 0.5 0.5 0.1 0.1", "0 0.5 0.5"]
+        (root / f"labels/{number}.txt").write_text("\n".join(lines))
+    (root / "labels/lost.txt").write_text("0 0.5 0.5 0.1 0.1")
+
+
+@pytest.mark.parametrize(
+    ("source", "make", "more"),
+    [("voc", voc, {"no VOC file"}), ("yolo_txt", yolo, set())],
+)
+def test_boxes_of_other_formats_are_those_of_coco(tmp_path: Path, source: str, make: Any, more: set[str]) -> None:
+    make(tmp_path / "raw")
+    data = prepare(
+        tmp_path / "prepared",
+        source=source,
+        task="detection",
+        root=tmp_path / "raw",
+        val_fraction=0.25,
+        test_fraction=0.25,
+        size=[30, 40],
+    )
+    faults = {
+        "zero area",
+        "out of the image",
+        "duplicate",
+        "unknown class",
+        "no box",
+        "annotation without image",
+    } | more
+    assert {reason.split(":")[0] for _, reason in data.quarantined()} == faults
+    assert data.classes == ("cat", "dog")
+    rows = np.concatenate(
+        [part[part[..., 4] >= 0] for part in (data.split(split).targets for split in ("train", "val", "test"))]
+    )
+    assert len(rows) == (8 if source == "voc" else 7)
+    np.testing.assert_allclose(rows[:, :4], np.tile([10, 5, 30, 15], (len(rows), 1)), atol=0.01)
+
+
 @pytest.mark.parametrize("resize", ["crop", "pad", "stretch"])
 @pytest.mark.parametrize("size", [(32, 32), (20, 48), (64, 40)])
 def test_a_resized_box_lies_where_its_object_is(resize: str, size: tuple[int, int]) -> None:

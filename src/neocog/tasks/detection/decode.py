@@ -51,20 +51,25 @@ def kept(boxes: Tensor, labels: Tensor, scores: Tensor) -> Tensor:
     tensors of one shape for all images: it needs no operator of its own in any runtime.
     """
     rank = torch.arange(boxes.shape[1], device=boxes.device)
-    before = (rank[:, None] < rank[None, :]).to(scores.dtype)  # row suppresses column
+    before = (rank[:, None] > rank[None, :]).to(
+        scores.dtype
+    )  # column suppresses row: the axis that is reduced lies together
     overlap = (iou(boxes[:, :, None], boxes[:, None]) > MAX_IOU).to(scores.dtype)
     rivals = overlap * (labels[:, :, None] == labels[:, None]).to(scores.dtype) * before
     keep = torch.ones_like(scores)
     for _ in range(ROUNDS):
-        keep = 1 - (rivals * keep[:, :, None]).amax(dim=1)
+        keep = 1 - (rivals * keep[:, None]).amax(dim=2)
     return keep
 
 
 def iou(first: Tensor, second: Tensor) -> Tensor:
-    """Intersection over union [...] of boxes [..., 4], which are broadcast."""
-    sides = (torch.minimum(first[..., 2:], second[..., 2:]) - torch.maximum(first[..., :2], second[..., :2])).clamp(
-        min=0
+    """Intersection over union [...] of boxes [..., 4], which are broadcast. Side by side: runtimes are slow over an axis of two."""
+    across, down = (
+        (torch.minimum(first[..., i + 2], second[..., i + 2]) - torch.maximum(first[..., i], second[..., i])).clamp(
+            min=0
+        )
+        for i in (0, 1)
     )
-    shared = sides[..., 0] * sides[..., 1]
+    shared = across * down
     areas = [(box[..., 2] - box[..., 0]) * (box[..., 3] - box[..., 1]) for box in (first, second)]
     return shared / (areas[0] + areas[1] - shared).clamp(min=1e-9)

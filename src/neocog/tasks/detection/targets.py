@@ -15,7 +15,7 @@ from neocog.statistics import Bools, Ints
 if TYPE_CHECKING:
     import pyarrow
 
-SOURCES = ("fashion_scenes", "digit_scenes", "coco")  # of data.source, that give these targets
+SOURCES = ("fashion_scenes", "digit_scenes", "voc", "yolo_txt", "coco")  # of data.source, that give these targets
 COLUMNS = {"boxes": "list<list<float>>", "labels": "list<int64>"}  # of samples.parquet, by their type in Arrow
 CONTRADICTION = "other boxes: same pixels as {twin}, which has others"
 NO_OBJECT = -1
