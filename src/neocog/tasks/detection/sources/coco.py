@@ -58,16 +58,16 @@ def _read(root: Path, path: str, there: set[str], found: Annotations) -> None:
         places = [PurePosixPath(path).parent / name, PurePosixPath(path).parent / "images" / name, PurePosixPath(name)]
         places += [PurePosixPath(folder) / name for folder in ("images", split, f"images/{split}")]
         image = next((str(place) for place in places if str(place) in there), None)
-        sides = [each.get(key) for key in ("height", "width")]
+        height, width = (each.get(key) for key in ("height", "width"))
         if image is None:
             found.refused.append((f"{file}#image {name}", "missing file: no file of data.root has this name"))
-        elif not all(isinstance(side, int) and side > 0 for side in sides):
+        elif not (isinstance(height, int) and isinstance(width, int) and min(height, width) > 0):
             found.refused.append((image, "no size: height and width of the image must be in the COCO file"))
         elif image in found.splits:
             found.refused.append((f"{file}#image {name}", "image twice: another entry names the same file"))
         else:
             images[each.get("id")] = image
-            found.image(image, (sides[0], sides[1]), split=split)
+            found.image(image, (height, width), split=split)
     for number, entry in enumerate(document["annotations"]):
         each = entry if isinstance(entry, dict) else {}
         name = f"{file}#annotation {each.get('id', number)}"

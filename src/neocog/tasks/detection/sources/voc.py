@@ -7,6 +7,7 @@ out of it.
 http://host.robots.ox.ac.uk/pascal/VOC/voc2012/htmldoc/index.html
 """
 
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Unpack
 from xml.etree import ElementTree
@@ -69,7 +70,7 @@ def _read(root: Path, path: str, there: set[str], lists: dict[str, str], found: 
                 found.refused.append((called, "unknown class: the object has no name"))
 
 
-def _lists(root: Path, paths: list[str]) -> dict[str, str]:
+def _lists(root: Path, paths: Sequence[str]) -> dict[str, str]:
     """The split of each image, by its name without suffix, as the lists of `ImageSets/Main` say."""
     found: dict[str, str] = {}
     for path in paths:
