@@ -37,6 +37,7 @@ class Cluster:
     folder: Path
     token: str
     address: str = ""
+    client: str = ""
     nodes: list[str] = field(default_factory=list)
 
     def environment(self, name: str = "coordinator") -> dict[str, str]:
@@ -77,13 +78,13 @@ class Cluster:
 def cluster() -> Iterator[Cluster]:
     folder = Path(tempfile.mkdtemp(prefix="nr-"))
     made = Cluster(folder, uuid.uuid4().hex * 2)
-    port = free_port()
-    made.address = f"127.0.0.1:{port}"
+    port, client = free_port(), free_port()
+    made.address, made.client = f"127.0.0.1:{port}", f"ray://127.0.0.1:{client}"
     try:
         made.start(
             "head",
             *("--head", f"--port={port}", "--num-cpus=0", "--include-dashboard=false", "--node-ip-address=127.0.0.1"),
-            *(f"--ray-client-server-port={free_port()}", f"--temp-dir={folder}/r"),
+            *(f"--ray-client-server-port={client}", f"--temp-dir={folder}/r"),
         )
         for name in ("one", "two"):
             made.start(name, f"--address={made.address}", "--num-cpus=1", "--node-ip-address=127.0.0.1")
@@ -137,10 +138,12 @@ def project(folder: Path, graph: dict[str, list[str]] = GRAPH, *, nodes: float =
     return folder
 
 
-def start(folder: Path, cluster: Cluster, *arguments: str, token: str = "") -> "subprocess.Popen[str]":
+def start(
+    folder: Path, cluster: Cluster, *arguments: str, token: str = "", address: str = ""
+) -> "subprocess.Popen[str]":
     own = environment(folder) | {"PYTHONPATH": str(ROOT / "src"), "RAY_AUTH_MODE": "token"}
     return subprocess.Popen(
-        [sys.executable, "-m", "neocog.cli.main", "repro", "--ray", cluster.address, *arguments],
+        [sys.executable, "-m", "neocog.cli.main", "repro", "--ray", address or cluster.address, *arguments],
         cwd=folder,
         env=own | {"RAY_AUTH_TOKEN": token or cluster.token},
         stdout=subprocess.PIPE,
@@ -207,8 +210,8 @@ def test_a_lost_coordinator_and_a_lost_node_leave_the_dvc_lock_of_dvc_repro(clus
     assert "up to date" in run(folder, "dvc", "repro")
 
 
-def test_what_cannot_run_there_is_said_in_a_sentence(cluster, tmp_path):
-    graph = {"big": [], "sly": [], "far": []}
+def test_through_a_client_and_a_shared_cache_and_what_cannot_run_there_is_said(cluster, tmp_path):
+    graph = {"big": [], "sly": [], "far": [], "good": []}
     sly = {"cmd": f"{sys.executable} -S stage.py sly {tmp_path}/gate secret.txt"}
     folder = project(
         tmp_path / "project",
@@ -220,9 +223,9 @@ def test_what_cannot_run_there_is_said_in_a_sentence(cluster, tmp_path):
     )
     (folder / "secret.txt").touch()
     (tmp_path / "there").touch()
-    with start(folder, cluster, "--keep-going") as started:
+    with start(folder, cluster, "--keep-going", address=cluster.client) as started:
         said, _ = started.communicate(timeout=200)
-    assert started.returncode == 255 and not (folder / "dvc.lock").exists()
+    assert started.returncode == 255 and entries(folder) == ["good"] == ended(folder), said
     assert "big asks for 1 cores, 900 GiB of memory, and no node of the cluster has as much" in said
     assert "No such file or directory: 'secret.txt'" in said
     assert f"{tmp_path / 'there'} is outside of the project" in said
@@ -233,3 +236,10 @@ def test_what_cannot_run_there_is_said_in_a_sentence(cluster, tmp_path):
     with start(folder, cluster) as lonely:
         said, _ = lonely.communicate(timeout=60)
     assert lonely.returncode == 2 and "dvc remote add -d" in said, said
+    before, shared = (folder / "dvc.lock").read_bytes(), tmp_path / "shared"
+    shared.mkdir()
+    run(folder, "dvc", "cache", "dir", str(shared))
+    with start(folder, cluster, "--force", "good") as sharing:
+        said, _ = sharing.communicate(timeout=200)
+    assert sharing.returncode == 0 and (folder / "dvc.lock").read_bytes() == before, said
+    assert ended(folder) == ["good"] and (folder / "out/good/text").read_text() == "good"
