@@ -194,6 +194,7 @@ class ClusterStages:
     nodes: Nodes
     patience: float
     _running: list[OnNode] = field(default_factory=list)
+    _known: set[str] = field(default_factory=set)  # MD5s that the store has
     _adopted: Path | None = None  # the project, once there are records to send
 
     def start(
@@ -265,6 +266,7 @@ class ClusterStages:
         repo = stage.repo
         root, cached = Path(repo.root_dir), {out.fs_path: out.use_cache for out in stage.outs}
         with tempfile.TemporaryDirectory(dir=repo.tmp_dir) as folder:
+            self._known.update(content.md5 for content in outs)
             for content in outs:
                 own = cached.get(str(root / content.path))
                 store.get(content, self.objects, repo.cache.local if own else store.local(Path(folder)), root)
@@ -294,7 +296,10 @@ class ClusterStages:
     def _put(self, repo: Any, root: Path, path: str) -> Content:
         if not (root / path).exists():
             raise NeocogError(f"{path} is missing")
-        return store.put(root, path, self.objects, hashes=repo.cache.local, ignore=repo.dvcignore)
+        given = {"hashes": repo.cache.local, "ignore": repo.dvcignore, "known": self._known}
+        content = store.put(root, path, self.objects, **given)
+        self._known.add(content.md5)
+        return content
 
 
 def _told_of_here() -> dict[str, str]:

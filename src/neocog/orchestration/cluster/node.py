@@ -70,7 +70,9 @@ def _run(request: StageRequest) -> Iterator[Progress]:
     name = request.stage.replace("/", "-").replace(":", "-")
     folder, log = base / name, base / f"{name}.log"
     with ExitStack() as stack:
-        stack.enter_context(atomic.lock(base / f"{name}.lock"))  # of an earlier one, which is being ended
+        held = stack.enter_context(
+            atomic.lock(base / f"{name}.lock")
+        )  # maybe by an earlier start, which is being ended
         remote, cache = store.opened(request.store), store.local(home / "cache")
         scratch.prepare(folder, request.paths)
         for content in request.contents:
@@ -79,7 +81,7 @@ def _run(request: StageRequest) -> Iterator[Progress]:
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_bytes(text)
         before = _stamps(folder, request)
-        watchdog = Watchdog()
+        watchdog = Watchdog(held.fileno())
         stack.callback(watchdog.close)
         running = _start(request, folder, log, watchdog)
         sampler, pids = usage.Sampler(), log.with_suffix(".pids")

@@ -6,7 +6,8 @@ What a stage reads and writes travels through it, files that DVC does not cache 
 
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from neocog.core.errors import NeocogError, UserError
 
 NODE_FOLDER = "NEOCOG_NODE_FOLDER"  # environment variable of a node: where its cache and the folders of stages are
 _MD5 = "md5"
+_LOST = "{} cannot be copied from {} to {}; is the store complete, and can it be written?"
 
 
 @dataclass(frozen=True)
@@ -70,10 +72,20 @@ def local(folder: Path) -> Any:
     )
 
 
-def put(base: Path, path: str, store: Any, *, cache: Any = None, hashes: Any = None, ignore: Any = None) -> Content:
+def put(
+    base: Path,
+    path: str,
+    store: Any,
+    *,
+    cache: Any = None,
+    hashes: Any = None,
+    ignore: Any = None,
+    known: Container[str] = (),
+) -> Content:
     """Copy the file or folder `path`, relative to `base`, into `store`; by way of a `cache`, into which its files are linked.
 
-    hashes: an object database that knows MD5s of files (DVC's cache of a project); ignore: DVC's ignored files.
+    hashes: an object database that knows MD5s of files (DVC's cache of a project); ignore: DVC's ignored files; known: MD5s that the store
+    has, so that it need not be asked.
     """
     from dvc.fs import LocalFileSystem
     from dvc_data.hashfile.build import build
@@ -81,7 +93,8 @@ def put(base: Path, path: str, store: Any, *, cache: Any = None, hashes: Any = N
     source, _, found = build(cache or hashes or store, str(base / path), LocalFileSystem(), _MD5, ignore=ignore)
     if cache is not None:
         _transfer(source, cache, found.hash_info, link=True)
-    _transfer(source if cache is None else cache, store, found.hash_info)
+    if found.hash_info.value not in known:
+        _transfer(source if cache is None else cache, store, found.hash_info)
     return Content(path, str(found.hash_info.value), executables(base / path))
 
 
@@ -89,13 +102,21 @@ def get(content: Content, store: Any, cache: Any, base: Path) -> None:
     """Fetch `content` from `store` into `cache` unless it is there, and place it below `base`."""
     from dvc.fs import LocalFileSystem
     from dvc_data.hashfile import load
-    from dvc_data.hashfile.checkout import checkout
+    from dvc_data.hashfile.checkout import CheckoutError, checkout
     from dvc_data.hashfile.hash_info import HashInfo
 
     value, target = HashInfo(_MD5, content.md5), base / content.path
-    _transfer(store, cache, value)
     target.parent.mkdir(parents=True, exist_ok=True)
-    checkout(str(target), LocalFileSystem(), load(cache, value), cache, force=True, quiet=True)
+    asked = not cache.exists(content.md5)
+    if asked:
+        _transfer(store, cache, value)
+    try:
+        checkout(str(target), LocalFileSystem(), load(cache, value), cache, force=True, quiet=True)
+    except (CheckoutError, FileNotFoundError):  # the cache has the list of what is in a folder, and not all of that
+        if asked:
+            raise NeocogError(_LOST.format(content.md5, store.path, cache.path)) from None
+        _transfer(store, cache, value)
+        checkout(str(target), LocalFileSystem(), load(cache, value), cache, force=True, quiet=True)
     if value.isdir:
         target.mkdir(exist_ok=True)  # an empty one
     for each in content.executable:
@@ -116,9 +137,10 @@ def forget(content: Content, cache: Any, paths: Iterable[str]) -> None:
     values = {content.path: content.md5}
     if isinstance(found, Tree):
         values = {"/".join((content.path, *key)): value.value for key, (_, value) in found.iteritems()}
-    for path in paths:
-        if path in values:
-            cache.fs.remove(cache.oid_to_path(values[path]))
+    if gone := {values[path] for path in paths if path in values}:
+        for value in {content.md5, *gone}:
+            with suppress(FileNotFoundError):
+                cache.fs.remove(cache.oid_to_path(value))
 
 
 def executables(path: Path) -> tuple[str, ...]:
@@ -132,11 +154,12 @@ def _transfer(source: Any, target: Any, value: Any, *, link: bool = False) -> No
 
     if source == target:
         return
-    failed = transfer(source, target, {value}, shallow=False, hardlink=link).failed
+    try:
+        failed = transfer(source, target, {value}, shallow=False, hardlink=link).failed
+    except FileNotFoundError:
+        failed = {value}
     if failed or not target.exists(value.value):
-        raise NeocogError(
-            f"{value.value} cannot be copied from {source.path} to {target.path}; is the store complete and can it be written?"
-        )
+        raise NeocogError(_LOST.format(value.value, source.path, target.path))
 
 
 def node_folder() -> Path:
