@@ -20,22 +20,10 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 
 
 LONGEST = (  # files of a minute or more: they begin first, so that no process ends with one while the others rest
-    *(
-        "test_pipeline",
-        "test_tune_stage",
-        "test_kills",
-        "test_tuning_cluster",
-        "test_tracking_faults",
-        "test_snippets_run",
-    ),
-    *(
-        "test_compression_pipeline",
-        "test_multilabel_pipeline",
-        "test_benchmarks",
-        "test_tuning",
-        "test_training_faults",
-    ),
-    *("test_reproduce", "test_remote", "test_tuning_local", "test_ranks", "test_compress_stage", "test_register"),
+    *("test_pipeline", "test_repro_ray", "test_tune_stage", "test_kills", "test_tuning_cluster", "test_snippets_run"),
+    *("test_tracking_faults", "test_remote", "test_detection_pipeline", "test_compression_pipeline", "test_benchmarks"),
+    *("test_tuning", "test_training_faults", "test_reproduce", "test_tuning_local", "test_ranks"),
+    *("test_compress_stage", "test_register"),
 )
 
 

@@ -1,30 +1,70 @@
-"""What one machine has made another one gets: `dvc push`, a fresh clone, `dvc pull`, and nothing is trained again."""
+"""The example of several labels as a user has it: its leaderboard and answers; and what one machine has made another one gets.
 
+That is: `dvc push`, a fresh clone, `dvc pull`, and nothing is trained again.
+"""
+
+import csv
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
-from clones import commit, params_on_digits, run, set_up
+import yaml
+from clones import commit, run, set_up
+from imports import ROOT
+from PIL import Image
 
 from neocog.bundle import read
 from neocog.tracking import registry
 
-NAME = "perceptron"
+NAME = "resnet"
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository whose pipeline has run for one architecture on digits, and whose remote is a folder, pushed to."""
-    params = params_on_digits()
-    params["train"]["epochs"] = 1
-    params["architectures"] = {NAME: {"lr": 0.02, "label_smoothing": 0.0}}
-    params["robustness"] |= {"images": 20, "baseline": f"trained/{NAME}"}
+    """The example after its first `dvc repro`, with one network and fewer epochs, and pushed to its remote, a folder."""
+    params = yaml.safe_load((ROOT / "examples/multilabel/params.yaml").read_text())
+    params["architectures"] = {NAME: params["architectures"][NAME]}
+    params["train"]["epochs"] = 3
+    params["robustness"] |= {"images": 20, "severities": [3]}
+    params["benchmark"]["rounds"] = 3
     folder = set_up(tmp_path_factory.mktemp("remote") / "first", params)
     run(folder, "dvc", "remote", "add", "--default", "store", str(folder.parent / "store"))
+    commit(folder, "start")
     run(folder, "dvc", "repro")
-    commit(folder, "digits")
+    commit(folder, "grids of digits")
     run(folder, "dvc", "push")
     return folder
+
+
+def test_the_leaderboard_ranks_by_mean_average_precision(first: Path) -> None:
+    with (first / "reports/leaderboard.csv").open() as file:
+        rows = {row["model"]: row for row in csv.DictReader(file)}
+    assert sorted(rows) == ["compressed/resnet-int8", "trained/resnet"]
+    for row in rows.values():
+        assert float(row["map_low"]) <= float(row["map"]) <= float(row["map_high"])
+        assert float(row["map"]) > 0.7  # chance is 0.22
+        assert "top1" not in row
+    page = (first / "reports/report.html").read_text()
+    assert '<section id="look">' in page
+    assert "with a label missed" in page
+
+
+def test_a_model_answers_the_labels_above_their_thresholds(first: Path) -> None:
+    folder = first / "models/compressed/resnet-int8"
+    card = json.loads((folder / "bundle.json").read_text())
+    assert len(card["thresholds"]) == 10
+    assert "temperature" not in card
+    images = np.load(first / "data/prepared/images.npy", mmap_mode="r")
+    Image.fromarray(images[-1][..., 0]).save(first / "grid.png")
+    (line,) = run(first, "neocog", "predict", str(folder), "grid.png", "--json", "--top", "10").splitlines()
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
+    (said,) = session.run(["probabilities"], {"images": np.array(images[-1:])})[0]
+    above = {name for name, p, least in zip(card["classes"], said, card["thresholds"], strict=True) if p >= least}
+    assert {entry["label"] for entry in json.loads(line)["predictions"]} == above
 
 
 @pytest.fixture(scope="module")
