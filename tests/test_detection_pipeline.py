@@ -53,7 +53,6 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     params = yaml.safe_load(EXAMPLE.read_text())
     params["data"]["source"] = "digit_scenes"
     params["train"] |= {"epochs": 2, "images": 640, "batch_size": 16, "precision": "32-true", "crop": 4}
-    del params["architectures"]["ssd"]
     params["architectures"]["yolo"] |= {"width": 24, "backbone_sizes": {"widths": [8, 16, 24, 32]}}
     params["robustness"] |= {"images": 10, "severities": [3]}
     params["benchmark"]["rounds"] = 3

@@ -33,8 +33,6 @@ REACH = 4.0  # distances lie between exp(-REACH) and exp(REACH) times twice the 
 class Grid(nn.Module):
     """Images [N, C, H, W] -> outputs [N, h * w, 8 + K]: the centre of each cell as its prior, its box and logits."""
 
-    priors: Tensor
-
     def __init__(self, features: Pyramid, *, width: int, classes: int, stride: int, size: Size) -> None:
         super().__init__()
         self.features, self.stride, self.size = features, stride, size
