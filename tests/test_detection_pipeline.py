@@ -52,7 +52,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The example after its first `dvc repro`, on few digits."""
     params = yaml.safe_load(EXAMPLE.read_text())
     params["data"]["source"] = "digit_scenes"
-    params["train"] |= {"epochs": 2, "images": 640, "batch_size": 16, "precision": "32-true", "crop": 4}
+    params["train"] |= {"epochs": 2, "images": 640, "batch_size": 16, "threads": 1, "precision": "32-true", "crop": 4}
     params["architectures"]["yolo"] |= {"width": 24, "backbone_sizes": {"widths": [8, 16, 24, 32]}}
     params["robustness"] |= {"images": 10, "severities": [3]}
     params["benchmark"]["rounds"] = 3
