@@ -56,7 +56,7 @@ def measure(
             layout = torch.channels_last if channels_last else torch.contiguous_format
             model = build().to(device).to(memory_format=layout).train()
             images = torch.randn(batch_size, channels, *size, device=device).contiguous(memory_format=layout)
-            targets = task.objective.random(batch_size, classes=classes).to(device)
+            targets = task.objective.random(batch_size, classes=classes, size=size).to(device)
             step = _step(model, images, targets, loss=task.objective.loss, precision=precision)
             speeds[channels_last, precision].append(_images_per_second(step, batch_size, seconds / ROUNDS, device))
     found = [

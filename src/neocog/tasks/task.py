@@ -7,7 +7,7 @@
 | | two for equal pixels: `CONTRADICTION` |
 | `sources/<name>.py` | a source that only this task has: `read(root, scratch=, size=, ...)`, as `data/sources/folder.py` |
 | `objective.py` | `loss(outputs, targets)`, whose further parameters are the settings that this task has; |
-| | for mixed images `soften(targets, classes=)`; to time it `random(images, classes=)`; watched: `sums(outputs, targets)`, `means` |
+| | for mixed images `soften(targets, classes=)`; to time it `random(images, classes=, size=)`; watched: `sums(outputs, targets)`, `means` |
 | `transforms.py` | only where targets have places in the image: `move(images, targets, flip=, crop=)` |
 | `architectures/` | only where networks for whole images do not do: its own, one file each, as in `neocog/architectures` |
 | `decode.py` | `OUTPUTS`: the names of what the graph gives out; `Decode()(outputs)`: the module behind the network, inside the graph |

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from neocog.core.image_size import Size
+
 
 def loss(
     logits: Tensor,
@@ -38,7 +40,7 @@ def balanced(counts: Tensor, *, images: int) -> Tensor:
     return images / ((counts > 0).sum() * counts.clamp(min=1).float())
 
 
-def random(images: int, *, classes: int) -> Tensor:
+def random(images: int, *, classes: int, size: Size) -> Tensor:
     """Random labels [N] of so many images, to time a training with."""
     return torch.randint(0, classes, (images,))
 

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from neocog.core.errors import UserError
+from neocog.core.image_size import Size
 from neocog.tasks.detection.average_precision import IOUS, Objects, interpolated, match, mean_of
 from neocog.tasks.detection.decode import BOX, LOGITS, PRIOR, Decode, iou
 
@@ -114,7 +115,7 @@ def balanced(counts: Tensor, *, images: int) -> Tensor:
     return counts.sum() / (len(counts) * counts.clamp(min=1).float())
 
 
-def random(images: int, *, classes: int) -> Tensor:
+def random(images: int, *, classes: int, size: Size) -> Tensor:
     """Random targets [N, 4, 5] of so many images, to time a training with."""
     corner = torch.rand(images, 4, 2) * 20
     label = torch.randint(0, classes, (images, 4, 1)).float()

@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from neocog.core.image_size import Size
+
 BINS = 512  # of logits, by which average precision is watched: a ranking adds up over batches only as a histogram
 REACH = 16.0  # logits beyond it share a bin with it
 
@@ -39,7 +41,7 @@ def balanced(counts: Tensor, *, images: int) -> Tensor:
     return (images - counts).clamp(min=1).float() / counts.clamp(min=1)
 
 
-def random(images: int, *, classes: int) -> Tensor:
+def random(images: int, *, classes: int, size: Size) -> Tensor:
     """Random targets [N, K] of so many images, to time a training with."""
     return torch.randint(0, 2, (images, classes)).bool()
 

@@ -1,4 +1,4 @@
-"""Composed scenes: small pictures of things pasted on crops of photographs, with their exact boxes and classes.
+"""Composed scenes: small pictures of things pasted on crops of photographs, with their exact boxes, masks and classes.
 
 The photographs are those that scikit-learn and Matplotlib bring along: two for training, of which the right quarter is only in test, and
 one that is in test alone. The same numbers give the same scenes on every machine.
@@ -52,38 +52,42 @@ def scenes(
     digest: str,
     size: Size | None,
     channels: int | None,
+    masks: bool = False,
 ) -> Source:
     """`counts` scenes of each split, made of its `things`: 1 to `most` on each, of `sides` pixels, on squares of `side` pixels.
 
-    With `size` or one of `channels` they are resized or gray, and the boxes with them.
+    With `size` or one of `channels` they are resized or gray, and the boxes with them. With `masks` the targets are these, uint8
+    [N, H, W], in place of boxes: 0 is the background, the first class, and things have the classes behind it.
     """
-    images, boxes, given = [], [], []
+    images, boxes, given, covered = [], [], [], []
     for number, (split, count) in enumerate(counts.items()):
         chance = np.random.default_rng(number)
         grounds = _grounds(test=split == "test")
         for _ in range(count):
-            scene, found = _scene(things[split], grounds, chance, side=side, sides=sides, most=most)
+            scene, found, mask = _scene(things[split], grounds, chance, side=side, sides=sides, most=most)
             images.append(scene)
             boxes.append(found)
+            covered.append(mask)
         given += [split] * count
     pixels = np.stack(images)
     sha256 = [content_hash(image) for image in pixels]
     if channels == 1 or size is not None:
         wanted = size or (side, side)
         pixels = np.stack([_shaped(image, wanted, channels or 3) for image in pixels])
+        covered = [np.asarray(Image.fromarray(mask).resize(wanted[::-1], Image.Resampling.NEAREST)) for mask in covered]
         boxes = [found * [wanted[1] / side, wanted[0] / side, wanted[1] / side, wanted[0] / side, 1] for found in boxes]
     return Source(
         name=name,
-        classes=tuple(classes),
+        classes=("background", *classes) if masks else tuple(classes),
         images=pixels,
         rows=np.arange(len(pixels)),
-        targets=padded(boxes),
+        targets=np.stack(covered) if masks else padded(boxes),
         given=given,
         carved=(),
         sha256=sha256,
         paths=[f"{split}/{i}" for split, count in counts.items() for i in range(count)],
         refused=(),
-        digest=hashlib.sha256(f"{digest}{''.join(sha256)}".encode()).hexdigest(),
+        digest=hashlib.sha256(f"{digest}{''.join(sha256)}{'masks' if masks else ''}".encode()).hexdigest(),
     )
 
 
@@ -102,8 +106,9 @@ def _scene(
     side: int,
     sides: tuple[int, int],
     most: int,
-) -> tuple[Pixels, NDArray[np.float64]]:
-    """A scene uint8 [side, side, 3], and the box and class of each thing on it [m, 5]."""
+) -> tuple[Pixels, NDArray[np.float64], Pixels]:
+    """A scene uint8 [side, side, 3], the box and class of each thing on it [m, 5], and its mask [side, side]: 0, or 1 more than the class."""
+    mask = np.zeros((side, side), np.uint8)
     canvas = np.asarray(_ground(grounds, chance, side), np.float32).copy()
     boxes: list[list[float]] = []
     for _ in range(int(chance.integers(1, most + 1))):
@@ -123,9 +128,10 @@ def _scene(
             if all(_shared(box, np.array(other[:4])) <= HIDDEN for other in boxes):
                 part = canvas[top : top + wide, left : left + wide]
                 part += alpha[..., None] * (picture[..., None] * light * colour - part)
+                mask[top : top + wide, left : left + wide][alpha > 0.5] = things.labels[which] + 1
                 boxes.append([*clip(box, (side, side)).tolist(), float(things.labels[which])])
                 break
-    return canvas.round().astype(np.uint8), np.array(boxes, float).reshape(-1, 5)
+    return canvas.round().astype(np.uint8), np.array(boxes, float).reshape(-1, 5), mask
 
 
 def _shared(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:

@@ -1,0 +1,1 @@
+"""Data sources of images with masks, one file each."""
