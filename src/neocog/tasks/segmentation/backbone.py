@@ -1,6 +1,6 @@
 """Backbone of a network for segmentation: any architecture by name, and its maps from a finest stride on."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -40,8 +40,8 @@ class Backbone(nn.Module):
         return self.strides.index(stride)
 
 
-def enlarged(maps: Tensor, *, size: tuple[int, int]) -> Tensor:
+def enlarged(maps: Tensor, *, size: Sequence[int]) -> Tensor:
     """Maps [N, F, h, w] -> [N, F, *size], bilinear; integers and other runtimes take a resize better than a transposed convolution."""
     if tuple(maps.shape[2:]) == tuple(size):
         return maps
-    return F.interpolate(maps, size=size, mode="bilinear", align_corners=False)
+    return F.interpolate(maps, size=tuple(size), mode="bilinear", align_corners=False)

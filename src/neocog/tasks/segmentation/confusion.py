@@ -24,9 +24,9 @@ def num_classes(*masks: Mask) -> int:
 def confusion(outputs: Mask, targets: Mask, *, classes: int) -> Ints:
     """Pixels [N, K, K] of each image: of the class of the row, given that of the column. Ignored pixels do not count."""
     found = np.zeros((len(targets), classes * classes), np.int64)
-    for row, given, own in zip(found, outputs, targets, strict=True):
+    for image, (given, own) in enumerate(zip(outputs, targets, strict=True)):
         judged = own != IGNORED
-        row += np.bincount(own[judged].astype(np.int64) * classes + given[judged], minlength=classes * classes)
+        found[image] = np.bincount(own[judged].astype(np.int64) * classes + given[judged], minlength=classes * classes)
     return found.reshape(-1, classes, classes)
 
 
@@ -34,13 +34,18 @@ def boundaries(outputs: Mask, targets: Mask, *, classes: int) -> Ints:
     """Boundary pixels [N, K, 4] of each image and class: given near the right boundary, given, right near the given one, and right."""
     found = np.zeros((len(targets), classes, 4), np.int64)
     reach = max(1, round(TOLERANCE * float(np.hypot(*targets.shape[1:]))))
-    for row, given, own in zip(found, outputs, targets, strict=True):
-        given = np.where(own == IGNORED, np.uint8(IGNORED), given)
+    judged = np.where(targets == IGNORED, np.uint8(IGNORED), outputs)
+    for row, given, own in zip(found, judged, targets, strict=True):
         for label in np.union1d(given, own).tolist():
             if label == IGNORED:
                 continue
             ours, theirs = _boundary(given == label), _boundary(own == label)
-            row[label] = (ours & _widened(theirs, reach)).sum(), ours.sum(), (theirs & _widened(ours, reach)).sum(), theirs.sum()
+            row[label] = (
+                (ours & _widened(theirs, reach)).sum(),
+                ours.sum(),
+                (theirs & _widened(ours, reach)).sum(),
+                theirs.sum(),
+            )
     return found
 
 

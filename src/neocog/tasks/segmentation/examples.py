@@ -33,4 +33,8 @@ def choose(predictions: Predictions, *, images: int) -> dict[str, list[int]]:
     worst = [row for row in order[::-1][:images].tolist() if row not in best]
     middle = order[max(0, (len(order) - images) // 2) :][:images].tolist()
     found = {BEST: best.tolist(), MIDDLE: middle, WORST: worst}
-    return {WORST: found[WORST], MIDDLE: [row for row in middle if row not in (*found[BEST], *worst)], BEST: found[BEST]}
+    return {
+        WORST: found[WORST],
+        MIDDLE: [row for row in middle if row not in (*found[BEST], *worst)],
+        BEST: found[BEST],
+    }

@@ -50,7 +50,7 @@ def scorer(outputs: Mask, targets: Mask) -> Callable[[Weights], float]:
 
 
 def agreement(expected: Mask, answered: Mask, *, slack: float = 0.0) -> Floats:
-    """The share of pixels that two models give the same class, of each image [N]; classes are no numbers that a `slack` could bring nearer."""
+    """The share of pixels that two models give the same class, of each image [N]; no `slack` brings classes nearer."""
     return np.asarray((expected == answered).reshape(len(expected), -1).mean(axis=1), np.float64)
 
 

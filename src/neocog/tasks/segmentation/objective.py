@@ -51,7 +51,7 @@ def dice_loss(outputs: Tensor, labels: Tensor, judged: Tensor) -> Tensor:
     shared, both = (part.sum(dim=(2, 3)) for part in (probabilities * own, probabilities + own))
     there = own.amax(dim=(2, 3))
     score = (2 * shared + 1e-6) / (both + 1e-6)
-    return 1 - (score * there).sum(dim=1) / there.sum(dim=1).clamp(min=1)
+    return ((1 - score) * there).sum(dim=1) / there.sum(dim=1).clamp(min=1)
 
 
 def balanced(counts: Tensor, *, images: int) -> Tensor:

@@ -1,6 +1,7 @@
 """Masks as tables for people and for `dvc plots`: per_class.csv, by_size.csv, confusion.csv, groups.csv, and images by mean IoU."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,9 @@ def per_class(path: Path, judged: Predictions, classes: Sequence[str]) -> None:
     csv_table.write(path, PER_CLASS, class_rows(judged, classes))
 
 
-def class_rows(judged: Predictions, classes: Sequence[str]) -> list[tuple[str, float, float, float, float, float, int, int]]:
+def class_rows(
+    judged: Predictions, classes: Sequence[str]
+) -> list[tuple[str, float, float, float, float, float, int, int]]:
     """The rows of per_class.csv; `pixels` and `images` are those that show the class."""
     each = pixels.confusion(judged.outputs, judged.targets, classes=len(classes))
     cells = pixels.summed(each)
@@ -41,7 +44,7 @@ def by_size(path: Path, judged: Predictions) -> None:
     share = own / np.maximum(own.sum(axis=1, keepdims=True), 1)
     found = pixels.iou(cells)
     rows = []
-    for low, high in zip(SHARES[:-1], SHARES[1:], strict=True):
+    for low, high in pairwise(SHARES):
         those = (share > low) & (share <= high)
         rows.append((low, high, int(those.sum()), round(float(found[those].mean()), 6) if those.any() else "nan"))
     csv_table.write(path, ("from_share", "to_share", "regions", "iou"), rows)

@@ -39,8 +39,10 @@ def columns(targets: Mask) -> dict[str, list[list[int]]]:
 def of(table: "pyarrow.Table", *, classes: int) -> Mask:
     """The targets [N, H, W] that the column of samples.parquet holds."""
     column = table.column("mask").combine_chunks()
-    ends, flat = (np.from_dlpack(part) for part in (column.offsets, column.values))
-    return run_lengths.decode([flat[start:end] for start, end in zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True)])
+    ends, flat = np.from_dlpack(column.offsets), np.from_dlpack(column.values).astype(np.int64)
+    return run_lengths.decode(
+        [flat[start:end] for start, end in zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True)]
+    )
 
 
 def counts(targets: Mask, *, classes: int) -> Ints:

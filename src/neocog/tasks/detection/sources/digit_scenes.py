@@ -17,7 +17,9 @@ SCENES = {"train": 2000, "val": 300, "test": 400}
 SHARE = 0.15  # of the digits for val, and for test
 
 
-def read(root: Path, *, size: Size | None = None, channels: int | None = None, masks: bool = False, **_: object) -> Source:
+def read(
+    root: Path, *, size: Size | None = None, channels: int | None = None, masks: bool = False, **_: object
+) -> Source:
     """2,700 scenes, the same on every machine; nothing is read from `root`."""
     single = digits()
     splits = np.array(

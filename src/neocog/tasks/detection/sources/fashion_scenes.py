@@ -17,7 +17,9 @@ SCENES = {"train": 11_000, "val": 1000, "test": 1000}
 KEPT = 5000  # garments of Fashion-MNIST's training set for val
 
 
-def read(root: Path, *, size: Size | None = None, channels: int | None = None, masks: bool = False, **_: object) -> Source:
+def read(
+    root: Path, *, size: Size | None = None, channels: int | None = None, masks: bool = False, **_: object
+) -> Source:
     """13,000 scenes, the same on every machine; Fashion-MNIST's files are looked for as by its own source. Raises UserError."""
     files = find(root)
     train, test = (

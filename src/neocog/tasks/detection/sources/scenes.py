@@ -107,7 +107,7 @@ def _scene(
     sides: tuple[int, int],
     most: int,
 ) -> tuple[Pixels, NDArray[np.float64], Pixels]:
-    """A scene uint8 [side, side, 3], the box and class of each thing on it [m, 5], and its mask [side, side]: 0, or 1 more than the class."""
+    """A scene uint8 [side, side, 3], box and class of each thing on it [m, 5], and its mask [side, side]: 0, or 1 more than the class."""
     mask = np.zeros((side, side), np.uint8)
     canvas = np.asarray(_ground(grounds, chance, side), np.float32).copy()
     boxes: list[list[float]] = []

@@ -34,7 +34,9 @@ class UNet(nn.Module):
         for place, skip in reversed(list(enumerate(backbone.widths[:-1]))):
             outputs = width * 2**place
             steps.append(
-                nn.Sequential(Conv2dNormActivation(inputs + skip, outputs, 3), Conv2dNormActivation(outputs, outputs, 3))
+                nn.Sequential(
+                    Conv2dNormActivation(inputs + skip, outputs, 3), Conv2dNormActivation(outputs, outputs, 3)
+                )
             )
             inputs = outputs
         self.steps = nn.ModuleList(steps)

@@ -28,7 +28,7 @@ COLUMNS = (
 SIDE = 128  # pixels of each of the three pictures
 PAINT = 0.6  # share of the class's colour in a picture
 BACKGROUND = "background"  # a class of that name is left as it is
-COLOURS = (np.array(colormaps["tab20"].colors) * 255).astype(np.uint8)
+COLOURS = (np.array(colormaps["tab20"](range(20)))[:, :3] * 255).round().astype(np.uint8)
 WHITE = (255, 255, 255)
 
 
@@ -82,14 +82,16 @@ def _picture(answers: Predictions, test: Split, classes: Sequence[str], row: int
         "id": str(answers.ids[row]),
         "iou": float(answers.scores[row]),
         "classes": [
-            (classes[label], "#%02x%02x%02x" % tuple(COLOURS[label % len(COLOURS)].tolist()))
+            (classes[label], f"#{COLOURS[label % len(COLOURS)].tobytes().hex()}")
             for label in shown
             if label != IGNORED and classes[label] != BACKGROUND
         ],
     }
 
 
-def side_by_side(image: NDArray[np.uint8], masks: Sequence[NDArray[np.uint8]], classes: Sequence[str]) -> NDArray[np.uint8]:
+def side_by_side(
+    image: NDArray[np.uint8], masks: Sequence[NDArray[np.uint8]], classes: Sequence[str]
+) -> NDArray[np.uint8]:
     """The image uint8 [H, W, C], and it again with each mask painted over it, from left to right, uint8 [h, w, 3]."""
     plain = np.broadcast_to(image, (*image.shape[:2], 3)).astype(np.float32)
     parts = [plain]
@@ -101,5 +103,7 @@ def side_by_side(image: NDArray[np.uint8], masks: Sequence[NDArray[np.uint8]], c
         parts.append(plain + share[labels][..., None] * (colours[labels] - plain))
     drawn = [images.fitted(part.round().astype(np.uint8), side=SIDE) for part in parts]
     gap = np.full((drawn[0].height, 2, 3), WHITE, np.uint8)
-    whole = np.concatenate([np.asarray(drawn[0]), *(part for each in drawn[1:] for part in (gap, np.asarray(each)))], axis=1)
+    whole = np.concatenate(
+        [np.asarray(drawn[0]), *(part for each in drawn[1:] for part in (gap, np.asarray(each)))], axis=1
+    )
     return np.asarray(Image.fromarray(whole).quantize(64, method=Image.Quantize.FASTOCTREE).convert("RGB"))

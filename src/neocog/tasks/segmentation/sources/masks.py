@@ -42,7 +42,9 @@ def read(root: Path, **how: Unpack[Reading]) -> Source:
     names, table = _classes(root / TABLE) if TABLE in listing.paths else ({}, "")
     pairs, masks = _pairs(listing.paths)
     for path in pairs.keys() - masks.keys():
-        listing.refused.append((files.spelt(pairs[path]), f"image without mask: {_beside(pairs[path])}.png is not there"))
+        listing.refused.append(
+            (files.spelt(pairs[path]), f"image without mask: {_beside(pairs[path])}.png is not there")
+        )
     for path in masks.keys() - pairs.keys():
         listing.refused.append((files.spelt(masks[path]), "mask without image: no image has its name"))
     size, resize = how.get("size") or (SIZE, SIZE), how.get("resize", "crop")
@@ -53,13 +55,19 @@ def read(root: Path, **how: Unpack[Reading]) -> Source:
         path, mask = pairs[key], root / masks[key]
         content.update(mask.read_bytes())
         try:
-            found[path] = _read(root / path, mask, names, size, resize, most)
+            found[path] = _read(root / path, mask, names, size=size, resize=resize, most=most)
         except ValueError as error:
             listing.refused.append((files.spelt(masks[key]), str(error)))
     if not found:
-        first = f"; the first of {len(listing.refused)} refused: {': '.join(listing.refused[0])}" if listing.refused else ""
-        raise UserError(f"{root}: no image has a mask; put images into {IMAGES}/ and PNG of the same names into {MASKS}/{first}")
-    values = sorted(names) or sorted({value for mask in found.values() for value in np.unique(mask).tolist()} - {IGNORED})
+        first = (
+            f"; the first of {len(listing.refused)} refused: {': '.join(listing.refused[0])}" if listing.refused else ""
+        )
+        raise UserError(
+            f"{root}: no image has a mask; put images into {IMAGES}/ and PNG of the same names into {MASKS}/{first}"
+        )
+    values = sorted(names) or sorted(
+        {value for mask in found.values() for value in np.unique(mask).tolist()} - {IGNORED}
+    )
     numbers = np.full(IGNORED + 1, IGNORED, np.uint8)
     numbers[values] = np.arange(len(values))
     numbers[IGNORED] = IGNORED
@@ -92,7 +100,7 @@ def _beside(path: str) -> str:
     return files.spelt("/".join(parts))
 
 
-def _read(image: Path, path: Path, names: Collection[int], size: Size, resize: str, most: int) -> Mask:
+def _read(image: Path, path: Path, names: Collection[int], *, size: Size, resize: str, most: int) -> Mask:
     """A mask uint8 [*size] in the values of its file. Raises ValueError with the reason why it cannot be used."""
     try:
         with warnings.catch_warnings():
@@ -101,7 +109,9 @@ def _read(image: Path, path: Path, names: Collection[int], size: Size, resize: s
                 across, down = opened.size
                 if opened.getexif().get(0x0112) in TURNED:
                     across, down = down, across
-    except Exception:  # whatever a broken file makes Pillow raise: the image itself is refused with its reason where it is decoded
+    except (
+        Exception
+    ):  # whatever a broken file makes Pillow raise: the image itself is refused with its reason where it is decoded
         return np.full(size, IGNORED, np.uint8)
     try:
         with warnings.catch_warnings():
@@ -112,7 +122,9 @@ def _read(image: Path, path: Path, names: Collection[int], size: Size, resize: s
                         f"mask of another size: {opened.width} x {opened.height} pixels, its image has {across} x {down}"
                     )
                 if across * down > most:
-                    raise ValueError(f"mask too large: {across} x {down} pixels are more than data.max_pixels (={most})")
+                    raise ValueError(
+                        f"mask too large: {across} x {down} pixels are more than data.max_pixels (={most})"
+                    )
                 if opened.mode not in ("1", "L", "P"):
                     raise ValueError(
                         f"mask in colour: its mode is {opened.mode}; save it in gray or with a palette, a value for each class"
@@ -134,7 +146,9 @@ def _read(image: Path, path: Path, names: Collection[int], size: Size, resize: s
 
 def _classes(path: Path) -> tuple[dict[int, str], str]:
     """The name of each value, and the SHA-256 of the CSV. Raises UserError for a value or a name that is wrong or there twice."""
-    table = read_csv(path, name=str(path), remedy="put a CSV with the columns value and class there", columns=("value", "class"))
+    table = read_csv(
+        path, name=str(path), remedy="put a CSV with the columns value and class there", columns=("value", "class")
+    )
     names: dict[int, str] = {}
     for number, cells in table.rows:
         value, name = cells["value"], cells["class"].strip()
@@ -142,7 +156,9 @@ def _classes(path: Path) -> tuple[dict[int, str], str]:
         if not re.fullmatch(r"[0-9]{1,3}", value) or int(value) >= IGNORED:
             raise UserError(f"{where}: value (={value!r}) must be a number from 0 to {IGNORED - 1}")
         if not name or int(value) in names or name in names.values():
-            raise UserError(f"{where}: value {value} or class {name!r} is empty or was there before; give each value one name")
+            raise UserError(
+                f"{where}: value {value} or class {name!r} is empty or was there before; give each value one name"
+            )
         names[int(value)] = name
     return names, table.sha256
 
