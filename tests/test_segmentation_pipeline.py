@@ -1,4 +1,4 @@
-"""Segmentation as a user has it: the example's params in a clone, on digits in place of garments, and answers from the model."""
+"""Segmentation as a user has it: the example's params in a clone, on a folder of masks, `dvc repro`, answers of the model."""
 
 import csv
 import json
@@ -47,17 +47,34 @@ def test_what_does_not_suit_segmentation_is_refused_in_a_sentence(
         load.for_stage("train@unet", folder=tmp_path)
 
 
+def draw(root: Path) -> None:
+    """70 pictures of 32 pixels with a bright or a dark square on gray, and their masks."""
+    chance = np.random.default_rng(0)
+    for kind in ("images", "masks"):
+        (root / kind).mkdir(parents=True)
+    for number in range(70):
+        picture = chance.integers(90, 140, (32, 32), dtype=np.uint8)
+        mask = np.zeros((32, 32), np.uint8)
+        top, left = chance.integers(0, 18, 2).tolist()
+        where = slice(top, top + 14), slice(left, left + 14)
+        picture[where], mask[where] = 220 - 200 * (number % 2), 1 + number % 2
+        Image.fromarray(picture).save(root / f"images/{number}.png")
+        Image.fromarray(mask).save(root / f"masks/{number}.png")
+    (root / "classes.csv").write_text("value,class\n0,background\n1,light\n2,dark\n")
+
+
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The example after its first `dvc repro`, on few digits."""
+    """The example after its first `dvc repro`, on a folder of few small images."""
     params = yaml.safe_load(EXAMPLE.read_text())
-    params["data"]["source"] = "digit_scenes"
-    params["train"] |= {"epochs": 2, "images": 480, "batch_size": 16, "precision": "32-true", "crop": 4}
-    params["architectures"] = {"unet": {"width": 8, "backbone_sizes": {"widths": [8, 16, 24, 32]}}}
-    params["robustness"] |= {"images": 10, "severities": [3]}
-    params["benchmark"]["rounds"] = 3
+    params["data"] |= {"source": "masks", "size": 32, "val_fraction": 0.2, "test_fraction": 0.2}
+    params["train"] |= {"epochs": 8, "batch_size": 8, "lr": 0.01, "precision": "32-true", "crop": 4, "threads": 1}
+    params["architectures"] = {"unet": {"width": 4, "backbone_sizes": {"widths": [8, 8, 8, 16]}}}
+    params["robustness"] |= {"images": 5, "severities": [3]}
+    params["benchmark"]["rounds"] = 2
     params["evaluate"]["bootstrap"] = 20
     folder = set_up(tmp_path_factory.mktemp("clone") / "project", params)
+    draw(folder / "data/raw")
     commit(folder, "start")
     run(folder, "dvc", "repro")
     return folder
@@ -71,6 +88,7 @@ def test_the_pipeline_ranks_masks_and_answers_with_them(clone: Path) -> None:
     for row in rows.values():
         assert float(row["miou_low"]) <= float(row["miou"]) <= float(row["miou_high"])
         assert {"dice", "pixel_accuracy", "boundary_f"} <= {*row}
+    assert float(rows["trained/unet"]["miou"]) > 0.5
     trained, integer = (float(rows[name]["pixel_accuracy"]) for name in ("trained/unet", "compressed/unet-int8"))
     assert abs(trained - integer) < 0.05, "decoding stays float"
     page = (clone / "reports/report.html").read_text()
@@ -85,9 +103,9 @@ def test_the_pipeline_ranks_masks_and_answers_with_them(clone: Path) -> None:
 
     session = onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
     (mask,) = session.run(["mask"], {"images": np.array(images[-1:])})
-    assert (mask.dtype, mask.shape) == (np.uint8, (1, 48, 48))
-    again = np.full(48 * 48, 255, np.uint8)
+    assert (mask.dtype, mask.shape) == (np.uint8, (1, 32, 32))
+    again = np.full(32 * 32, 255, np.uint8)
     for entry in json.loads(line)["predictions"]:
         for first, count in np.reshape(entry["runs"], (-1, 2)).tolist():
             again[first : first + count] = card["classes"].index(entry["label"])
-    np.testing.assert_array_equal(again.reshape(48, 48), mask[0])
+    np.testing.assert_array_equal(again.reshape(32, 32), mask[0])

@@ -4,7 +4,7 @@ Chen, L.-C., Papandreou, G., Schroff, F. & Adam, H. (2017). Rethinking atrous co
 Chen, L.-C. et al. (2018). Encoder-decoder with atrous separable convolution (DeepLabv3+). ECCV. arXiv:1802.02611.
 
 The idea: objects of all sizes are recognized on one map if it is looked at with several receptive fields at once, which gaps between
-weights give for free. Kept: the pyramid of atrous convolutions with a 1x1 and the mean of the image, and v3+'s fine map beside it. Left out:
+weights give for free. Kept: the pyramid of atrous convolutions with a 1x1 and the mean of the image, and v3+'s fine map. Left out:
 gaps in the backbone itself, which is any architecture by name, and separable convolutions.
 """
 

@@ -2,7 +2,7 @@
 
 Long, J., Shelhamer, E. & Darrell, T. (2015). Fully convolutional networks for semantic segmentation. CVPR. arXiv:1411.4038.
 
-The idea: a dense layer is a 1x1 convolution, so a network for images gives scores at every place of its maps. Kept: scores from the coarsest
+The idea: a dense layer is a 1x1 convolution, so a network for images gives scores at every place. Kept: scores from the coarsest
 map, enlarged and added to those of finer ones, to `stride`. Left out: the learned enlargement (it is bilinear, with which theirs began)
 and the layers of 4096 features.
 """
