@@ -43,11 +43,9 @@ def survey(root: Path, task: Task) -> Survey:
     own = task.source("folder")
     if task.has_places:
         listing = list_files(root)
-        if not any(path.endswith(".json") for path in listing.paths):
-            raise UserError(
-                f"{root}: no *.json is here; {task.name} needs COCO's, with images, annotations and categories (docs/tasks.md)"
-            )
-        listing.paths = [path for path in listing.paths if not path.endswith(".json")]
+        annotated = task.source(task.targets.SOURCES[-1])
+        assert annotated is not None
+        listing.paths = annotated.images(root, listing.paths)
     elif own is None:
         listing = list_images(root)
     else:

@@ -5,7 +5,8 @@
 | `targets.py` (no torch) | targets [N, ...] as `COLUMNS` of samples.parquet: `columns(targets)`, `of(table, classes=)`; by `SOURCES` |
 | | their classes: `counts(targets, classes=)`, `present_classes(targets)`, `strata(targets, classes=)`, `without(targets, dropped)`; |
 | | two for equal pixels: `CONTRADICTION` |
-| `sources/<name>.py` | a source that only this task has: `read(root, scratch=, size=, ...)`, as `data/sources/folder.py` |
+| `sources/<name>.py` | a source that only this task has: `read(root, scratch=, size=, ...)`, as `data/sources/folder.py`; |
+| | the last of `SOURCES`, if targets have places in the image, also `images(root, paths)`: for `neocog init` |
 | `objective.py` | `loss(outputs, targets)`, whose further parameters are the settings that this task has; |
 | | for mixed images `soften(targets, classes=)`; to time it `random(images, classes=, size=)`; watched: `sums(outputs, targets)`, `means` |
 | `transforms.py` | only where targets have places in the image: `move(images, targets, flip=, crop=)` |

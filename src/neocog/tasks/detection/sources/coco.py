@@ -8,7 +8,7 @@ https://cocodataset.org/#format-data
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, Unpack
 
@@ -36,6 +36,15 @@ def read(root: Path, **how: Unpack[Reading]) -> Source:
             f"{root}: no COCO file names an image that is there; put a *.json with {', '.join(KEYS)} there, and its images beside it"
         )
     return found.source(root, listing, **how)
+
+
+def images(root: Path, paths: Sequence[str]) -> list[str]:
+    """Of all files below `root` those that may be images. Raises UserError where no file can be COCO's."""
+    if not any(path.endswith(".json") for path in paths):
+        raise UserError(
+            f"{root}: no *.json is here; detection needs COCO's, with images, annotations and categories (docs/tasks.md)"
+        )
+    return [path for path in paths if not path.endswith(".json")]
 
 
 def _read(root: Path, path: str, there: set[str], found: Annotations) -> None:

@@ -80,6 +80,16 @@ def read(root: Path, **how: Unpack[Reading]) -> Source:
     return replace(source, digest=hashlib.sha256(f"{source.digest}{content.hexdigest()}".encode()).hexdigest())
 
 
+def images(root: Path, paths: Collection[str]) -> list[str]:
+    """Of all files below `root` the images that have a mask. Raises UserError if none has."""
+    pairs, masks = _pairs(paths)
+    if not pairs.keys() & masks.keys():
+        raise UserError(
+            f"{root}: no image has a mask; segmentation needs images in {IMAGES}/ and PNG of the same names in {MASKS}/ (docs/tasks.md)"
+        )
+    return [path for key, path in pairs.items() if key in masks]
+
+
 def _pairs(paths: Collection[str]) -> tuple[dict[str, str], dict[str, str]]:
     """Images and masks by what their paths have in common: all but the folder `images` or `masks`, and the suffix."""
     found: dict[str, dict[str, str]] = {IMAGES: {}, MASKS: {}}
