@@ -88,7 +88,7 @@ def test_the_pipeline_ranks_masks_and_answers_with_them(clone: Path) -> None:
     for row in rows.values():
         assert float(row["miou_low"]) <= float(row["miou"]) <= float(row["miou_high"])
         assert {"dice", "pixel_accuracy", "boundary_f"} <= {*row}
-    assert float(rows["trained/unet"]["miou"]) > 0.5
+    assert float(rows["trained/unet"]["miou"]) > 0.4
     trained, integer = (float(rows[name]["pixel_accuracy"]) for name in ("trained/unet", "compressed/unet-int8"))
     assert abs(trained - integer) < 0.05, "decoding stays float"
     page = (clone / "reports/report.html").read_text()

@@ -112,7 +112,7 @@ def test_evaluation_writes_its_tables_and_predictions_come_back(
 
 
 def test_an_answer_says_which_class_is_where() -> None:
-    card = {"classes": CLASSES, "size": [2, 4]}
+    card = {"classes": CLASSES, "input": {"size": [2, 4]}}
     mask = np.array([[0, 0, 2, 2], [0, 0, 0, 2]], np.uint8)
     (answer,) = respond.answers(respond.calibrated(mask[None], card=card), card=card)
     assert answer == {
@@ -124,7 +124,7 @@ def test_an_answer_says_which_class_is_where() -> None:
     }
     assert respond.text(mask, card=card, top=5) == "ground 62.5%, dog 37.5%"
     assert respond.cells(mask, card=card, top=1) == ["ground", "0.625000", "0 2 4 3"]
-    assert (respond.output_shape(card), respond.output_shape({"size": 3})) == ((2, 4), (3, 3))
+    assert (respond.output_shape(card), respond.output_shape({"input": {"size": 3}})) == ((2, 4), (3, 3))
 
 
 def test_agreement_is_the_share_of_equal_pixels(masks: tuple[np.ndarray, np.ndarray]) -> None:

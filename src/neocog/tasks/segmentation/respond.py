@@ -1,6 +1,6 @@
 """Answers about images: the classes that they show and where, and the forms of this for people, JSON, CSV and MLflow. No torch.
 
-`card` is the bundle's bundle.json: `classes`. A prediction is the mask uint8 [H, W] of one image.
+`card` is the bundle's bundle.json: `classes`, and the `size` of its `input`. A prediction is the mask uint8 [H, W] of one image.
 """
 
 from collections.abc import Mapping
@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from neocog.core import image_size
 from neocog.core.errors import UserError
 from neocog.tasks.segmentation.run_lengths import Mask, runs_of
 
@@ -34,15 +35,16 @@ SCHEMA = (  # of an answer, as MLflow's signature
     },
 )
 CALIBRATION = "calibration"  # entry of the card, which a segmentation has not
-PIXEL_BYTES = 8  # that a pixel takes in an answer, and in the lists before it
+PIXEL_BYTES = (
+    64  # that a pixel takes in an answer and in the lists before it, at most: where no two neighbours are equal
+)
 
 Card = Mapping[str, Any]
 
 
 def output_shape(card: Card) -> tuple[int, ...]:
     """The shape (H, W) of the mask of one image."""
-    size = card["size"]
-    return (size, size) if isinstance(size, int) else tuple(size)
+    return image_size.pair(card["input"]["size"])
 
 
 def answer_bytes(card: Card) -> int:
