@@ -286,10 +286,14 @@ def test_isolated_stages_give_the_same_files_and_miss_what_they_do_not_declare(s
     assert files(folder) == files(serial[0])
     assert not ran(folder), "the log that each stage keeps is declared by none: it was in the stage's folder"
     assert not any((folder / ".dvc/tmp/stages").glob("[!.]*")), "their folders are gone"
-    other = project(tmp_path / "undeclared", {"a": [], "e": ["a"], "c": ["a", "e"]}, **UNDECLARED)
-    said = neocog(other, "repro", "-j", "1", "--isolated", code=255)
-    assert "No such file or directory: 'out/e.txt'" in said and entries(other) == ["a", "e"]
-    neocog(other, "repro", "-j", "1")
+    (tmp_path / "there").touch()
+    outside = {"w": {"deps": ["stage.py", str(tmp_path / "there")]}, "r": {"deps": ["stage.py", "../there"]}}
+    graph: dict[str, list[str]] = {"a": [], "e": ["a"], "c": ["a", "e"], "w": [], "r": []}
+    other = project(tmp_path / "undeclared", graph, **UNDECLARED, **outside)
+    said = neocog(other, "repro", "-j", "1", "--isolated", "--keep-going", code=255)
+    assert "No such file or directory: 'out/e.txt'" in said and sorted(entries(other)) == ["a", "e", "w"]
+    assert "../there is outside of the project" in said
+    neocog(other, "repro", "-j", "1", "c")
     assert ran(other) == ["c"], "the control: in the project the file is there"
 
 

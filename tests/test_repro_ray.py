@@ -228,7 +228,7 @@ def test_through_a_client_and_a_shared_cache_and_what_cannot_run_there_is_said(c
     assert started.returncode == 255 and entries(folder) == ["good"] == ended(folder), said
     assert "big asks for 1 cores, 900 GiB of memory, and no node of the cluster has as much" in said
     assert "No such file or directory: 'secret.txt'" in said
-    assert f"{tmp_path / 'there'} is outside of the project" in said
+    assert f"{tmp_path / 'there'} is outside of the project" in said and "repro.resources.far: {local: true}" in said
     with start(folder, cluster, token=uuid.uuid4().hex * 2) as stranger:
         said, _ = stranger.communicate(timeout=200)
     assert stranger.returncode == 2 and "no cluster answers" in said, said

@@ -44,9 +44,15 @@ def declared(stage: Any, *, outside: bool) -> Declared:
         ):
             return None
         if not path.is_relative_to(root):
+            kind = stage.addressing.rpartition(":")[2].partition("@")[0]
+            remedy = (
+                "name it by its whole path"
+                if outside
+                else f"let it run here by `repro.resources.{kind}: {{local: true}}` in params.yaml"
+            )
             raise UserError(
                 f"dvc.yaml: {stage.addressing}: {item.def_path} is outside of the project, so a stage in a folder of its own "
-                f"cannot have it; move it into the project, or run this stage before, by `neocog repro -s {stage.addressing}`"
+                f"cannot have it; move it into the project, or {remedy}"
             )
         return path.relative_to(root).as_posix()
 
