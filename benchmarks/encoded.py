@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks import parser
-from neocog.data.decoding.encoded_images import CONTENT, OFFSETS, EncodedImages
+from neocog.data.decoding.encoded_images import CONTENT, OFFSETS, EncodedImages, StoredContent
 
 SIDE, BATCH, TURNS = 64, 128, 3
 
@@ -50,7 +50,9 @@ def write(folder: Path, images: Sequence[bytes], count: int) -> None:
 def turn(folder: str, batches: int, side: int, out: "multiprocessing.SimpleQueue[tuple[float, float]]") -> None:
     """Images a second, and MB by which the peak of memory rose."""
     before = _peak()
-    images = EncodedImages(Path(folder), {"size": (side, side), "channels": 3, "resize": "crop", "max_pixels": 10**8})
+    images = EncodedImages(
+        StoredContent(Path(folder)), {"size": (side, side), "channels": 3, "resize": "crop", "max_pixels": 10**8}
+    )
     order = np.random.default_rng(0).permutation(len(images))[: batches * BATCH].reshape(-1, BATCH)
     start = time.perf_counter()
     for _ in images.ahead(order):

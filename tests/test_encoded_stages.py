@@ -20,18 +20,16 @@ STEPS = [
 ]
 SCRIPT = """
 import os, sys
-sys.path.insert(0, os.path.abspath(sys.argv[1]))
+sys.path.insert(0, os.getcwd())
 from pipelines import audit, benchmark, compress, evaluate, explain, prepare, report, robustness, train
 
-for folder in sys.argv[1:]:
-    os.chdir(folder)
-    prepare.prepare()
-    train.train("lenet")
-    evaluate.evaluate("lenet")
-    compress.compress("small")
-    evaluate.evaluate("compressed/small")
-    for stage in (benchmark.benchmark, robustness.robustness, audit.audit, explain.explain, report.report):
-        stage()
+prepare.prepare()
+train.train("lenet")
+evaluate.evaluate("lenet")
+compress.compress("small")
+evaluate.evaluate("compressed/small")
+for stage in (benchmark.benchmark, robustness.robustness, audit.audit, explain.explain, report.report):
+    stage()
 """
 BOTH = ("packed", "encoded")
 MODELS = ("trained/lenet", "compressed/small")
@@ -72,9 +70,10 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         )
         for store in BOTH
     }
-    command = [sys.executable, "-c", SCRIPT, *map(str, projected.values())]
-    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=300)
-    assert ended.returncode == 0, ended.stdout[-2000:] + ended.stderr[-3000:]
+    for project in projected.values():
+        command = [sys.executable, "-c", SCRIPT]
+        ended = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False, timeout=400)
+        assert ended.returncode == 0, ended.stdout[-2000:] + ended.stderr[-3000:]
     return projected
 
 

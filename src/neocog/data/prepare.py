@@ -16,6 +16,7 @@ from neocog.core.errors import NeocogError, UserError, nearest
 from neocog.data import quality_checks
 from neocog.data.decoding.colour import rgb
 from neocog.data.decoding.encoded_files import EncodedFiles
+from neocog.data.decoding.referenced import ReferencedImages
 from neocog.data.decoding.resize import INTERPOLATION, INTERPOLATIONS
 from neocog.data.fixed_splits import FixedSplits, read_splits
 from neocog.data.group_splits import check_whole
@@ -34,7 +35,7 @@ from neocog.data.splits import Carving, assign, enough
 from neocog.tasks import task as tasks
 from neocog.tasks.task import Task
 
-STORES = ("packed", "encoded")
+STORES = ("packed", "encoded", "referenced")
 RESIZES = ("crop", "pad", "stretch")
 _PACKED: dict[str, Callable[..., Source]] = {  # whose images are arrays already, all of one size
     "fashion_mnist": fashion_mnist,
@@ -48,6 +49,7 @@ _FILES: dict[str, Callable[..., Source]] = {  # whose images are encoded files
     "webdataset": webdataset,
 }
 _LABELLED = ("table", "huggingface", "webdataset")  # that have a column of labels by a name
+_NEARBY = "lie at no address; name tars in shards.txt (docs/data.md), or set data.store: encoded"
 _SMALL = "small class: fewer than data.min_images (={}) images, and data.small_classes is drop"
 
 
@@ -105,6 +107,8 @@ def prepare(
     fixed = read_splits(Path(splits).expanduser()) if splits is not None else None
     target, root = Path(target), Path(root).expanduser()
     try:
+        if store == "referenced" and source != "webdataset":
+            raise UserError(f"data.store (={store!r}): the images of {source} {_NEARBY}")
         if source in _PACKED:
             found = _PACKED[source](root, size=wanted, channels=channels)
         else:
@@ -128,6 +132,8 @@ def prepare(
             )
         if store == "encoded" and not isinstance(found.images, EncodedFiles):
             raise UserError(f"data.store (={store!r}): the images of {source} are no files; set data.store: packed")
+        if store == "referenced" and not isinstance(found.images, ReferencedImages):
+            raise UserError(f"data.store (={store!r}): the images of {source} {_NEARBY}")
         return _pass_gate(
             target,
             kind,

@@ -4,6 +4,7 @@
 |---|---|
 | `images.npy` | uint8 `[N, H, W, C]`: train, then val, then test; within a split by content hash |
 | or `images.bin`, `offsets.npy` | the same images encoded, as their files are (`data.store: encoded`) |
+| or `ranges.npy`, `files.json` | where they lie in tars at an address (`data.store: referenced`) |
 | `samples.parquet` | row i describes image i: id, split, the task's target columns, sha256, source, group columns |
 | `dataset.json` | what the whole is: task, classes, shape, mean and std of train, counts, notes, digests |
 | `quarantine.csv` | path, reason: what was refused |
@@ -23,7 +24,8 @@ import numpy as np
 from neocog.core import csv_table, image_size, integrity
 from neocog.core.errors import UserError, nearest
 from neocog.core.image_size import Size
-from neocog.data.decoding.encoded_images import CONTENT, EncodedImages
+from neocog.data.decoding.encoded_images import CONTENT, EncodedImages, StoredContent
+from neocog.data.decoding.referenced import RANGES, ReferencedContent
 from neocog.tasks import task as tasks
 
 if TYPE_CHECKING:
@@ -141,16 +143,18 @@ class Prepared:
 
     @property
     def store(self) -> str:
-        """How images are kept: `packed` or `encoded`."""
-        return "encoded" if CONTENT in self.files else "packed"
+        """How images are kept: `packed`, `encoded` or `referenced`."""
+        return "encoded" if CONTENT in self.files else "referenced" if RANGES in self.files else "packed"
 
     def _images(self) -> np.ndarray | EncodedImages:
         if self.store == "packed":
             packed: np.ndarray = np.load(self.folder / PACKED, mmap_mode="r")
             return packed
-        (self.folder / CONTENT).stat()  # raises if it is gone
         how = {"size": self.size, "channels": self.channels, **self.preparation}
-        return EncodedImages(self.folder, cast("Preparation", how))
+        if self.store == "referenced":
+            return EncodedImages(ReferencedContent(self.folder), cast("Preparation", how))
+        (self.folder / CONTENT).stat()  # raises if it is gone
+        return EncodedImages(StoredContent(self.folder), cast("Preparation", how))
 
     @property
     def _targets(self) -> ModuleType:

@@ -14,7 +14,7 @@ from neocog.core import csv_table, image_size, integrity, parquet_table
 from neocog.core.atomic import staged
 from neocog.core.columns import Ordered, update_with_json
 from neocog.data.decoding.encoded_files import EncodedFiles
-from neocog.data.decoding.encoded_images import CONTENT, OFFSETS
+from neocog.data.decoding.referenced import ReferencedImages
 from neocog.data.pixel_statistics import PixelSums
 from neocog.data.prepared import PACKED, SPLITS, Prepared, one_class_totals, read
 from neocog.tasks import task as tasks
@@ -39,7 +39,7 @@ def write(
     *,
     name: str,
     classes: Sequence[str],
-    images: np.ndarray | EncodedFiles,
+    images: np.ndarray | EncodedFiles | ReferencedImages,
     samples: Samples,
     source_digest: str,
     quarantine: Sequence[tuple[str, str]] = (),
@@ -61,7 +61,7 @@ def write(
         shape = (len(order), *images.shape[1:])
         content = hashlib.sha256()
         rows = samples.rows[order]
-        if isinstance(images, EncodedFiles):
+        if isinstance(images, EncodedFiles | ReferencedImages):
             sums = images.write(stage, rows, num_train=per_split["train"], content=content)
         else:
             sums = _write_packed(stage / PACKED, images, rows, num_train=per_split["train"], content=content)
@@ -101,7 +101,7 @@ def write(
             update_with_json(content, values)
             content.update(b"]")
         card["digest"] = content.hexdigest()
-        stored = (CONTENT, OFFSETS) if isinstance(images, EncodedFiles) else (PACKED,)
+        stored = images.FILES if isinstance(images, EncodedFiles | ReferencedImages) else (PACKED,)
         card["files"] = integrity.digests(stage, *stored, "samples.parquet")
         (stage / "dataset.json").write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return read(folder)

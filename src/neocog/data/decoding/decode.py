@@ -92,7 +92,7 @@ def content_hash(pixels: np.ndarray) -> str:
 def decode(encoded: Encoded, *, store: str = "packed", **how: Unpack[Preparation]) -> Decoded:
     """Read one image of any kind to uint8 [*size, channels]; whatever is wrong with it becomes the reason.
 
-    With the `store` encoded, its bytes are given back in place of its pixels.
+    With the `store` encoded, its bytes are given back in place of its pixels, with `referenced` neither.
     """
     file_sha256 = ""
     most = max(_SMALLEST_CAP, 8 * how["max_pixels"])
@@ -106,8 +106,8 @@ def decode(encoded: Encoded, *, store: str = "packed", **how: Unpack[Preparation
                 sha256=_picture_hash(picture, file),
                 colour=picture.image.mode != "L",
                 content=_whole(file) if store == "encoded" else None,
-                sums=sums_of(row) if store == "encoded" else None,
-                pixels=None if store == "encoded" else row,
+                sums=sums_of(row) if store != "packed" else None,
+                pixels=row if store == "packed" else None,
                 peak=picture.peak,
                 remark=picture.remark,
             )

@@ -4,10 +4,15 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BufferedReader, BytesIO
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from neocog.data.decoding import remote
+
+_AT_ONCE = 1 << 26  # bytes of a request
 
 
 class RefusedError(Exception):
@@ -16,9 +21,9 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True)
 class ByteRange:
-    """Bytes that lie in a larger file."""
+    """Bytes that lie in a larger file, on this machine or at an address."""
 
-    path: Path
+    path: Path | str
     offset: int
     length: int
 
@@ -27,7 +32,7 @@ class ByteRanges(Sequence[ByteRange]):
     """Byte ranges of some files, 24 bytes each."""
 
     def __init__(self) -> None:
-        self._paths: list[Path] = []
+        self._paths: list[Path | str] = []
         self._numbers, self._offsets, self._lengths = array("q"), array("q"), array("q")
 
     def append(self, span: ByteRange) -> None:
@@ -66,12 +71,39 @@ def open_encoded(encoded: Encoded, *, most: int, limit: str) -> BufferedReader |
         return BytesIO(encoded)
     if isinstance(encoded, Path):
         return encoded.open("rb")
-    with encoded.path.open("rb") as file:
-        file.seek(encoded.offset)
-        content = file.read(encoded.length)
+    if isinstance(encoded.path, str):
+        content = remote.read(encoded.path, encoded.offset, encoded.offset + encoded.length)
+    else:
+        with encoded.path.open("rb") as file:
+            file.seek(encoded.offset)
+            content = file.read(encoded.length)
     if len(content) < encoded.length:
         raise RefusedError(f"truncated: {len(content):,} of {encoded.length:,} bytes are there")
     return BytesIO(content)
+
+
+def fetched(images: Sequence[Encoded]) -> list[Encoded]:
+    """The images, those that follow each other in a file at an address read in one request; what is cut off there stays a range."""
+    found = list(images)
+    for address, group in groupby(
+        range(len(found)), lambda i: str(getattr(found[i], "path", "")) if _far(found[i]) else ""
+    ):
+        places = list(group)
+        spans = [each for i in places if isinstance(each := found[i], ByteRange)]
+        if not address or len(spans) < 2:
+            continue
+        start, stop = min(s.offset for s in spans), max(s.offset + s.length for s in spans)
+        if stop - start > _AT_ONCE:
+            continue
+        content = remote.read(address, start, stop)
+        for i, span in zip(places, spans, strict=True):
+            own = content[span.offset - start : span.offset - start + span.length]
+            found[i] = own if len(own) == span.length else span
+    return found
+
+
+def _far(encoded: Encoded) -> bool:
+    return isinstance(encoded, ByteRange) and isinstance(encoded.path, str)
 
 
 def _length(encoded: Path | ByteRange) -> int:

@@ -14,6 +14,8 @@ from neocog.data.pixel_statistics import PixelSums
 class EncodedFiles:
     """M images in a file: from `starts[i]` on the sums of the pixels of image i, int64 [2, summed], then its `lengths[i]` bytes."""
 
+    FILES = (CONTENT, OFFSETS)
+
     def __init__(
         self, file: IO[bytes], starts: np.ndarray, lengths: np.ndarray, shape: Sequence[int], *, summed: int
     ) -> None:

@@ -20,9 +20,50 @@ from neocog.core.machine import cores
 
 if TYPE_CHECKING:
     from neocog.data.decoding.decode import Preparation
+    from neocog.data.decoding.referenced import ReferencedContent
 
 CONTENT, OFFSETS = "images.bin", "offsets.npy"
 _AHEAD = 2  # batches that are being decoded while one is used
+
+
+class StoredContent:
+    """The encoded bytes of images, in `images.bin`."""
+
+    threads = 0  # besides those that decode
+
+    def __init__(self, folder: Path, *, offsets: np.ndarray | None = None) -> None:
+        self.folder = folder
+        self.offsets = np.load(folder / OFFSETS) if offsets is None else offsets
+        self._file: int | None = None
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def part(self, start: int, stop: int) -> "StoredContent":
+        """The images from `start` to before `stop`."""
+        return StoredContent(self.folder, offsets=self.offsets[start : max(start, stop) + 1])
+
+    def read(self, row: int) -> bytes:
+        """The bytes of an image."""
+        start, stop = int(self.offsets[row]), int(self.offsets[row + 1])
+        return os.pread(self.open(), stop - start, start)
+
+    def open(self) -> int:
+        """Open the file, before threads do."""
+        if self._file is None:
+            self._file = os.open(self.folder / CONTENT, os.O_RDONLY)
+        return self._file
+
+    def name(self, row: int) -> str:
+        """What messages call an image."""
+        return f"{self.folder / CONTENT}: image {row}"
+
+    def __del__(self) -> None:
+        if getattr(self, "_file", None) is not None:
+            os.close(self._file)  # type: ignore[arg-type]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_file": None}  # another process opens it again
 
 
 class EncodedImages:
@@ -31,13 +72,11 @@ class EncodedImages:
     dtype = np.dtype(np.uint8)
     ndim = 4
 
-    def __init__(self, folder: Path, how: "Preparation", *, offsets: np.ndarray | None = None) -> None:
-        self.folder, self.how = folder, how
-        self.offsets = np.load(folder / OFFSETS) if offsets is None else offsets
-        self._file: int | None = None
+    def __init__(self, content: "StoredContent | ReferencedContent", how: "Preparation") -> None:
+        self.content, self.how = content, how
 
     def __len__(self) -> int:
-        return len(self.offsets) - 1
+        return len(self.content)
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -50,7 +89,7 @@ class EncodedImages:
 
     def part(self, start: int, stop: int) -> "EncodedImages":
         """The images from `start` to before `stop`, none of them decoded."""
-        return EncodedImages(self.folder, self.how, offsets=self.offsets[start : max(start, stop) + 1])
+        return EncodedImages(self.content.part(start, stop), self.how)
 
     def __getitem__(self, key: Any) -> np.ndarray:
         first, *rest = key if isinstance(key, tuple) else (key,)
@@ -76,9 +115,9 @@ class EncodedImages:
     def ahead(self, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         """The images of each batch of rows in turn, those of the next ones being decoded meanwhile."""
         todo = iter(batches)
-        self._opened()
+        self.content.open()
         flying: deque[list[Future[np.ndarray]]] = deque()
-        with ThreadPoolExecutor(cores()) as pool:
+        with ThreadPoolExecutor(cores() + self.content.threads) as pool:
             try:
                 while True:
                     while len(flying) <= _AHEAD and (rows := next(todo, None)) is not None:
@@ -97,23 +136,10 @@ class EncodedImages:
             read_picture,
         )
 
-        start, stop = int(self.offsets[row]), int(self.offsets[row + 1])
+        content = self.content.read(row)
         try:
-            content = os.pread(self._opened(), stop - start, start)
             return as_row(read_picture(BytesIO(content), self.how), self.how)
         except RefusedError as error:  # `prepare` could read it
             raise UserError(
-                f"{self.folder / CONTENT}: image {row} cannot be decoded ({error}); run `dvc repro prepare --force`"
+                f"{self.content.name(row)} cannot be decoded ({error}); run `dvc repro prepare --force`"
             ) from None
-
-    def _opened(self) -> int:
-        if self._file is None:
-            self._file = os.open(self.folder / CONTENT, os.O_RDONLY)
-        return self._file
-
-    def __del__(self) -> None:
-        if getattr(self, "_file", None) is not None:
-            os.close(self._file)  # type: ignore[arg-type]
-
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_file": None}  # another process opens it again

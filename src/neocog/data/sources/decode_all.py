@@ -20,7 +20,7 @@ from PIL import Image
 from neocog.core.errors import NeocogError
 from neocog.core.machine import cores
 from neocog.data.decoding.decode import Decoded, Preparation, decode
-from neocog.data.decoding.encoded import Encoded
+from neocog.data.decoding.encoded import Encoded, fetched
 from neocog.data.sources.listing import spelt
 
 _CHUNK_BYTES = 1 << 22  # of decoded rows that travel between processes at a time
@@ -130,7 +130,7 @@ def _no_main() -> Iterator[None]:
 
 
 def _decode_chunk(store: str, how: Preparation, images: Sequence[Encoded]) -> list[Decoded]:
-    return [decode(image, store=store, **how) for image in images]
+    return [decode(image, store=store, **how) for image in fetched(images)]
 
 
 class _Files(Sequence[Encoded]):

@@ -18,7 +18,7 @@ from neocog.data.decoding.resize import INTERPOLATION
 from neocog.data.quality_checks import check_any
 from neocog.data.sources.decode_all import decode_all
 from neocog.data.sources.listing import Listing, list_images, spelt
-from neocog.data.sources.scratch import EncodedScratch, PackedScratch
+from neocog.data.sources.scratch import EncodedScratch, PackedScratch, ReferencedScratch
 from neocog.data.sources.source import Source
 
 SIZE = 64  # pixels, where data.size says nothing
@@ -87,7 +87,11 @@ def read_listed(
     remarks: dict[str, list[int]] = {}
     peaks: list[int] = []
     with tempfile.TemporaryFile(dir=scratch) as file:
-        kept = (EncodedScratch if store == "encoded" else PackedScratch)(file, shape)
+        kept: PackedScratch | EncodedScratch | ReferencedScratch
+        if store == "referenced":
+            kept = ReferencedScratch(file, shape, encoded)
+        else:
+            kept = (EncodedScratch if store == "encoded" else PackedScratch)(file, shape)
         decoding = decode_all(
             listing.root,
             listing.paths,

@@ -1,4 +1,4 @@
-"""What is decoded, in a nameless file until the whole is written: pixels, or the encoded bytes with the sums of their pixels."""
+"""What is decoded, in a nameless file until the whole is written: pixels, or the encoded bytes, or nothing, with the sums of the pixels."""
 
 from collections.abc import Sequence
 from typing import IO
@@ -6,7 +6,9 @@ from typing import IO
 import numpy as np
 
 from neocog.data.decoding.decode import Decoded
+from neocog.data.decoding.encoded import Encoded
 from neocog.data.decoding.encoded_files import EncodedFiles
+from neocog.data.decoding.referenced import ReferencedImages
 
 
 class PackedScratch:
@@ -28,6 +30,26 @@ class PackedScratch:
         if len(readable):
             images = np.memmap(self.file, np.uint8, "r", shape=(int(readable[-1]) + 1, *self.shape[1:]))
         return images[..., :1] if gray else images
+
+
+class ReferencedScratch:
+    """The sums of the pixels of image i and the SHA-256 of its bytes, in its place; the bytes stay where they are."""
+
+    def __init__(self, file: IO[bytes], shape: Sequence[int], encoded: Sequence[Encoded] | None) -> None:
+        self.file, self.shape, self.encoded = file, shape, encoded or ()
+
+    def add(self, i: int, decoded: Decoded) -> None:
+        """Keep image i."""
+        assert decoded.sums is not None
+        own = decoded.sums.astype(np.int64).tobytes() + bytes.fromhex(decoded.file_sha256)
+        self.file.seek(i * len(own))
+        self.file.write(own)
+
+    def images(self, readable: np.ndarray, *, gray: bool) -> ReferencedImages:
+        """All of them; with `gray` decoded to one channel."""
+        self.file.flush()
+        shape = (*self.shape[:3], 1 if gray else self.shape[3])
+        return ReferencedImages(self.file, self.encoded, shape, summed=self.shape[3])
 
 
 class EncodedScratch:

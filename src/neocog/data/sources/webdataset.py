@@ -2,6 +2,7 @@
 
     train-000.tar: 000017.jpg, 000017.cls        the label is the text of .cls, or `label` in .json
 
+Tars that lie elsewhere are named in `shards.txt`, an address a line (s3://bucket/train-000.tar, or with `*`), and read by byte range.
 The split stands in the tar's path (`train-000.tar`, `val/000.tar`). Nothing is unpacked: images are read where they lie in the tar, so
 links, devices and names that lead out of the folder do no harm; they are refused. Other plain entries of .json become groups.
 """
@@ -9,19 +10,24 @@ links, devices and names that lead out of the folder do no harm; they are refuse
 import json
 import posixpath
 import tarfile
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Unpack
 
-from neocog.core.errors import UserError
+from neocog.core.errors import NeocogError, UserError
+from neocog.data.decoding import remote
 from neocog.data.decoding.encoded import ByteRange, ByteRanges
+from neocog.data.decoding.remote import is_address
 from neocog.data.sources.folder import Reading
 from neocog.data.sources.labelled import Labelled, class_names, read_labelled, splits_named
 from neocog.data.sources.listing import SUFFIXES, list_files, spelt
 from neocog.data.sources.source import Source
 from neocog.data.sources.table import LABEL
 
+ADDRESSES = "shards.txt"  # in data.root: tars that lie elsewhere
 _LARGEST = 1 << 20  # bytes of a .cls or .json
 _PACKED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 
@@ -41,6 +47,15 @@ def webdataset(root: Path, *, label: str = LABEL, **how: Unpack[Reading]) -> Sou
     """Read the tars below `root`; `label` is the entry of .json that is the label, where there is no .cls. Raises UserError."""
     listing = list_files(root)
     names = [path for path in listing.paths if path.endswith(".tar")]
+    near, far = len(names), _addresses(listing.root / ADDRESSES)
+    if far and near:
+        raise UserError(f"data.root (={str(root)!r}) holds {names[0]} and {ADDRESSES}; keep one of both")
+    names += far
+    if how.get("store") == "referenced" and not far:
+        raise UserError(
+            f"data.store (='referenced'): {names[0] if names else root} lies on this machine; name the addresses of tars in "
+            f"{Path(root) / ADDRESSES}, or set data.store: encoded"
+        )
     packed = [path for path in listing.paths if path.endswith(_PACKED)]
     if not names:
         why = f"; unpack {packed[0]} to a .tar" if packed else "; name the folder of the tars"
@@ -52,9 +67,11 @@ def webdataset(root: Path, *, label: str = LABEL, **how: Unpack[Reading]) -> Sou
     ]
     encoded = ByteRanges()
     words: dict[str, str] = {}  # each text of labels and groups once
-    for name, split in splits_named(names).items():
+    above = posixpath.commonprefix(far).rpartition("/")[0]  # of an address, which may call itself a test
+    for end, split in splits_named([name[len(above) :] for name in names]).items():
+        name = f"{above}{end}"
         seen: set[str] = set()
-        for sample in _samples(listing.root / name, name, label, found.refused):
+        for sample in _samples(name if is_address(name) else listing.root / name, name, label, found.refused):
             where = f"{spelt(name)}/{sample.key}"
             if reason := _why_not(sample, twice=where in seen):
                 found.refused.append((where, reason))
@@ -87,11 +104,40 @@ def _why_not(sample: _Sample, *, twice: bool) -> str:
     return ""
 
 
-def _samples(path: Path, name: str, label: str, refused: list[tuple[str, str]]) -> Iterator[_Sample]:
+def _addresses(path: Path) -> list[str]:
+    """The tars that a text file names by their addresses, one a line, sorted; `*` stands for any name. Raises UserError."""
+    if not path.is_file():
+        return []
+    found: list[str] = []
+    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
+        address = line.strip()
+        if not address or address.startswith("#"):
+            continue
+        if not is_address(address) or not address.endswith(".tar"):
+            raise UserError(
+                f"{path}, line {number}: {address!r} is no address of a .tar; write such as s3://bucket/train-000.tar"
+            )
+        found += remote.expanded(address)
+    if twice := [address for address, count in Counter(found).items() if count > 1]:
+        raise UserError(f"{path}: {twice[0]} is there twice; name each tar once")
+    return sorted(found)
+
+
+@contextmanager
+def _opened(path: Path | str) -> Iterator[tarfile.TarFile]:
+    if isinstance(path, Path):
+        with tarfile.open(path, "r:") as tar:
+            yield tar
+        return
+    with remote.opened(path) as file, tarfile.open(fileobj=file, mode="r:") as tar:
+        yield tar
+
+
+def _samples(path: Path | str, name: str, label: str, refused: list[tuple[str, str]]) -> Iterator[_Sample]:
     """The samples of a tar: files that follow each other and have one name. What is no file, and where the tar ends early, is refused."""
     sample: _Sample | None = None
     try:
-        with tarfile.open(path, "r:") as tar:
+        with _opened(path) as tar:
             while (member := tar.next()) is not None:
                 tar.members = []  # type: ignore[attr-defined] # it would keep all of them
                 if member.isdir():
@@ -112,16 +158,20 @@ def _samples(path: Path, name: str, label: str, refused: list[tuple[str, str]]) 
                     if sample is not None:
                         yield sample
                     sample = _Sample(key)
-                _add(sample, tar, member, f".{suffix.lower()}", label)
+                _add(sample, tar, member, f".{suffix.lower()}", label, path=path)
+    except NeocogError:  # not the tar's fault
+        raise
     except (tarfile.TarError, OSError, EOFError, ValueError) as error:
         refused.append((spelt(name), f"truncated or no tar: what comes after its readable part is missing ({error})"))
     if sample is not None:
         yield sample
 
 
-def _add(sample: _Sample, tar: tarfile.TarFile, member: tarfile.TarInfo, suffix: str, label: str) -> None:
+def _add(
+    sample: _Sample, tar: tarfile.TarFile, member: tarfile.TarInfo, suffix: str, label: str, *, path: Path | str
+) -> None:
     if suffix in SUFFIXES:
-        sample.images.append((member.name, ByteRange(Path(str(tar.name)), member.offset_data, member.size)))
+        sample.images.append((member.name, ByteRange(path, member.offset_data, member.size)))
     elif suffix in (".cls", ".json"):
         if member.size > _LARGEST:
             sample.wrong = f"no label: {suffix} holds {member.size:,} bytes"

@@ -48,7 +48,7 @@ class Data(BaseModel):
     groups: str | None = None
     max_pixels: Annotated[int, Field(ge=1, le=2**31 - 1)] = 50_000_000
     workers: Processes = 0
-    store: Literal["packed", "encoded"] = "packed"
+    store: Literal["packed", "encoded", "referenced"] = "packed"
 
     @field_validator("size", mode="before")
     @classmethod
@@ -90,6 +90,11 @@ class Data(BaseModel):
     @model_validator(mode="after")
     def _dvc_sees_what_changes(self) -> "Data":
         root, prepared = (Path(path).resolve() for path in (self.root, "data/prepared"))
+        if "://" in self.root:
+            raise ValueError(
+                f"root (={self.root!r}) is an address; name its tars in a file data/raw/shards.txt, one address a line, and set "
+                "root: data/raw, source: webdataset"
+            )
         if self.root.startswith("~"):
             raise ValueError(f"root (={self.root!r}): DVC knows no ~; write the folder's whole path")
         if prepared.is_relative_to(root) or root.is_relative_to(prepared):
