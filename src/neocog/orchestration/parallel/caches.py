@@ -1,6 +1,7 @@
-"""What DVC parses or opens anew for each stage, kept for a whole run: parameter files, and its database of links."""
+"""What is kept for a whole run: the graph, and what DVC parses or opens anew for each stage, params and its database of links."""
 
 import copy
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,8 +11,13 @@ from typing import Any
 @contextmanager
 def kept(repo: Any) -> Iterator[None]:
     """Keep them while stages of `repo` are run."""
-    with _parsed_params(), _open_links(repo):
-        yield
+    gc.collect()
+    gc.freeze()  # the graph lives as long as the run: no look at all of its objects again and again
+    try:
+        with _parsed_params(), _open_links(repo):
+            yield
+    finally:
+        gc.unfreeze()
 
 
 @contextmanager

@@ -5,10 +5,11 @@ alone is written by DVC's own dumper and put among the others, which are known a
 replaced at once. Where the file is not as DVC writes it (data sets, anchors, comments), DVC's own reader and writer do the whole.
 """
 
+import bisect
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ class LockEntries:
         self._rank = {stage: number for number, stage in enumerate(plan)}
         self._note = root / _NOTE
         self._new: set[tuple[str, str]] = set()
-        self._known: dict[str, tuple[tuple[int, ...], dict[str, str]]] = {}  # path -> state of the file, name -> entry
+        self._known: dict[str, tuple[tuple[int, ...], _Entries]] = {}  # path -> state of the file, its entries
         self.writes = 0
         for path, name in read_lines(self._note):
             self._new.add((path, name))
@@ -46,38 +47,32 @@ class LockEntries:
         self._known.pop(path, None)
         if entries is None or not entry.endswith("\n") or _UNUSUAL.search(entry):
             return self._write_parsed(path, name, data)
-        if entries.get(name) == entry:
+        if entries.texts.get(name) == entry.encode():
+            self._known[path] = _state(path), entries
             return False
-        if name not in entries:
+        if name not in entries.texts:
             self._note_new(path, name)
-        placed = self._placed(path, name, entry, entries)
-        self._replace(path, _HEAD + "".join(placed.values()))
-        self._known[path] = _state(path), placed
+            entries.insert(name, self._rank.get((path, name), len(self._rank)))
+        entries.texts[name] = entry.encode()
+        self._replace(path, _HEAD.encode() + b"".join(map(entries.texts.__getitem__, entries.names)))
+        self._known[path] = _state(path), entries
         return True
 
-    def _entries(self, path: str) -> dict[str, str] | None:
+    def _entries(self, path: str) -> "_Entries | None":
         """The entries in dvc.lock at `path`; None where it is not as DVC writes it."""
         if not Path(path).exists():
-            return {}
+            return _Entries({}, [])
         if path in self._known and self._known[path][0] == _state(path):
             return self._known[path][1]
         text = Path(path).read_text(encoding="utf-8")
         if text and not _is_plain(text):
             return None
-        return {_name(each): "  " + each for each in _ENTRY.split(text[len(_HEAD) :])[1:]}
+        texts = {_name(each): ("  " + each).encode() for each in _ENTRY.split(text[len(_HEAD) :])[1:]}
+        return _Entries(texts, self._ranks(path, texts))
 
-    def _placed(self, path: str, name: str, entry: Any, entries: dict[str, Any]) -> dict[str, Any]:
-        rank = self._rank.get((path, name), len(self._rank))
-        last = next((other for other in reversed(entries) if (path, other) in self._new), None) if self._new else None
-        if name in entries or last is None or self._rank.get((path, last), -1) <= rank:
-            entries[name] = entry
-            return entries
-        placed: dict[str, Any] = {}
-        for other, its in entries.items():
-            if name not in placed and (path, other) in self._new and self._rank.get((path, other), -1) > rank:
-                placed[name] = entry
-            placed[other] = its
-        return placed
+    def _ranks(self, path: str, names: Iterable[str]) -> list[int]:
+        """The place in the plan of each new entry among `names`, -1 of the others, which stay before it."""
+        return [self._rank.get((path, name), -1) if (path, name) in self._new else -1 for name in names]
 
     def _note_new(self, path: str, name: str) -> None:
         self._new.add((path, name))
@@ -92,13 +87,33 @@ class LockEntries:
         modified = stages.get(name) != data
         if name not in stages:
             self._note_new(path, name)
-        parsed["stages"] = self._placed(path, name, data, dict(stages))
-        self._replace(path, dumps_yaml(parsed))
+            entries = _Entries(dict(stages), self._ranks(path, stages))
+            entries.insert(name, self._rank.get((path, name), len(self._rank)))
+            stages = parsed["stages"] = {each: stages.get(each) for each in entries.names}
+        stages[name] = data
+        self._replace(path, dumps_yaml(parsed).encode())
         return bool(modified)
 
-    def _replace(self, path: str, text: str) -> None:
-        self.writes += path.endswith(".lock")
+    def _replace(self, path: str, text: bytes) -> None:
+        self.writes += 1
         replace(Path(path), text)
+
+
+class _Entries:
+    """Entries of one dvc.lock: their texts, their names in order, and the place of each in the plan if it is new (else -1)."""
+
+    def __init__(self, texts: dict[str, Any], ranks: list[int]) -> None:
+        self.texts, self.names, self.ranks = texts, list(texts), ranks
+        self._is_sorted = ranks == sorted(ranks)
+
+    def insert(self, name: str, rank: int) -> None:
+        """A new name, before the first new one that comes later in the plan."""
+        if self._is_sorted:
+            place = bisect.bisect_right(self.ranks, rank)
+        else:  # another process has added an entry meanwhile
+            place = next((number for number, each in enumerate(self.ranks) if each > rank), len(self.ranks))
+        self.names.insert(place, name)
+        self.ranks.insert(place, rank)
 
 
 def append_line(path: Path, value: Any) -> None:
@@ -117,12 +132,12 @@ def read_lines(path: Path) -> list[Any]:
     return found
 
 
-def replace(path: Path, text: str) -> None:
+def replace(path: Path, text: str | bytes) -> None:
     """Replace the file `path` as a whole, on the disk before its old content goes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with part.open("w", encoding="utf-8") as file:
-        file.write(text)
+    with part.open("wb") as file:
+        file.write(text.encode() if isinstance(text, str) else text)
         file.flush()
         os.fsync(file.fileno())
     part.replace(path)
