@@ -132,3 +132,21 @@ def test_agreement_is_the_share_of_equal_pixels(masks: tuple[np.ndarray, np.ndar
     other = given.copy()
     other[0, 0, :8] += 1
     assert metrics.agreement(given, other)[:2].tolist() == [1 - 8 / (24 * 32), 1]
+
+
+def test_pictures_of_the_report_show_image_and_both_masks_side_by_side() -> None:
+    from neocog.tasks.segmentation.chapters.masks import SIDE, side_by_side
+
+    image = np.full((8, 8, 1), 100, np.uint8)
+    own, given = np.zeros((2, 8, 8), np.uint8)
+    own[:4], own[4:6], given[:, :4] = 1, IGNORED, 1
+    found = side_by_side(image, (own, given), ("background", "cat"))
+    assert found.shape == (SIDE, 3 * SIDE + 2 * 2, 3)
+    parts = [found[:, start : start + SIDE] for start in (0, SIDE + 2, 2 * SIDE + 4)]
+    plain, cat = parts[0][0, 0], parts[1][0, 0]
+    assert (parts[0] == plain).all()
+    assert (parts[2][:, : SIDE // 2] == cat).all()
+    assert (parts[2][:, SIDE // 2 :] == plain).all()
+    assert (parts[1][-1] == plain).all()
+    assert not (cat == plain).all()
+    assert parts[1][SIDE * 5 // 8, 0].min() > plain.max(), "ignored pixels are white"

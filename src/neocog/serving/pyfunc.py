@@ -29,6 +29,7 @@ FILES = (
     "core/integrity.py",
     "core/lockfile.py",
     "core/resume_state.py",
+    "core/utf8_mode.py",
     "data/__init__.py",
     "data/decoding/__init__.py",
     "data/decoding/colour.py",

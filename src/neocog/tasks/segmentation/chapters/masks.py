@@ -28,7 +28,7 @@ COLUMNS = (
 SIDE = 128  # pixels of each of the three pictures
 PAINT = 0.6  # share of the class's colour in a picture
 BACKGROUND = "background"  # a class of that name is left as it is
-COLOURS = (np.array(colormaps["tab20"](range(20)))[:, :3] * 255).round().astype(np.uint8)
+COLOURS = (np.array(colormaps["tab20"]([*range(0, 20, 2), *range(1, 20, 2)]))[:, :3] * 255).round().astype(np.uint8)
 WHITE = (255, 255, 255)
 
 
