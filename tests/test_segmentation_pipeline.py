@@ -97,7 +97,7 @@ def test_the_pipeline_ranks_masks_and_answers_with_them(clone: Path) -> None:
     folder = clone / "models/trained/unet"
     card = json.loads((folder / "bundle.json").read_text())
     images = np.load(clone / "data/prepared/images.npy", mmap_mode="r")
-    Image.fromarray(images[-1]).save(clone / "scene.png")
+    Image.fromarray(images[-1, ..., 0]).save(clone / "scene.png")
     (line,) = run(clone, "neocog", "predict", str(folder), "scene.png", "--json", "--top", "20").splitlines()
     import onnxruntime
 
