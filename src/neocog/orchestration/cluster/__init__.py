@@ -1,1 +1,1 @@
-"""`neocog repro --ray`: stages of the DVC graph on the nodes of a Ray cluster (docs/decisions/0020)."""
+"""`neocog repro --ray`: stages of the DVC graph on the nodes of a Ray cluster (docs/decisions/0019)."""

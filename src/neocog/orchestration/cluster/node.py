@@ -53,7 +53,7 @@ class Progress:
 
 
 class StageOnNode:
-    """The actor. It goes, and its commands with it, when the coordinator goes (decisions/0020)."""
+    """The actor. It goes, and its commands with it, when the coordinator goes (decisions/0019)."""
 
     def __init__(self, request: StageRequest) -> None:
         self._progress = _run(request)
