@@ -38,6 +38,7 @@ FILES = (
     "data/decoding/encoded.py",
     "data/decoding/formats.py",
     "data/decoding/jpeg.py",
+    "data/decoding/remote.py",
     "data/decoding/resize.py",
     "data/pixel_statistics.py",
     "evaluation/__init__.py",
