@@ -178,21 +178,21 @@ def test_the_loss_is_cross_entropy_of_the_pixels_that_are_not_ignored() -> None:
     torch.manual_seed(0)
     outputs, wanted = torch.randn(2, 4, 5, 6), torch.randint(0, 4, (2, 5, 6), dtype=torch.uint8)
     each = objective.loss(outputs, wanted, reduction="none")
-    torch.testing.assert_close(each[1], F.cross_entropy(outputs[1:], wanted[1:].long()))
+    dice = objective.dice_loss(outputs, wanted.long(), torch.ones_like(wanted, dtype=torch.bool))
+    torch.testing.assert_close(each[1], F.cross_entropy(outputs[1:], wanted[1:].long()) + dice[1])
     torch.testing.assert_close(objective.loss(outputs, wanted), each.mean())
     ignored = wanted.clone()
     ignored[:, 2:] = IGNORED
-    torch.testing.assert_close(
-        objective.loss(outputs, ignored), F.cross_entropy(outputs[:, :, :2], wanted[:, :2].long())
-    )
-    nothing = objective.loss(outputs, torch.full_like(wanted, IGNORED), dice=1.0, focal=1.0)
-    assert nothing == 0
+    torch.testing.assert_close(objective.loss(outputs, ignored), objective.loss(outputs[:, :, :2], wanted[:, :2]))
+    assert objective.loss(outputs, torch.full_like(wanted, IGNORED), focal=1.0) == 0
     weighed = objective.loss(outputs, wanted, class_weights=torch.tensor([2.0, 2, 2, 2]))
-    torch.testing.assert_close(weighed, 2 * each.mean())
+    torch.testing.assert_close(weighed, 2 * (each - dice).mean() + dice.mean())
     assert objective.loss(outputs, wanted, focal=2.0) < each.mean()
     sure = F.one_hot(wanted.long(), 4).movedim(-1, 1) * 40.0
-    assert objective.loss(sure, wanted, dice=1.0) < 1e-5
-    assert objective.loss(-sure, wanted, dice=1.0) - objective.loss(-sure, wanted) > 0.9
+    assert objective.loss(sure, wanted) < 1e-5
+    probabilities, own = outputs.softmax(dim=1)[0], F.one_hot(wanted[0].long(), 4).movedim(-1, 0)
+    shared = [2 * (p * o).sum() / (p.sum() + o.sum()) for p, o in zip(probabilities, own, strict=True) if o.any()]
+    torch.testing.assert_close(dice[0], 1 - torch.stack(shared).mean())
 
 
 def test_the_decoding_takes_the_likeliest_class() -> None:

@@ -1,4 +1,4 @@
-"""Objective of segmentation: cross-entropy of pixels with an optional Dice loss, and the sums that are watched.
+"""Objective of segmentation: cross-entropy of pixels and a Dice loss, by which small things count too, and the sums that are watched.
 
 Milletari, F., Navab, N. & Ahmadi, S.-A. (2016). V-Net: fully convolutional neural networks for volumetric medical image segmentation. 3DV.
 arXiv:1606.04797 (the Dice loss).
@@ -22,11 +22,9 @@ def loss(
     reduction: str = "mean",
     focal: float = 0.0,
     class_weights: Tensor | None = None,
-    dice: float = 0.0,
 ) -> Tensor:
-    """Loss over logits [N, K, H, W] and masks [N, H, W], a mean over pixels; of each image [N] with `reduction` "none".
-
-    `focal` fades what is certain, `class_weights` [K] multiply the loss of pixels, and `dice` is the weight of the Dice loss beside them.
+    """Cross-entropy, a mean over pixels, and the Dice loss of logits [N, K, H, W] and masks [N, H, W]; of each image [N] with `reduction`
+    "none". `focal` fades what is certain and `class_weights` [K] multiply the loss of pixels, both in the cross-entropy alone.
     """
     outputs, labels = outputs.float(), targets.long()
     judged = labels != IGNORED
@@ -38,9 +36,7 @@ def loss(
         each = each * (1 - sure) ** focal
     if class_weights is not None:
         each = each * class_weights.to(each)[inside]
-    found = each.flatten(1).sum(dim=1) / pixels
-    if dice:
-        found = found + dice * dice_loss(outputs, inside, judged)
+    found = each.flatten(1).sum(dim=1) / pixels + dice_loss(outputs, inside, judged)
     return found if reduction == "none" else found.mean()
 
 
