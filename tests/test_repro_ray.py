@@ -122,7 +122,9 @@ def project(folder: Path, graph: dict[str, list[str]] = GRAPH, *, nodes: float =
     (folder / "params.yaml").write_text(yaml.safe_dump({"repro": {"wait_for_nodes": nodes}, "rate": 1e-05}))
     stages = {
         name: {
-            "cmd": f"{sys.executable} -S stage.py {name} {gate} {' '.join(f'out/{need}/text' for need in needs)} && true",
+            "cmd": " ".join(
+                [sys.executable, "-S stage.py", name, str(gate), *(f"out/{need}/text" for need in needs), "&& true"]
+            ),  # two blanks where YAML folds the line would be one when DVC reads it again
             "deps": ["stage.py", *(f"out/{need}" for need in needs)],
             "params": ["rate"],
             "outs": [f"out/{name}"],

@@ -49,6 +49,7 @@ ALSO = {  # what is added, so that it takes seconds
 }
 NOT_RUN = {
     r"^(ray|helm|kubectl|srun|sleep|head=|#SBATCH|export RAY)": "needs a cluster; tests/test_tuning_cluster.py",
+    r"^neocog repro --ray": "needs a cluster; tests/test_repro_ray.py",
     r"s3|store profile": "needs a bucket and its package; tests/test_remote.py runs the same with a folder",
     r"^pip |^make wheel$|^neocog init$|^neocog init --update$": "tests/test_wheel.py and test_init.py",
     r"^make (test|check|edge|env)|make env$": "what CI itself does first; they install an environment",
@@ -58,7 +59,7 @@ NOT_RUN = {
     r"(dvc|neocog) exp run|^for |^set |^done": "trainings of minutes; tests/test_snippets.py applies their overrides",
     r"dvc repro (tune@|.*compress@)": "minutes; tests/test_tune_stage.py and test_compress_stage.py",
     r"^neocog (VERB|serve|reproduce|export|predict)$": "a name in a sentence",
-    r"^(mlflow models serve|mlflow ui|dvc exp|dvc exp run|dvc plots|git push|git pull)$": "a name in a sentence",
+    r"^(mlflow models serve|mlflow ui|dvc exp|dvc exp run|dvc plots|git push|git pull|dvc gc)$": "a name in a sentence",
     r"^curl": "asks the server below",
     r"^make (repro|ui)|^neocog serve": "have tests of their own below",
 }

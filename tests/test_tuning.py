@@ -153,7 +153,7 @@ def test_a_killed_worker_changes_nothing(digits, tmp_path, ray_here):
                     killed.append(process.pid)
 
     heard = Heard(on_epoch=kill)
-    found = run(job(digits, tmp_path / "killed", epochs=12), trials=3, listeners=[heard])
+    found = run(job(digits, tmp_path / "killed", epochs=12, at_once=1), trials=3, listeners=[heard])
     assert killed, "the control: somebody died"
     assert told(found) == told(calm), "bit for bit"
     assert sorted(heard.rows) == sorted(product(range(3), range(1, 13))), "no epoch lost, none told twice"
