@@ -5,8 +5,8 @@ import json
 import signal
 import subprocess
 import sys
-from importlib.metadata import version
 from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 
