@@ -7,7 +7,7 @@ import tempfile
 import time
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import chdir, contextmanager, suppress
+from contextlib import chdir, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from neocog.core.errors import NeocogError
 from neocog.orchestration.cluster import node, store
 from neocog.orchestration.cluster.nodes import Nodes
+from neocog.orchestration.cluster.on_node import OnNode
 from neocog.orchestration.cluster.store import Content
 from neocog.orchestration.parallel import scratch, steps
 from neocog.orchestration.parallel.process import Running, Watchdog
@@ -27,7 +28,6 @@ from neocog.tracking import adopt, sync
 from neocog.tracking.run import JOURNAL
 from neocog.tuning import cluster
 
-RETRIES = 3  # nodes or workers that a stage may lose
 _HERE = 0.05  # s to wait for a stage on this machine while others are on nodes
 
 
@@ -56,133 +56,6 @@ def joined(address: str, repo: Any, *, jobs: int, patience: float) -> Iterator[t
             yield nodes, stages
         finally:
             stages.close()
-
-
-class OnNode(Running):
-    """A stage on some node. Its outs are in the project once `poll` says 0."""
-
-    def __init__(
-        self, stage: Any, request: node.StageRequest, asked: Resources, log: Path, stages: "ClusterStages"
-    ) -> None:
-        self.name, self.log, self.request, self.asked = stage.addressing, log, request, asked
-        self.seconds, self.cpu_seconds, self.cut = 0.0, 0.0, False
-        self.code: int | None = None
-        self.command = [request.commands[0]]
-        self.memory = 0
-        self.stage, self.stages = stage, stages
-        self.answer: Any = None  # what is awaited of the actor
-        self.waits_since: float | None = None  # for a node
-        self.lost = 0
-        self._placed = False
-        log.parent.mkdir(parents=True, exist_ok=True)
-        self.log.write_bytes(b"")
-        self.submit()
-
-    @property
-    def pid(self) -> int:
-        """None of this machine."""
-        return 0
-
-    @property
-    def descriptor(self) -> int | None:
-        return None
-
-    def submit(self) -> None:
-        """Ask Ray for a place."""
-        import ray
-
-        needs = dict(self.stages.nodes.needs(self.asked))
-        options: dict[str, Any] = {
-            "num_cpus": needs.pop("CPU", 0),
-            "num_gpus": needs.pop("GPU", 0),
-            "memory": needs.pop("memory", None),
-            "max_restarts": 0,
-            "max_task_retries": 0,
-        }
-        kind: Any = ray.remote(node.StageOnNode)
-        self.actor = kind.options(**options).remote(self.request)
-        self.waits_since = time.monotonic()
-        self.answer = self.actor.advance.remote()
-
-    def hear(self) -> None:
-        """Take the answer of the actor, which is there."""
-        import ray
-        from ray import exceptions
-
-        try:
-            progress: node.Progress = ray.get(self.answer)
-        except exceptions.RayTaskError as error:
-            self.say(f"neocog: {self.name}: {error.cause}\n")
-            self._end(1)
-        except (exceptions.RayActorError, exceptions.WorkerCrashedError, exceptions.NodeDiedError) as error:
-            self._again(" ".join(str(error).split())[:200])
-        except exceptions.OutOfMemoryError:
-            self._again("out of memory")
-        except exceptions.RayError as error:
-            self.say(f"neocog: {self.name}: {' '.join(str(error).split())[:400]}\n")
-            self._end(1)
-        else:
-            self.waits_since = None
-            self.say(progress.said)
-            self.memory = progress.memory
-            if progress.code is None:
-                self.answer = self.actor.advance.remote()
-                return
-            self.command, self.seconds, self.cpu_seconds = (
-                list(progress.command),
-                progress.seconds,
-                progress.cpu_seconds,
-            )
-            self.outs = progress.outs
-            if progress.records:
-                self.stages.adopt(self.stage, progress.records)
-            self._end(progress.code)
-
-    def say(self, text: str | bytes) -> None:
-        """Add to the log."""
-        with self.log.open("ab") as file:
-            file.write(text.encode() if isinstance(text, str) else text)
-
-    def give_up(self, sentence: str) -> None:
-        """End it, as there is no node for it."""
-        self.say(sentence + "\n")
-        self._end(1)
-
-    def poll(self) -> int | None:
-        if self.code == 0 and not self._placed:
-            self._placed = True
-            self.stages.place(self.stage, self.outs)
-        return self.code
-
-    def send(self, number: int) -> None:
-        """End it: the node's watchdog sends SIGTERM to the commands, and kills what is left after some seconds."""
-        if self.code is None:
-            self._end(-number)
-
-    def stop(self) -> None:
-        """Nothing: what is sent ends all commands."""
-
-    def _again(self, why: str) -> None:
-        self.lost += 1
-        if self.lost > RETRIES:
-            self.say(f"neocog: {self.name} has lost its node or worker {self.lost} times (the last time: {why})\n")
-            self._end(1)
-            return
-        self.say(
-            f"neocog: {self.name} has lost its node or worker ({why}); it starts again, {self.lost} of {RETRIES}\n"
-        )
-        self._kill()
-        self.submit()
-
-    def _end(self, code: int) -> None:
-        self.code, self.answer = code, None
-        self._kill()
-
-    def _kill(self) -> None:
-        import ray
-
-        with suppress(Exception):  # gone already
-            ray.kill(self.actor)
 
 
 @dataclass
