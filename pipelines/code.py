@@ -3,13 +3,17 @@
 import sys
 from pathlib import Path
 
+from neocog.core import params_yaml
 from neocog.core.errors import run
 from neocog.project import code as installed
 from neocog.project import template
 
 
 def code() -> None:
-    """Write the digests that dvc.yaml names below data/code."""
+    """Write the digests that dvc.yaml names below data/code, and make the folder for what sources fetch, which git does not track."""
+    root = (params_yaml.read(Path("params.yaml")).get("data") or {}).get("root")
+    if root == template.RAW:
+        Path(root).mkdir(parents=True, exist_ok=True)  # or DVC would miss it
     pipeline = Path("dvc.yaml")
     installed.write(pipeline)
     if missing := set(installed.named(template.pipeline())) - set(

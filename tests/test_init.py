@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import clones
 import numpy as np
 import pytest
 import yaml
@@ -121,6 +122,20 @@ def test_without_images_it_is_on_scikit_learns_digits(neocog, tmp_path, task, so
     assert made.returncode == 0, made.stderr
     assert load.for_stage("prepare", folder=tmp_path / "try-it").data.source == source
     assert load.for_stage("register", folder=tmp_path / "try-it").register
+
+
+@pytest.mark.slow
+def test_without_images_it_runs_at_once_also_in_a_clone_of_it(neocog, tmp_path):
+    """Git does not carry the folder for what sources fetch, and DVC wants it before any stage that depends on it."""
+    assert neocog(tmp_path, "init", "try-it").returncode == 0
+    subprocess.run(["git", "clone", "-q", tmp_path / "try-it", tmp_path / "clone"], check=True)
+    own = clones.environment(ROOT) | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}  # as a wheel brings both
+    for folder, program in (("try-it", "neocog"), ("clone", "dvc")):
+        ended = subprocess.run(
+            [program, "repro", "prepare"], cwd=tmp_path / folder, env=own, capture_output=True, text=True, check=False
+        )
+        assert ended.returncode == 0, ended.stderr
+        assert (tmp_path / folder / "data/prepared/dataset.json").is_file()
 
 
 def test_images_inside_the_project_are_named_from_it_and_kept_out_of_git(neocog, tmp_path):

@@ -54,6 +54,8 @@ def create(folder: Path, task: Task, *, images: Path | None) -> Created:
         for name, text in files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             write(folder / name, text)
+        if root is None:
+            (folder / template.RAW).mkdir(parents=True, exist_ok=True)  # as stage `code` does in a clone
         committed = [*files, ".dvc/.gitignore"]
         _call(folder, "git", "add", "--", *committed)
         _call(folder, "git", "commit", "--quiet", "-m", "Begin with neocog init", "--", *committed)

@@ -9,6 +9,7 @@ from neocog.project import code
 
 FOLDER = Path(__file__).parent / "template"
 PLOTS = ".dvc/plots"
+RAW = "data/raw"  # data.root of a new project: what sources fetch lies there, and git leaves it out
 MODELS = ("trained", "tuned", "compressed")  # kinds of models that stages make
 
 _HEADER = """\
@@ -55,9 +56,7 @@ def files(name: str, *, images: str | None, data: str) -> dict[str, str]:
     """The other files, path -> text; `images`: a folder of the project for git to ignore, `data`: a sentence on where they are."""
     return {
         "dvc.yaml": pipeline(),
-        ".gitignore": "\n".join(
-            [*ignored(), *([f"/{_escaped(images)}"] if images not in (None, "data/raw") else []), ""]
-        ),
+        ".gitignore": "\n".join([*ignored(), *([f"/{_escaped(images)}"] if images not in (None, RAW) else []), ""]),
         ".dvcignore": _read("dvcignore"),
         ".dvc/config": "[core]\n    analytics = false\n",
         "README.md": _read("README.md").format(name=name, data=data),
@@ -73,7 +72,7 @@ def files(name: str, *, images: str | None, data: str) -> dict[str, str]:
 
 def ignored() -> list[str]:
     """The lines of .gitignore, but for a folder of images inside the project."""
-    prepared = ["/data/prepared", "/data/architectures", f"/{code.FOLDER.as_posix()}", "/data/raw"]
+    prepared = ["/data/prepared", "/data/architectures", f"/{code.FOLDER.as_posix()}", f"/{RAW}"]
     return [*_read("gitignore").splitlines(), "", "# Images, and what is prepared from them", *prepared]
 
 
