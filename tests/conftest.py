@@ -60,19 +60,25 @@ def project(tmp_path, monkeypatch):
     return folder
 
 
-@pytest.fixture(scope="module")
-def chromium():
-    """A headless browser; a test that wants it is skipped where there is none, but not in CI."""
+@pytest.fixture(scope="session")
+def chromium_path() -> str:
+    """The program of a browser; a test that wants it is skipped where there is none, but not in CI."""
     path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
     if not path and not os.environ.get("CI"):
         pytest.skip("no browser: install chromium")
     assert path, "this test opens the page in a browser: install chromium (apt-get install chromium)"
+    return path
+
+
+@pytest.fixture(scope="module")
+def chromium(chromium_path: str):
+    """A headless browser."""
     sync = (
         pytest.importorskip("playwright.sync_api")
         if not os.environ.get("CI")
         else __import__("playwright.sync_api").sync_api
     )
     with sync.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        browser = driver.chromium.launch(executable_path=chromium_path, args=["--no-sandbox"])
         yield browser
         browser.close()

@@ -3,10 +3,8 @@
 import csv
 import json
 import math
-import os
 import random
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -338,17 +336,8 @@ def test_the_figures_are_files_of_their_own_that_know_their_colours(found, tmp_p
         assert "var(" not in root[0].text and ".figure .run .good" in root[0].text
 
 
-@pytest.fixture(scope="module")
-def browser() -> str:
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
-    if not path and not os.environ.get("CI"):
-        pytest.skip("no browser: install chromium")
-    assert path, "this test opens the page in a browser: install chromium (apt-get install chromium)"
-    return path
-
-
 @pytest.mark.slow
-def test_in_a_browser_trials_are_sorted_and_one_sweep_is_shown_at_a_time(browser, found, tmp_path):
+def test_in_a_browser_trials_are_sorted_and_one_sweep_is_shown_at_a_time(chromium_path, found, tmp_path):
     other = read.read(wrote(tmp_path / "lenet", lines(8, seed=2)), TOP1)
     html = section.chapter([section.draw(found), section.draw(other)]).markup
     scripts = Path(report.__file__).parent
@@ -357,7 +346,7 @@ def test_in_a_browser_trials_are_sorted_and_one_sweep_is_shown_at_a_time(browser
     page = tmp_path / "page.html"
     page.write_text(f"<!doctype html><meta charset=utf-8><body>{html}<script>{script}</script><script>{click}</script>")
     switches = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'home'}", "--dump-dom"]
-    command = [browser, *switches, "--virtual-time-budget=2000", page.as_uri()]
+    command = [chromium_path, *switches, "--virtual-time-budget=2000", page.as_uri()]
     shown = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
     assert re.findall(r'class="sweep" id="(sweep-\d)" aria-label="[^"]*"( hidden="")?', shown) == [
         ("sweep-0", ""),
